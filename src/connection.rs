@@ -10,7 +10,7 @@ use crate::limits;
 use crate::linebuf::LineBuf;
 use crate::meters::TokenBucket;
 use crate::metrics::OutCounts;
-use crate::names::{ConnId, PlaceToken};
+use crate::names::{ConnId, PlaceToken, Wire};
 use crate::outbox::{Flushed, Outbox, Rest, Sent};
 use crate::peer::Peer;
 use crate::plain::Style;
@@ -203,8 +203,8 @@ struct Cold {
     hinted: bool,
     /// Whether it was told that what it ends its lines in is no line end.
     hinted_at_ends: bool,
-    /// Whether it makes place for another.
-    gives_way: bool,
+    /// Whether it is not to be here any more, though it was admitted.
+    is_refused: bool,
     /// What of its input came before the person was put out of a room, and after.
     put_out: Option<PutOut>,
 }
@@ -398,6 +398,11 @@ impl<T: Transport> Connection<T> {
     /// See [`Transport::asked_name`].
     pub(crate) fn asked_name(&self) -> Option<String> {
         self.transport.as_ref().and_then(Transport::asked_name)
+    }
+
+    /// See [`Transport::handshake`].
+    pub(crate) fn handshake(&self) -> Option<Wire> {
+        self.transport.as_ref().and_then(Transport::handshake)
     }
 
     /// Reads once; `Ok(0)` is the end of input. Something may be left to be written then, so its egress must be told.
@@ -836,14 +841,14 @@ impl<T: Transport> Connection<T> {
         transport.is_some_and(|transport| transport.shut(farewell).is_ok())
     }
 
-    /// It makes place for another.
-    pub fn give_way(&mut self) {
-        self.cold_mut().gives_way = true;
+    /// It is not to be here any more, though it was admitted.
+    pub fn refuse(&mut self) {
+        self.cold_mut().is_refused = true;
     }
 
-    /// Whether it makes place for another.
-    pub fn gives_way(&self) -> bool {
-        self.cold().gives_way
+    /// Whether it is not to be here any more, though it was admitted.
+    pub fn is_refused(&self) -> bool {
+        self.cold().is_refused
     }
 
     /// Whether it is a slow consumer, for whom the core leaves out room lines.

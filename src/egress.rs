@@ -26,6 +26,7 @@ use crate::plain::Style;
 use crate::registry::Registry;
 use crate::time::Instant;
 use crate::transport::Transport;
+use crate::wire;
 
 /// The most that may be [few](Egress::few).
 const FEW: usize = 64;
@@ -459,7 +460,16 @@ impl Egress {
     pub fn tell<T: Transport>(&mut self, connection: &mut Connection<T>, event: &Event) {
         // It belongs to no answer that is being told.
         let kind = if connection.outbox().is_holding() { Kind::Event } else { Kind::Reply };
-        self.encode_for(connection, kind, |dialect, line, style| dialect.event(line, event, style));
+        let is_web = connection.layer().is_web();
+        self.encode_for(connection, kind, |dialect, line, style| {
+            dialect.event(line, event, style);
+            // No key ends a page.
+            if is_web && matches!(event, Event::Bye(_) | Event::Expelled { .. }) {
+                let said = wire::farewell(line.trim_end_matches(style.end())).len();
+                line.truncate(said);
+                line.push_str(style.end());
+            }
+        });
     }
 
     /// Queues events for all of `to`, encoded once for each encoding in use.

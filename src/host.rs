@@ -6,30 +6,50 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// Ends of names that nobody can register.
 const OURS: &[&str] = &[".local", ".localhost", ".internal", ".home.arpa"];
 
-/// Whether `host`, as the header `Host` of HTTP has it, with its port or without, is no name of the public internet: an address, a name
-/// without a dot, or one of those that are for networks of one's own.
-pub fn is_private(host: &str) -> bool {
-    if let Some((address, port)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return address.parse::<Ipv6Addr>().is_ok() && (port.is_empty() || is_port(port));
-    }
-    let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
-    if !port.is_empty() && !is_port(port) {
-        return false;
-    }
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    let is_ours = || !name.contains('.') || OURS.iter().any(|end| name.ends_with(end));
-    name.parse::<Ipv4Addr>().is_ok() || is_name && is_ours()
+/// The name or address that stands before a port, in lower case and without a dot at its end, and the port if there is one; `None` if it
+/// is not as the header `Host` of HTTP has it (RFC 9112, 3.2) with what names have on the internet.
+pub fn split(text: &str) -> Option<(String, Option<u16>)> {
+    let at = text.rfind(':').filter(|_| !text.ends_with(']')).unwrap_or(text.len());
+    let (host, port) = text.split_at(at);
+    let port = match port.strip_prefix(':') {
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
+        Some(_) => return None,
+        None => None,
+    };
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_address = bracketed.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    let is_label =
+        |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    (is_address || host.split('.').all(is_label)).then_some((host, port))
 }
 
-/// Whether it is a colon and a port, which may be left out.
-fn is_port(text: &str) -> bool {
-    text.strip_prefix(':').is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok())
+/// Whether a host, as [`split`] gives it, is no name of the public internet: an address, a name without a dot, or one of those that are
+/// for networks of one's own.
+pub fn is_private(host: &str) -> bool {
+    let is_ours = || !host.contains('.') || OURS.iter().any(|end| host.ends_with(end));
+    host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok() || is_ours()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whether it is one at all, and private.
+    fn is_private(host: &str) -> bool {
+        split(host).is_some_and(|(host, _)| super::is_private(&host))
+    }
+
+    #[test]
+    fn a_host_has_labels_and_a_port_has_digits() {
+        assert_eq!(split("Chat.Example.org.:80"), Some(("chat.example.org".to_owned(), Some(80))));
+        assert_eq!(split("[::1]"), Some(("[::1]".to_owned(), None)));
+        for host in
+            ["pi:", "pi:+80", "pi:-1", "pi: 80", "[::1]:", "[::1]:+80", "a..local", ".local", "a...", "[::1].", "[]"]
+        {
+            assert_eq!(split(host), None, "{host}");
+        }
+    }
 
     #[test]
     fn a_name_of_the_public_internet_is_none_of_ours() {

@@ -397,8 +397,10 @@ pub const TLS_BARREN: usize = 4096;
 pub const ARRIVE: Duration = Duration::from_secs(10);
 /// Connections that arrive at once; beyond it the one that has been silent for longest makes place, of the network that has most.
 pub const ARRIVING: usize = 256;
-/// Of these, how many may come from one address prefix; a /48 has [`WIDER`] times as many.
+/// Of these, how many that are no browsers may come from one address prefix; a /48 has [`WIDER`] times as many.
 pub const ARRIVING_OF_PREFIX: usize = 16;
+/// The same of browsers, of which one has several connections, and several people one address; a /48 has no more.
+pub const BROWSERS_OF_PREFIX: usize = 128;
 /// How long somebody for whom there is no place is heard: their first line may be for a place that is kept, or prove that they own a
 /// name where too many came from their network.
 pub const APPLY: Duration = Duration::from_secs(2);
@@ -451,7 +453,8 @@ pub const MOTD: u64 = 64 * 1024;
 pub const WEB_HEAD: usize = 8192;
 /// Fields in it.
 pub const WEB_FIELDS: usize = 64;
-/// Browsers that arrive at once while the server is full; beyond it they are told so unheard.
+/// Browsers that arrive at once while the server is full; beyond it the one that has been silent for longest makes place, of the network
+/// that has most.
 pub const WEB_WHILE_FULL: usize = 16;
 /// How long a browser may take for the answer to a request, from the time at which it came.
 pub const WEB_ANSWER: Duration = Duration::from_secs(60);

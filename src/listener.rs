@@ -99,6 +99,11 @@ impl Carrier {
         }
     }
 
+    /// Whether browsers come in there.
+    pub fn is_web(&self) -> bool {
+        matches!(self, Self::Web(_) | Self::WebTls(..))
+    }
+
     /// How standard output tells that it listens at an address: browsers are given what they open.
     pub fn told(&self, address: SocketAddr) -> String {
         match self {
@@ -222,7 +227,13 @@ impl Listeners {
             control.register(registry, Token(first + listeners.len()))?;
             listeners.push(Listener { socket: ListenerSocket::Control(control), dialect: 0, ready: true });
         }
-        Ok(Self { listeners, first: 0, again: None, starved: false })
+        let listeners = Self { listeners, first: 0, again: None, starved: false };
+        let addresses = listeners.addresses()?;
+        let secure = addresses.iter().find(|(_, carrier)| matches!(carrier, Carrier::WebTls(..)));
+        if let Some((address, Carrier::WebTls(door, _))) = secure {
+            door.note_tls_port(address.port());
+        }
+        Ok(listeners)
     }
 
     /// Where they listen, with the ports that were picked, and what comes in there.

@@ -26,6 +26,7 @@ use chinwag::listener::{Carrier, cannot, reason};
 use chinwag::options::{Mistake, Serve};
 use chinwag::reactor::{Door, Reactor};
 use chinwag::reload::Anew;
+use chinwag::scrape::Monitors;
 use chinwag::settings::Settings;
 use chinwag::signals;
 use chinwag::stderr::{Form, Stderr};
@@ -214,28 +215,34 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     let addresses = options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
-    let metrics = options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
+    let addresses = options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
+    let metrics = Monitors { addresses, origins: options.origins() };
     look_at_control(&options, config)?;
     let control = options.control.clone();
     let reader = Box::new(move || reload(&words, &options));
-    let mut reactor = Reactor::open(&[door], &metrics, control, home, settings, reader).map_err(|e| reason(&e))?;
+    let mut reactor = Reactor::open(&[door], metrics, control, home, settings, reader).map_err(|e| reason(&e))?;
     starting.store(false, Ordering::SeqCst);
     reactor.tell_ready();
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
     let is_own = |(address, carrier): &(SocketAddr, &Carrier)| {
         address.ip().is_loopback() && !matches!(carrier, Carrier::Proxied(_))
     };
-    if let Some((first, _)) = addresses.first().filter(|_| addresses.iter().all(is_own)) {
-        let (ip, port) = (first.ip(), first.port());
-        info!("only this machine can come in, as {ip} is its own; --listen :{port} is for others too");
+    // A door for browsers is on this machine where a proxy of it lets others in.
+    let own = addresses.iter().find(|(_, carrier)| !carrier.is_web()).filter(|_| addresses.iter().all(is_own));
+    if let Some((first, carrier)) = own {
+        let (ip, port, option) = (first.ip(), first.port(), carrier.option());
+        info!("only this machine can come in, as {ip} is its own; --{option} :{port} is for others too");
     }
     // Who reads that it listens can read all that was said before.
     log.finish();
     // Whoever started the server may read it never; that is no reason not to serve.
     let metrics = reactor.metrics_addresses().map_err(|e| reason(&e))?;
-    let listening = addresses.iter().map(|(address, carrier)| carrier.told(*address) + "\n");
-    let listening: String =
-        listening.chain(metrics.iter().map(|address| format!("metrics http://{address}/\n"))).collect();
+    let (web, others): (Vec<_>, Vec<_>) = addresses.iter().partition(|(_, carrier)| carrier.is_web());
+    let told = |listening: Vec<&(SocketAddr, &Carrier)>| {
+        listening.iter().map(|(address, carrier)| carrier.told(*address) + "\n").collect::<String>()
+    };
+    let metrics: String = metrics.iter().map(|address| format!("metrics http://{address}/\n")).collect();
+    let listening = told(others) + &metrics + &told(web);
     let write = move || {
         let mut out = io::stdout();
         let _ = out.write_all(listening.as_bytes()).and_then(|()| out.flush());

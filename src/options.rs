@@ -267,26 +267,27 @@ impl Serve {
         })
     }
 
-    /// Where to listen, and what comes in there. An error says what to do.
+    /// Where to listen, and what comes in there, in the order in which that is told. An error says what to do.
     pub fn addresses(&self, certificate: Option<Certificate>) -> Result<Vec<(SocketAddr, Carrier)>, Mistake> {
         let mut wanted: Vec<(Carrier, String)> = Vec::new();
         if self.listen != ["none"] {
             wanted.extend(self.listen.iter().map(|address| (Carrier::Plain, address.clone())));
         }
-        let door = Rc::new(Door::new(self.origin.clone(), self.proxy_from.clone()));
-        wanted.extend(self.web.iter().map(|address| (Carrier::Web(Rc::clone(&door)), address.clone())));
-        if let Some(certificate) = certificate {
-            let tls = Rc::new(Tls::new(certificate));
-            let carrier = Carrier::Tls(Rc::clone(&tls));
-            wanted.extend(self.tls.iter().map(|address| (carrier.clone(), address.clone())));
-            let carrier = Carrier::WebTls(door, tls);
-            wanted.extend(self.web_tls.iter().map(|address| (carrier.clone(), address.clone())));
+        let tls = certificate.map(|certificate| Rc::new(Tls::new(certificate)));
+        if let Some(tls) = &tls {
+            wanted.extend(self.tls.iter().map(|address| (Carrier::Tls(Rc::clone(tls)), address.clone())));
         }
         if self.proxy_secure && self.proxy_listen.is_empty() {
             warn!("--proxy-secure is for proxies, which come in nowhere; give --proxy-listen too, or leave it out");
         }
         let proxied = Carrier::Proxied(self.proxies());
         wanted.extend(self.proxy_listen.iter().map(|address| (proxied.clone(), address.clone())));
+        let door = Rc::new(Door::new(self.origin.clone(), self.proxy_from.clone()));
+        wanted.extend(self.web.iter().map(|address| (Carrier::Web(Rc::clone(&door)), address.clone())));
+        if let Some(tls) = tls {
+            let carrier = Carrier::WebTls(door, tls);
+            wanted.extend(self.web_tls.iter().map(|address| (carrier.clone(), address.clone())));
+        }
         if wanted.is_empty() {
             return Err("with --listen none nobody can come in; give --tls, --web or --proxy-listen too"
                 .to_owned()
@@ -319,7 +320,7 @@ impl Serve {
     /// The certificate that is shown in TLS, if that is spoken. It is told which it is, as people compare that. Where none is given, it
     /// is the one that the server has in the folder `own`, or makes there.
     pub fn certificate(&self, own: Option<&Path>) -> Result<Option<Certificate>, Mistake> {
-        const NONE: &str = "--tls needs a certificate; give --cert and --key, or --data, where one is made";
+        let wants = if self.tls.is_empty() { "web-tls" } else { "tls" };
         let of = |option, text: &str| Err(Mistake::of(option)(text.to_owned()));
         if self.tls.is_empty() && self.web_tls.is_empty() {
             if self.cert.is_some() || self.key.is_some() {
@@ -338,8 +339,12 @@ impl Serve {
             }
             (Some(_), None, _) => return of("cert", "--cert needs the key of the certificate; give --key too"),
             (None, Some(_), _) => return of("key", "--key needs the certificate of the key; give --cert too"),
-            (None, None, Some(own)) => tls::own(own).map_err(Mistake::of("tls"))?,
-            (None, None, None) => return of("tls", NONE),
+            (None, None, Some(own)) => tls::own(own).map_err(Mistake::of(wants))?,
+            (None, None, None) => {
+                let text =
+                    format!("--{wants} needs a certificate; give --cert and --key, or --data, where one is made");
+                return of(wants, &text);
+            }
         };
         info!("{certificate:?}");
         if certificate.is_slow() {
@@ -352,9 +357,10 @@ impl Serve {
 
     /// The same, where nothing may be changed: what the server would make at its start is not kept.
     pub fn certificate_there(&self, own: Option<&Path>) -> Result<Option<Certificate>, Mistake> {
-        match own.filter(|own| self.cert.is_none() && self.key.is_none() && !self.tls.is_empty() && !tls::has_own(own))
-        {
-            Some(own) => tls::look(own).map(Some).map_err(Mistake::of("tls")),
+        let wants = if self.tls.is_empty() { "web-tls" } else { "tls" };
+        let is_wanted = !(self.tls.is_empty() && self.web_tls.is_empty()) && self.cert.is_none() && self.key.is_none();
+        match own.filter(|own| is_wanted && !tls::has_own(own)) {
+            Some(own) => tls::look(own).map(Some).map_err(Mistake::of(wants)),
             None => self.certificate(own),
         }
     }
@@ -404,7 +410,13 @@ fn addresses(wanted: &[(Carrier, String)]) -> Result<Vec<(SocketAddr, Carrier)>,
             _ => address.clone(),
         };
         let resolved = resolve(&address).map_err(|why| {
-            (n, format!("cannot listen on {address}: {why}; give an address, as in 127.0.0.1:2428, or :PORT for all"))
+            let example = match carrier {
+                Carrier::Web(_) => WEB.to_owned(),
+                Carrier::Tls(_) => with_port("127.0.0.1", TLS_PORT),
+                Carrier::WebTls(..) => with_port("127.0.0.1", WEB_TLS_PORT),
+                Carrier::Plain | Carrier::Proxied(_) => SERVER.to_owned(),
+            };
+            (n, format!("cannot listen on {address}: {why}; give an address, as in {example}, or :PORT for all"))
         })?;
         for resolved in resolved {
             let same = found.iter().find(|(other, _)| *other == resolved && resolved.port() != 0);

@@ -32,10 +32,12 @@ use crate::plain::{self, Style};
 use crate::register::Author;
 use crate::registry::Registry;
 use crate::reload::Reader;
+use crate::scrape::Monitors;
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
 use crate::transport::{Layer, Transport};
+use crate::wire::Code;
 
 use self::arrivals::Arrivals;
 use self::kept::TakeUp;
@@ -129,7 +131,7 @@ impl Reactor<Os> {
     /// the system's, with what could not be done before it.
     pub fn open(
         doors: &[Door],
-        metrics: &[SocketAddr],
+        metrics: Monitors,
         control: Option<PathBuf>,
         home: Home,
         settings: Settings,
@@ -472,8 +474,8 @@ impl<S: System> Reactor<S> {
                         if let Bye::Blocked | Bye::GuestsBlocked = bye {
                             self.refusals.note(connection.peer(), Refusal::Told(bye), now.at);
                         }
-                        if bye == Bye::MadePlace {
-                            connection.give_way();
+                        if matches!(plain::bye_code(bye), Code::Full | Code::Refused | Code::Blocked) {
+                            connection.refuse();
                         }
                         self.counts.byes.count(plain::bye_code(bye));
                         let event = reason.map_or(Event::Bye(bye), |reason| Event::Expelled { bye, reason });

@@ -17,24 +17,42 @@ use crate::limits;
 use crate::metrics::CONTENT_TYPE;
 use crate::names::Origin;
 use crate::peer::Peer;
+use crate::web;
+
+/// Where monitors come in, and by the names of which pages besides addresses and names that nobody can own on the internet.
+#[derive(Debug, Default)]
+pub struct Monitors {
+    /// Where to listen.
+    pub addresses: Vec<SocketAddr>,
+    /// Pages of the server's own names.
+    pub origins: Vec<web::Origin>,
+}
 
 /// The door, open at some addresses or none. It is closed when this goes.
 #[derive(Debug)]
 pub struct MetricsDoor {
     sockets: Vec<TcpListener>,
     asked: Receiver<Sender<String>>,
+    pages: Arc<Pages>,
 }
 
 impl MetricsDoor {
-    /// Accepts at sockets that listen, and wakes `waker` when somebody asks for the page.
-    pub fn open(sockets: Vec<TcpListener>, waker: &Arc<Waker>) -> io::Result<Self> {
+    /// Accepts at sockets that listen, and wakes `waker` when somebody asks for the page, by an address or a name as browsers may, which
+    /// that of one of `origins` is.
+    pub fn open(sockets: Vec<TcpListener>, origins: Vec<web::Origin>, waker: &Arc<Waker>) -> io::Result<Self> {
         let (ask, asked) = channel();
-        let pages = Arc::new(Pages { waker: Arc::clone(waker), asking: Mutex::new(Asking { ask, last: None }) });
+        let asking = Mutex::new(Asking { ask, last: None });
+        let pages = Arc::new(Pages { waker: Arc::clone(waker), asking, origins: Mutex::new(origins) });
         for socket in &sockets {
             let (socket, pages) = (socket.try_clone()?, Arc::clone(&pages));
             thread::Builder::new().name("metrics".into()).spawn(move || listen(&socket, &pages))?;
         }
-        Ok(Self { sockets, asked })
+        Ok(Self { sockets, asked, pages })
+    }
+
+    /// Other origins, for whoever asks from now on.
+    pub fn replace_origins(&self, origins: &[web::Origin]) {
+        origins.clone_into(&mut self.pages.origins.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Where it listens, with the ports that were picked.
@@ -60,11 +78,15 @@ impl Drop for MetricsDoor {
 }
 
 /// The way to the loop, which makes the page.
+#[derive(Debug)]
 struct Pages {
     waker: Arc<Waker>,
     asking: Mutex<Asking>,
+    /// By whose names it may be asked for.
+    origins: Mutex<Vec<web::Origin>>,
 }
 
+#[derive(Debug)]
 struct Asking {
     ask: Sender<Sender<String>>,
     /// When the loop was last asked.
@@ -159,7 +181,9 @@ fn serve(mut stream: &TcpStream, pages: &Pages) -> io::Result<()> {
     let until = Instant::now() + limits::SCRAPE;
     let head = read_head(stream, until)?;
     let is_asked_for_head = head.as_ref().is_some_and(|head| head.starts_with(b"HEAD "));
-    let answer = match head.as_deref().map(check) {
+    let checked =
+        head.as_deref().map(|head| check(head, &pages.origins.lock().unwrap_or_else(PoisonError::into_inner)));
+    let answer = match checked {
         None => Answer::refuse("431 Request Header Fields Too Large", "this request is too long"),
         Some(Err(answer)) => answer,
         Some(Ok(())) => match pages.fetch(until) {
@@ -208,7 +232,7 @@ fn read_head(mut stream: &TcpStream, until: Instant) -> io::Result<Option<Vec<u8
 }
 
 /// Whether the page is to be given for a request with this head, or what is answered instead.
-fn check(head: &[u8]) -> Result<(), Answer> {
+fn check(head: &[u8], origins: &[web::Origin]) -> Result<(), Answer> {
     let unclear = || Answer::refuse("400 Bad Request", "this is no request of HTTP");
     let head = str::from_utf8(head).map_err(|_| unclear())?;
     let mut lines = head.lines();
@@ -225,10 +249,14 @@ fn check(head: &[u8]) -> Result<(), Answer> {
     match (hosts.next(), hosts.next()) {
         // A browser always has one.
         (None, _) => Ok(()),
-        (Some(host), None) if host::is_private(host) => Ok(()),
-        (Some(_), None) => {
-            Err(Answer::refuse("421 Misdirected Request", "fetch the metrics by an address of this server"))
-        }
+        (Some(host), None) => match host::split(host) {
+            Some((host, _)) if web::is_ours(&host, origins) => Ok(()),
+            Some(_) => Err(Answer::refuse(
+                "421 Misdirected Request",
+                "fetch the metrics by an address of this server, or start it with --origin http://NAME",
+            )),
+            None => Err(unclear()),
+        },
         (Some(_), Some(_)) => Err(unclear()),
     }
 }
@@ -261,7 +289,8 @@ mod tests {
     use super::*;
 
     fn status(head: &str) -> &'static str {
-        check(head.as_bytes()).map_or_else(|answer| &answer.status[..3], |()| "200")
+        check(head.as_bytes(), &[web::Origin::new("https://chat.example.org").unwrap()])
+            .map_or_else(|answer| &answer.status[..3], |()| "200")
     }
 
     #[test]
@@ -284,6 +313,7 @@ mod tests {
     fn only_a_request_for_the_page_has_it() {
         for head in [
             "GET / HTTP/1.1\r\nHost: 127.0.0.1:9429\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: chat.example.org:9429\r\n\r\n",
             "GET /metrics?x=1 HTTP/1.0\n\n",
             "HEAD / HTTP/1.1\r\nHost: pi\r\n\r\n",
             "GET /any/path HTTP/1.1\r\nAccept: */*\r\nhOST:localhost\r\n\r\n",
@@ -293,6 +323,7 @@ mod tests {
         for (head, code) in [
             ("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", "421"),
             ("GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", "400"),
+            ("GET / HTTP/1.1\r\nHost: localhost:+80\r\n\r\n", "400"),
             ("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n", "405"),
             ("GET / HTTP/2\r\n\r\n", "400"),
             ("GET /\r\n\r\n", "400"),
@@ -301,6 +332,6 @@ mod tests {
         ] {
             assert_eq!(status(head), code, "{head}");
         }
-        assert!(check(b"GET /\xff HTTP/1.1\r\n\r\n").is_err());
+        assert!(check(b"GET /\xff HTTP/1.1\r\n\r\n", &[]).is_err());
     }
 }

@@ -30,7 +30,7 @@ use crate::passwords::Passwords;
 use crate::peer::Peer;
 use crate::register::{Entry, Register};
 use crate::reload::{Anew, Reader, Reloads};
-use crate::scrape::MetricsDoor;
+use crate::scrape::{MetricsDoor, Monitors};
 use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
@@ -252,7 +252,7 @@ impl Os {
     /// could not be done before it.
     pub fn open(
         openings: Vec<Opening>,
-        metrics: &[SocketAddr],
+        metrics: Monitors,
         control: Option<PathBuf>,
         home: Home,
         settings: &Settings,
@@ -264,7 +264,7 @@ impl Os {
         let mut early = Vec::new();
         let taken = listener::take(openings, &mut early)?;
         let for_metrics = |&address| Opening { address, carrier: Carrier::Plain, dialect: 0 };
-        let taken_for_metrics = listener::take(metrics.iter().map(for_metrics).collect(), &mut early)?;
+        let taken_for_metrics = listener::take(metrics.addresses.iter().map(for_metrics).collect(), &mut early)?;
         // There may be only one, so each thread has a handle of the same.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(starting)?);
         let (mut journal, mut names, mut register, mut files) = (None, None, Register::default(), Vec::new());
@@ -296,7 +296,7 @@ impl Os {
         let control = open_control(control, in_data)?;
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
         let door = path.filter(|_| control.is_some()).map(|path| Door { path, look: started, is_missed: false });
-        let metrics = MetricsDoor::open(taken_for_metrics.wait_at()?, &waker).map_err(starting)?;
+        let metrics = MetricsDoor::open(taken_for_metrics.wait_at()?, metrics.origins, &waker).map_err(starting)?;
         let listeners = Listeners::open(taken, control, poll.registry(), FIRST)?;
         let (woken, signalled, is_hung_up) = (false, false, false);
         let os = Self {
@@ -535,6 +535,7 @@ impl System for Os {
         match &read {
             Ok(Anew { what: Reloaded { settings, restart }, certificate, proxies, origins }) => {
                 self.listeners.replace_origins(origins);
+                self.metrics.iter().for_each(|door| door.replace_origins(origins));
                 certificate.iter().for_each(|certificate| self.listeners.replace_certificate(certificate));
                 self.listeners.replace_proxies(proxies);
                 if let Some(logging) = settings.log {

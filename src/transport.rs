@@ -132,6 +132,11 @@ pub trait Transport: Read + Write {
         None
     }
 
+    /// What a handshake of TLS has made of the wire, once it is over: it is in clear where whoever came speaks none.
+    fn handshake(&self) -> Option<Wire> {
+        None
+    }
+
     /// What carries its lines.
     fn layer(&self) -> Layer {
         Layer::Tcp
@@ -267,6 +272,14 @@ impl Transport for Stream {
         match self {
             Self::Tls(stream) => stream.asked_name(),
             Self::Web(stream) => stream.asked_name(),
+            Self::Tcp(_) | Self::Proxied(..) | Self::Control(_) => None,
+        }
+    }
+
+    fn handshake(&self) -> Option<Wire> {
+        match self {
+            Self::Tls(stream) => stream.handshake(),
+            Self::Web(stream) => stream.handshake(),
             Self::Tcp(_) | Self::Proxied(..) | Self::Control(_) => None,
         }
     }

@@ -64,7 +64,7 @@ impl Origin {
             "https" => Scheme::Https,
             _ => return None,
         };
-        let (host, port) = host_and_port(rest)?;
+        let (host, port) = host::split(rest)?;
         Some(Self { scheme, host, port: port.unwrap_or(scheme.port()) })
     }
 
@@ -73,20 +73,10 @@ impl Origin {
     }
 }
 
-/// The name or address that stands before a port, in lower case and without a dot at its end, and the port.
-fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
-    let at = text.rfind(':').filter(|_| !text.ends_with(']')).unwrap_or(text.len());
-    let (host, port) = text.split_at(at);
-    let port = match port.strip_prefix(':') {
-        Some("") | None => None,
-        Some(port) => Some(port.parse().ok()?),
-    };
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let is_address =
-        host.starts_with('[') && host.ends_with(']') && host[1..].bytes().all(|b| is_host(b) || b":]".contains(&b));
-    let is_name = !host.is_empty() && host.bytes().all(is_host);
-    (is_name || is_address).then_some((host, port))
+/// Whether the server is called by a name that no stranger can lead here: none of the public internet, or that of one of these origins. A
+/// host is as [`host::split`] gives it.
+pub fn is_ours(host: &str, origins: &[Origin]) -> bool {
+    host::is_private(host) || origins.iter().any(|origin| origin.host == host)
 }
 
 /// What is answered to a request.
@@ -96,6 +86,15 @@ pub enum Heard {
     Upgraded(Vec<u8>, Peer),
     /// This, and nothing else.
     Answered(Answer),
+}
+
+impl Heard {
+    fn by(self, way: Way) -> Self {
+        match self {
+            Self::Answered(answer) => Self::Answered(answer.by(way)),
+            upgraded @ Self::Upgraded(..) => upgraded,
+        }
+    }
 }
 
 /// The door, as it is for whoever comes.
@@ -108,6 +107,8 @@ pub struct Door {
     proxies: RefCell<Vec<Network>>,
     /// Whether a page of another name has been told of that is refused.
     has_warned: Cell<bool>,
+    /// The port where browsers come in by TLS, if there is one.
+    tls_port: Cell<Option<u16>>,
 }
 
 impl Door {
@@ -119,6 +120,11 @@ impl Door {
     /// Whether a proxy at this address is believed when it tells for whom it comes.
     pub fn believes(&self, address: IpAddr) -> bool {
         self.proxies.borrow().iter().any(|proxies| proxies.contains(address))
+    }
+
+    /// Browsers come in by TLS at this port.
+    pub fn note_tls_port(&self, port: u16) {
+        self.tls_port.set(Some(port));
     }
 
     /// Other origins, for whoever comes from now on.
@@ -136,27 +142,46 @@ impl Door {
     pub fn hear(&self, bytes: &[u8], len: usize, from: (Peer, Way), room: Room) -> Heard {
         let request = match http::read(&bytes[..len]) {
             Ok(request) => request,
-            Err(why) => return Heard::Answered(bad(why)),
+            Err(why) => return Heard::Answered(self.bad(why).by(from.1)),
         };
-        let mut heard = self.answer(&request, &bytes[len..], from, room).unwrap_or_else(Heard::Answered);
-        if let (Heard::Answered(answer), Method::Head) = (&mut heard, request.method) {
-            answer.body = Cow::default();
+        let (peer, way) = match self.peer(&request, from) {
+            Ok(from) => from,
+            Err(answer) => return Heard::Answered(answer.by(from.1)),
+        };
+        match self.answer(&request, &bytes[len..], peer, room) {
+            Ok(heard) => heard,
+            Err(answer) => Heard::Answered(answer),
         }
-        heard
+        .by(way)
     }
 
-    fn answer(&self, request: &Request<'_>, behind: &[u8], from: (Peer, Way), room: Room) -> Result<Heard, Answer> {
-        let (peer, way) = self.peer(request, from)?;
+    /// A request that cannot be read.
+    pub fn bad(&self, why: BadRequest) -> Answer {
+        match (why, self.tls_port.get()) {
+            (BadRequest::Malformed(why), _) => malformed(why),
+            (BadRequest::Tls, Some(port)) => malformed(&format!(
+                "this port speaks no TLS; open port {port} with https:// in front, or this one with http://"
+            )),
+            (BadRequest::Tls, None) => malformed("this port speaks no TLS; open it with http:// in front"),
+            (BadRequest::TooLarge, _) => http::refusal(
+                "431 Request Header Fields Too Large",
+                "this request is too long; clear the cookies of this site",
+                "",
+            ),
+        }
+    }
+
+    fn answer(&self, request: &Request<'_>, behind: &[u8], peer: Peer, room: Room) -> Result<Heard, Answer> {
         self.check_host(request.host)?;
         if request.path == SOCKET {
             return self.upgrade(request, peer, behind);
         }
-        self.page(request, way, room).map(Heard::Answered)
+        self.page(request, room).map(Heard::Answered)
     }
 
     /// For whom a request is, and by which way.
     fn peer(&self, request: &Request<'_>, (peer, way): (Peer, Way)) -> Result<(Peer, Way), Answer> {
-        let is_here = host_and_port(request.host).is_some_and(|(host, _)| is_this_machine(&host));
+        let is_here = host::split(request.host).is_some_and(|(host, _)| is_this_machine(&host));
         let is_believed = peer.address().is_some_and(|address| self.believes(address));
         let Some(forwarded) = request.forwarded_for.filter(|_| is_believed) else {
             let peer = peer.itself();
@@ -173,11 +198,9 @@ impl Door {
 
     /// Whether the server is called by a name that no stranger can lead here.
     fn check_host(&self, host: &str) -> Result<(), Answer> {
-        let is_origin = || {
-            let name = host_and_port(host).map(|(name, _)| name);
-            name.is_some_and(|name| self.origins.borrow().iter().any(|origin| origin.host == name))
-        };
-        if host::is_private(host) || is_origin() {
+        let (host, _) =
+            host::split(host).ok_or_else(|| malformed("Host is no name or address, with a port or without"))?;
+        if is_ours(&host, &self.origins.borrow()) {
             return Ok(());
         }
         Err(http::refusal(
@@ -206,7 +229,7 @@ impl Door {
             return Err(malformed("something stands behind the handshake before it is answered"));
         }
         if request.origin.is_some_and(|origin| !self.allows(origin, request.host)) {
-            let is_here = host_and_port(request.host).is_some_and(|(host, _)| is_this_machine(&host));
+            let is_here = host::split(request.host).is_some_and(|(host, _)| is_this_machine(&host));
             if is_here && !self.has_warned.replace(true) {
                 warn!("a page of another name may not talk here; a proxy must pass Host on, or give --origin");
             }
@@ -222,13 +245,13 @@ impl Door {
     /// Whether a page of this origin may talk to a server of this name.
     fn allows(&self, origin: &str, host: &str) -> bool {
         let Some(origin) = Origin::new(origin) else { return false };
-        let is_own = host_and_port(host)
+        let is_own = host::split(host)
             .is_some_and(|(name, port)| name == origin.host && port.unwrap_or(origin.scheme.port()) == origin.port);
         is_own || self.origins.borrow().iter().any(|other| other.is_same(&origin))
     }
 
     /// What is answered to a request for the page or a part of it.
-    fn page(&self, request: &Request<'_>, way: Way, room: Room) -> Result<Answer, Answer> {
+    fn page(&self, request: &Request<'_>, room: Room) -> Result<Answer, Answer> {
         if request.method == Method::Other {
             return Err(not_allowed("GET, HEAD"));
         }
@@ -245,24 +268,12 @@ impl Door {
         if request.path == "/" {
             fields.push_str(&format!("ETag: \"{hash}\"\r\n"));
             let is_known = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"') == hash;
-            if request.has.is_some_and(|tags| tags.split(',').any(|tag| is_known(tag.trim()))) {
-                return Ok(http::answer("304 Not Modified", &fields, Cow::default(), way));
+            if request.has.iter().any(|tags| tags.split(',').any(|tag| is_known(tag.trim()))) {
+                return Ok(http::answer("304 Not Modified", &fields, Cow::default()));
             }
         }
         fields.push_str(&format!("Content-Type: {}\r\n", file.kind));
-        Ok(http::answer("200 OK", &fields, file.bytes, way))
-    }
-}
-
-/// A request that cannot be read.
-pub fn bad(why: BadRequest) -> Answer {
-    match why {
-        BadRequest::Malformed(why) => malformed(why),
-        BadRequest::TooLarge => http::refusal(
-            "431 Request Header Fields Too Large",
-            "this request is too long; clear the cookies of this site",
-            "",
-        ),
+        Ok(http::answer("200 OK", &fields, file.bytes))
     }
 }
 
@@ -289,7 +300,7 @@ pub fn full() -> Answer {
     const TEXT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Full</title><p>The server is full. Try again \
                         in half a minute.</p></html>\n";
     let fields = format!("Content-Type: text/html; charset=utf-8\r\nRetry-After: 30\r\n{NO_STORE}");
-    http::answer("503 Service Unavailable", &fields, TEXT.as_bytes().into(), Way::Clear)
+    http::answer("503 Service Unavailable", &fields, TEXT.as_bytes().into())
 }
 
 /// The last of a list.

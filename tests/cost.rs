@@ -19,6 +19,7 @@ use chinwag::home::Home;
 use chinwag::listener::Carrier;
 use chinwag::people::Person;
 use chinwag::reactor::{Door, Reactor};
+use chinwag::scrape::Monitors;
 use chinwag::settings::Settings;
 use chinwag::transport::{Stream, WebSocket};
 use rustix::process::{Signal, getpid, kill_process};
@@ -32,7 +33,8 @@ fn served(act: impl FnOnce(SocketAddr)) -> AllocationInfo {
         let settings = Settings { rate: 0, ..Settings::default() };
         let door = Door { dialect: &PLAIN, addresses: vec![("127.0.0.1:0".parse().unwrap(), Carrier::Plain)] };
         let reader = Box::new(|| Err("nobody asks for a reload".to_owned()));
-        let mut reactor = Reactor::open(&[door], &[], None, Home::temporary().unwrap(), settings, reader).unwrap();
+        let mut reactor =
+            Reactor::open(&[door], Monitors::default(), None, Home::temporary().unwrap(), settings, reader).unwrap();
         tell.send(reactor.addresses().unwrap()[0].0).unwrap();
         measure(|| reactor.run().unwrap())
     });

@@ -73,9 +73,9 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("spool", "names time event effect home", "sockets files threads log"),
     ("signals", "", "sockets files signals system"),
     ("peer", "names", "sockets"),
-    ("scrape", "names limits metrics host peer", "sockets threads clock instants log"),
     ("tls", "names time limits home", "clock log"),
     ("web", "names limits register/entry host peer", "sockets log"),
+    ("scrape", "names limits metrics host peer web", "sockets threads clock instants log"),
     ("transport", "names time limits meters proxy peer tls web", "sockets system log"),
     (
         "listener",
@@ -87,7 +87,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("outbox", "names limits effect", ""),
     ("connection", "names time limits meters metrics event effect linebuf framing plain peer web transport outbox", ""),
     ("registry", "names time limits event peer transport outbox connection", ""),
-    ("egress", "names limits metrics time event effect plain dialect transport outbox connection registry", ""),
+    ("egress", "names wire limits metrics time event effect plain dialect transport outbox connection registry", ""),
     (
         "system",
         "names time limits settings event register effect home control supervisor journal ledger passwords spool signals peer scrape transport listener reload connection",
@@ -95,7 +95,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "reactor",
-        "names time limits settings metrics event request register effect hub linebuf proxy plain dialect home peer web transport listener reload outbox connection registry egress system",
+        "names time wire limits settings metrics event request register effect hub linebuf proxy plain dialect home peer web scrape transport listener reload outbox connection registry egress system",
         "sockets log",
     ),
     ("options", "names limits settings register/entry tls web transport listener", "sockets files system log"),

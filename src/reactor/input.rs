@@ -117,7 +117,8 @@ impl<S: System> Reactor<S> {
         if connection.unsent() > 0 {
             self.egress.hurry(connection);
         }
-        let is_first = !connection.has_spoken();
+        // What browsers send there nobody else has written for them, and no other protocol begins within it.
+        let is_first = !connection.has_spoken() && !connection.layer().is_web();
         let framing = connection.framing();
         if is_first && framing.lines.is_not_text() {
             let bye = Bye::NotText { tls: self.tls_port.filter(|_| !connection.is_tls()) };
@@ -287,7 +288,8 @@ impl<S: System> Reactor<S> {
             let is_garbled = is_changed && matches!(line, Line::Text(bytes) if std::str::from_utf8(bytes).is_err());
             let is_cut_by_cr = is_changed && matches!(line, Line::Text(bytes) if cut_by_cr(bytes));
             let is_first = !connection.speak();
-            let rejection = match if is_first { dialect.rejects(&line) } else { None } {
+            let may_be_other = is_first && !connection.layer().is_web();
+            let rejection = match if may_be_other { dialect.rejects(&line) } else { None } {
                 Some(Bye::NotHttp { .. }) => Some(Bye::NotHttp { web: self.web_port }),
                 rejection => rejection,
             };

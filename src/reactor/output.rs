@@ -190,7 +190,7 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get_mut(id) else { return };
         let farewell = match connection.life() {
             Life::Rejected => Farewell::Refused,
-            _ if connection.gives_way() => Farewell::Refused,
+            _ if connection.is_refused() => Farewell::Refused,
             _ if ends => Farewell::ServerEnds,
             _ => Farewell::Done,
         };

@@ -14,6 +14,7 @@ use mio::net::TcpStream;
 
 use super::NotArrived;
 use crate::limits;
+use crate::names::Wire;
 use crate::peer::Peer;
 use crate::tls::{Certificate, Opened, Session};
 
@@ -131,6 +132,17 @@ impl Encrypted {
     /// See [`super::Transport::asked_name`].
     pub fn asked_name(&self) -> Option<String> {
         self.session.as_ref().and_then(|session| session.asked_name())
+    }
+
+    /// See [`super::Transport::handshake`].
+    pub fn handshake(&self) -> Option<Wire> {
+        match self.input {
+            Input::InClear => Some(Wire::Clear),
+            Input::Broken => None,
+            Input::Ready | Input::Drained | Input::Closed | Input::Cut => {
+                (!self.is_handshaking()).then_some(Wire::Secure)
+            }
+        }
     }
 
     fn is_handshaking(&self) -> bool {

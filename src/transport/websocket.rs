@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{Farewell, Layer, NotArrived, Transport, Unfinished};
 use crate::limits;
 use crate::meters::TokenBucket;
+use crate::names::Wire;
 use crate::peer::Peer;
 use crate::time::Instant;
 use crate::web::frames::{self, Besides, CloseCode, End, Frames};
@@ -107,9 +108,14 @@ impl<T: Transport> WebSocket<T> {
         self.passing.get_or_insert_default()
     }
 
+    /// By which way it comes, as far as the server knows by itself.
+    fn way(&self) -> Way {
+        if self.handshake() == Some(Wire::Secure) { Way::Secure } else { Way::Clear }
+    }
+
     /// Reads the request once, and finds out what is answered when all of its head has come.
     fn read_request(&mut self, peer: Peer, room: Room) -> Result<(), NotArrived> {
-        let way = if self.layer().is_tls() { Way::Secure } else { Way::Clear };
+        let way = self.way();
         let mut bytes = [0; 2048];
         loop {
             let request = &mut self.passing.get_or_insert_default().request;
@@ -122,15 +128,13 @@ impl<T: Transport> WebSocket<T> {
                 return Err(NotArrived::Failed(ErrorKind::UnexpectedEof.into()));
             }
             request.extend_from_slice(&bytes[..read]);
+            let Passing { door: Some(door), request, .. } = self.passing() else {
+                return Err(NotArrived::Failed(ErrorKind::NotConnected.into()));
+            };
             let heard = match http::head_len(request) {
                 Ok(None) => continue,
-                Err(why) => Heard::Answered(web::bad(why)),
-                Ok(Some(len)) => {
-                    let Passing { door: Some(door), request, .. } = self.passing() else {
-                        return Err(NotArrived::Failed(ErrorKind::NotConnected.into()));
-                    };
-                    door.hear(request, len, (peer, way), room)
-                }
+                Err(why) => Heard::Answered(door.bad(why).by(way)),
+                Ok(Some(len)) => door.hear(request, len, (peer, way), room),
             };
             match heard {
                 Heard::Answered(answer) => self.answer(answer),
@@ -147,8 +151,8 @@ impl<T: Transport> WebSocket<T> {
     /// This is the answer to its request.
     fn answer(&mut self, answer: Answer) {
         self.phase = Phase::Answer;
-        self.passing().request = Vec::new();
-        self.passing().body = answer;
+        let passing = self.passing();
+        passing.body = answer.to(&std::mem::take(&mut passing.request));
     }
 
     /// Writes what is left of the answer.
@@ -383,12 +387,15 @@ impl<T: Transport> Transport for WebSocket<T> {
 
     fn give_up(&mut self, room: Room) {
         let has_begun = self.passing.as_ref().is_some_and(|passing| !passing.request.is_empty());
-        if self.phase != Phase::Request {
+        // Within a handshake nothing can be said, and in clear nobody would understand it.
+        if self.phase != Phase::Request || self.layer().is_tls() && self.handshake() != Some(Wire::Secure) {
             return;
         }
+        // What has come and is not read would take the answer back.
+        let _ = self.under.read(&mut [0; 2048]);
         match room {
-            Room::None => self.answer(web::full()),
-            Room::Left if has_begun => self.answer(web::late()),
+            Room::None => self.answer(web::full().by(self.way())),
+            Room::Left if has_begun => self.answer(web::late().by(self.way())),
             Room::Left => return,
         }
         // As far as it goes at once.
@@ -398,6 +405,10 @@ impl<T: Transport> Transport for WebSocket<T> {
 
     fn asked_name(&self) -> Option<String> {
         self.under.asked_name()
+    }
+
+    fn handshake(&self) -> Option<Wire> {
+        self.under.handshake()
     }
 
     fn layer(&self) -> Layer {
@@ -458,6 +469,9 @@ impl<T: Transport> Transport for WebSocket<T> {
         }
         let silence: Duration = now - self.heard;
         if silence >= limits::WEB_DEAD {
+            // Who only slept learns of it.
+            self.close(Farewell::ServerEnds);
+            self.phase = Phase::Shut;
             return Err(ErrorKind::TimedOut.into());
         }
         if silence < limits::WEB_PING {
@@ -634,7 +648,6 @@ mod tests {
         assert_eq!(socket.beat(after(45)).unwrap(), Some(after(90)));
         while socket.flush().is_err() {}
         assert_eq!(frames(&socket.under.taken), [(0x89, Vec::new())]);
-        assert_eq!(socket.beat(after(90)).unwrap_err().kind(), ErrorKind::TimedOut);
         // Whatever comes is a sign of life, a piece of a frame too.
         socket.under.coming.extend(&frame(0x81, b"hi")[..3]);
         assert!(socket.read(&mut [0; 100]).is_err());
@@ -643,6 +656,9 @@ mod tests {
         // While the server does not read, nobody is silent.
         socket.excuse(after(200));
         assert_eq!(socket.beat(after(200)).unwrap(), Some(after(245)));
+        (socket.under.is_blocked, socket.under.taken) = (true, Vec::new());
+        assert_eq!(socket.beat(after(290)).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(frames(&socket.under.taken), [(0x88, 1001_u16.to_be_bytes().to_vec())]);
     }
 
     #[test]

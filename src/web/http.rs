@@ -48,7 +48,7 @@ pub struct Request<'a> {
     /// The page that asks, if a browser says so.
     pub origin: Option<&'a str>,
     /// What the browser has already, if it tells.
-    pub has: Option<&'a str>,
+    pub has: Vec<&'a str>,
     /// For whom it is, if a proxy tells, and whether that was called by https.
     pub forwarded_for: Option<&'a str>,
     /// How the proxy was called.
@@ -77,12 +77,35 @@ pub enum NoUpgrade {
 pub enum BadRequest {
     /// It is none, or breaks a rule that is held here.
     Malformed(&'static str),
+    /// It is TLS.
+    Tls,
     /// Its head is too long, or has too many fields.
     TooLarge,
 }
 
-/// How many bytes the head has that `bytes` begin with, once all of it has come.
+const NO_HTTP: BadRequest = BadRequest::Malformed("this is no request of HTTP/1");
+
+/// Whether what `bytes` begin with may become a request, as far as it has come. A line without an end is none yet; an empty one may stand
+/// before it (RFC 9112, 2.2).
+fn check_beginning(bytes: &[u8]) -> Result<(), BadRequest> {
+    let bytes = bytes.trim_ascii_start();
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    match bytes {
+        [0x16, 0x03, ..] => return Err(BadRequest::Tls),
+        // The next byte tells whether this is TLS.
+        [0x16] => return Ok(()),
+        [first, ..] if !is_token(*first) => return Err(NO_HTTP),
+        _ => {}
+    }
+    match bytes.split(|&byte| byte == b'\n').nth(1).and(bytes.split(|&byte| byte == b'\n').next()) {
+        Some(line) if memmem::find(line, b" HTTP/1.").is_none() => Err(NO_HTTP),
+        _ => Ok(()),
+    }
+}
+
+/// How many bytes the head has that `bytes` begin with, once all of it has come. What is plainly none is an error before that.
 pub fn head_len(bytes: &[u8]) -> Result<Option<usize>, BadRequest> {
+    check_beginning(bytes)?;
     let ends = [&b"\n\r\n"[..], b"\n\n"];
     let end = ends.iter().filter_map(|end| memmem::find(bytes, end).map(|at| at + end.len())).min();
     match end {
@@ -99,7 +122,7 @@ pub fn read(head: &[u8]) -> Result<Request<'_>, BadRequest> {
     match parsed.parse(head) {
         Ok(Status::Complete(_)) => {}
         Err(httparse::Error::TooManyHeaders) => return Err(BadRequest::TooLarge),
-        Ok(Status::Partial) | Err(_) => return Err(BadRequest::Malformed("this is no request of HTTP/1")),
+        Ok(Status::Partial) | Err(_) => return Err(NO_HTTP),
     }
     let text = |value: &'_ [u8]| std::str::from_utf8(value).is_ok();
     let all = |name: &'static str| {
@@ -119,8 +142,7 @@ pub fn read(head: &[u8]) -> Result<Request<'_>, BadRequest> {
         return Err(BadRequest::Malformed("a request has no body here"));
     }
     let host = only("host")?.ok_or(BadRequest::Malformed("a request names its host"))?;
-    let path = parsed.path.filter(|path| path.starts_with('/'));
-    let path = path.ok_or(BadRequest::Malformed("a request asks for a path"))?;
+    let path = path(parsed.path.unwrap_or_default(), host)?;
     let (key, version) = (only("sec-websocket-key"), only("sec-websocket-version"));
     let names = |name, word: &str| {
         let mut words = all(name).filter_map(as_text).flat_map(|value| value.split(','));
@@ -146,11 +168,27 @@ pub fn read(head: &[u8]) -> Result<Request<'_>, BadRequest> {
         path: path.split('?').next().unwrap_or(path),
         host,
         origin: only("origin")?,
-        has: last("if-none-match"),
+        has: all("if-none-match").filter_map(as_text).collect(),
         forwarded_for: all("x-forwarded-for").next_back().map(|value| as_text(value).unwrap_or_default()),
         forwarded_proto: last("x-forwarded-proto"),
         upgrade,
     })
+}
+
+/// The path of a target, which may stand behind the scheme and the host that `Host` names too (RFC 9112, 3.2.2).
+fn path<'a>(target: &'a str, host: &str) -> Result<&'a str, BadRequest> {
+    if target.starts_with('/') {
+        return Ok(target);
+    }
+    let absolute = target
+        .split_once("://")
+        .filter(|(scheme, _)| ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)));
+    let (_, rest) = absolute.ok_or(BadRequest::Malformed("a request asks for a path"))?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    if !authority.eq_ignore_ascii_case(host) {
+        return Err(BadRequest::Malformed("the host of the address that is asked for is another than Host"));
+    }
+    Ok(if path.starts_with('/') { path } else { "/" })
 }
 
 fn as_text(value: &[u8]) -> Option<&str> {
@@ -192,19 +230,37 @@ pub struct Answer {
     pub body: Cow<'static, [u8]>,
 }
 
+impl Answer {
+    /// The same to whoever asks for it by this way.
+    pub fn by(mut self, way: Way) -> Self {
+        if way == Way::Secure {
+            // Behind the other fields stands an empty line.
+            self.head.truncate(self.head.len() - 2);
+            self.head.extend_from_slice(OPENER_POLICY.as_bytes());
+            self.head.extend_from_slice(b"\r\n");
+        }
+        self
+    }
+
+    /// The same to a request that begins so: who asks for the head gets that alone.
+    pub fn to(mut self, request: &[u8]) -> Self {
+        if request.trim_ascii_start().starts_with(b"HEAD ") {
+            self.body = Cow::default();
+        }
+        self
+    }
+}
+
 /// An answer that says in a sentence why there is nothing else; `more` are fields with their ends.
 pub fn refusal(status: &str, text: &str, more: &str) -> Answer {
     let body = format!("{text}\n").into_bytes();
     let fields = format!("Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n{more}");
-    answer(status, &fields, body.into(), Way::Clear)
+    answer(status, &fields, body.into())
 }
 
 /// An answer with these fields, each with its end.
-pub fn answer(status: &str, fields: &str, body: Cow<'static, [u8]>, way: Way) -> Answer {
+pub fn answer(status: &str, fields: &str, body: Cow<'static, [u8]>) -> Answer {
     let mut head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n{fields}{POLICY}");
-    if way == Way::Secure {
-        head.push_str(OPENER_POLICY);
-    }
     // What has not changed has no body, and no length of one.
     if !status.starts_with("304") {
         _ = write!(head, "Content-Length: {}\r\n", body.len());
@@ -233,5 +289,16 @@ mod tests {
         assert_eq!(head_len(head(limits::WEB_HEAD + 1).as_bytes()), Err(BadRequest::TooLarge));
         assert_eq!(head_len(&head(limits::WEB_HEAD).as_bytes()[..limits::WEB_HEAD - 1]), Ok(None));
         assert_eq!(head_len(b"GET / HTTP/1.1\r\n\r\nmore"), Ok(Some(18)));
+    }
+
+    #[test]
+    fn what_is_plainly_no_request_is_not_waited_for() {
+        for bytes in [&b""[..], b"\r\n", b"\r\nGET / HT", b"G", b"\x16", b"GET / HTTP/1.1\r\nHost", b"hello"] {
+            assert_eq!(head_len(bytes), Ok(None), "{}", bytes.escape_ascii());
+        }
+        for bytes in [&b"\0"[..], b"\x05\x01\0", b"{", b"\xff", b"hello\n", b"GET /\r\n", b"GET / HTTP/2.0\r\n"] {
+            assert_eq!(head_len(bytes), Err(NO_HTTP), "{}", bytes.escape_ascii());
+        }
+        assert_eq!(head_len(b"\x16\x03\x01"), Err(BadRequest::Tls));
     }
 }

@@ -15,6 +15,7 @@ use chinwag::names::{FileId, KeptNick, Nick, RoomName};
 use chinwag::plain::Style;
 use chinwag::reactor::{Door, Reactor};
 use chinwag::request::{BadChunk, Named, Offer, Request, Target};
+use chinwag::scrape::Monitors;
 use chinwag::settings::Settings;
 use testkit::Client;
 
@@ -155,7 +156,8 @@ fn people_of_two_dialects_share_a_room() {
         let doors = [listens(&PLAIN as &'static dyn Dialect), listens(&JSON)];
         let reader = Box::new(|| Err("nobody asks for a reload".to_owned()));
         let mut reactor =
-            Reactor::open(&doors, &[], None, Home::temporary().unwrap(), Settings::default(), reader).unwrap();
+            Reactor::open(&doors, Monitors::default(), None, Home::temporary().unwrap(), Settings::default(), reader)
+                .unwrap();
         tell.send(reactor.addresses().unwrap().into_iter().map(|(address, _)| address).collect::<Vec<_>>()).unwrap();
         // Somebody who goes wakes it.
         while !asked.load(Ordering::Acquire) && reactor.turn().unwrap() {}

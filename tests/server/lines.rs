@@ -565,6 +565,13 @@ fn it_says_who_can_come_in() {
         server.signal("TERM");
         assert_eq!(server.wait().1.contains("only this machine can come in"), is_alone, "{listen}");
     }
+    // What is told is told of the door that there is.
+    let data = tempfile::tempdir().unwrap();
+    let options = ["--listen", "none", "--tls", "127.0.0.1:0", "--web", "127.0.0.1:0", "--data"];
+    let mut server = Server::start_with(Command::new(binary()).arg("serve").args(options).arg(data.path()));
+    server.signal("TERM");
+    let log = server.wait().1;
+    assert!(log.contains("; --tls :"), "{log}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use chinwag::limits::ARRIVING;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::version::TLS13;
 use tempfile::TempDir;
+use testkit::data::Folder;
 use testkit::{PATIENCE, Server, binary, have};
 
 use crate::secure::{Secure, Tls};
@@ -315,6 +316,22 @@ fn handshakes_are_counted_by_what_came_of_them() {
     let connections = |wire: &str| metric(folder, &format!("connections{{wire=\"{wire}\"}}"));
     assert_eq!(["tcp", "tls", "ws", "wss"].map(connections), [1, 1, 0, 0]);
     assert_eq!(metric(folder, "rejected_total{code=\"needs-tls\"}"), 1);
+}
+
+#[test]
+fn a_browser_that_asks_for_nothing_after_its_handshake_is_counted_once() {
+    let folder = Folder::new();
+    let server = folder.serve(&["--web-tls", "127.0.0.1:0"]);
+    let address = server.door("web https://");
+    let mut silent = Secure::new(TcpStream::connect(address).unwrap(), &TLS13);
+    let mut asks = Secure::new(TcpStream::connect(address).unwrap(), &TLS13);
+    asks.send(&format!("GET /icon.svg HTTP/1.1\r\nHost: {address}\r\n\r"));
+    assert_eq!(asks.line().as_deref(), Some("HTTP/1.1 200 OK"));
+    // Its time is over.
+    closed(&mut silent.stream);
+    let parent = folder.path.parent().unwrap();
+    let count = |result: &str| metric(parent, &format!("handshakes_total{{result=\"{result}\"}}"));
+    assert_eq!(["ok", "timeout", "failed"].map(count), [2, 0, 0]);
 }
 
 /// Waits until the server has closed a connection.

@@ -138,6 +138,19 @@ fn messages_and_lines_may_come_in_any_parts() {
 }
 
 #[test]
+fn no_first_line_is_taken_for_another_protocol() {
+    let server = start(&["--rate", "0"]);
+    for line in
+        ["GET / HTTP/1.1", "NICK anna", "SSH-2.0-x", "PROXY TCP4 1.2.3.4 1.2.3.4 1 1", "\x16\x03\x01\x02", "EHLO x"]
+    {
+        let mut anna = Socket::open(&server, &[]);
+        anna.send(line);
+        anna.send("/ping still here");
+        anna.until("+ ping still here");
+    }
+}
+
+#[test]
 fn a_ping_is_answered_and_of_many_frames_without_text_no_more_are_taken() {
     let server = start(&["--rate", "0"]);
     let mut anna = Socket::open(&server, &[]);

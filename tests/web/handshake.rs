@@ -76,6 +76,8 @@ fn a_page_of_a_stranger_has_no_socket() {
         (at, &format!("http://127.0.0.1.evil.example:{port}"), "403"),
         (at, "http://127.0.0.1", "403"),
         (at, "http://evil.example", "403"),
+        ("localhost:80", "http://localhost:+80", "403"),
+        ("localhost:80", "http://localhost:", "403"),
         (at, "null", "403"),
         (at, " ", "403"),
         (at, "file://", "403"),

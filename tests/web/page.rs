@@ -50,6 +50,8 @@ fn the_page_and_its_parts_come_from_one_version() {
         assert!(head.starts_with("HTTP/1.1 304 ") && body.is_empty(), "{tags}: {head}");
         assert_eq!(field(&head, "ETag"), Some(tag));
     }
+    let twice = format!("If-None-Match: {tag}\r\nIf-None-Match: \"other\"\r\n");
+    assert!(get(&server, "/", &twice).0.starts_with("HTTP/1.1 304 "));
     assert!(get(&server, "/", "If-None-Match: \"other\"\r\n").0.starts_with("HTTP/1.1 200 "));
 }
 
@@ -80,8 +82,13 @@ fn every_answer_says_what_a_browser_may_do_with_it() {
     }
     // This one browsers take only where nobody can read along.
     let opener = |fields: &str| {
-        let answer = answer(&server, &format!("GET / HTTP/1.1\r\n{fields}\r\n"));
-        field(&answer, "Cross-Origin-Opener-Policy").is_some()
+        let has = |path| {
+            let answer = answer(&server, &format!("GET {path} HTTP/1.1\r\n{fields}\r\n"));
+            field(&answer, "Cross-Origin-Opener-Policy").is_some()
+        };
+        // Refusals have it where the page has it.
+        assert_eq!(has("/"), has("/none"), "{fields}");
+        has("/")
     };
     assert!(opener(&format!("Host: {at}\r\n")) && opener("Host: localhost:1\r\n") && !opener(far));
     assert!(!opener("Host: pi.local\r\n"));
@@ -114,6 +121,15 @@ fn a_request_is_answered_as_it_is_asked() {
         (ok("GET /main.js HTTP/1.1", ""), "404"),
         (ok("GET /index.html HTTP/1.1", ""), "404"),
         (ok("GET http://127.0.0.1/ HTTP/1.1", ""), "400"),
+        (ok(&format!("GET http://{at}/ HTTP/1.1"), ""), "200"),
+        (ok(&format!("GET HTTPS://{at}?a=b HTTP/1.1"), ""), "200"),
+        (ok(&format!("GET http://{at}/none HTTP/1.1"), ""), "404"),
+        (ok(&format!("GET ftp://{at}/ HTTP/1.1"), ""), "400"),
+        (ok(&format!("GET http://user@{at}/ HTTP/1.1"), ""), "400"),
+        // These are not waited for.
+        ("hello\n".to_owned(), "400"),
+        ("\x16\x03\x01\x02".to_owned(), "400"),
+        ("\x05\x01\0".to_owned(), "400"),
         (ok("GET * HTTP/1.1", ""), "400"),
         (ok("GET / HTTP/2.0", ""), "400"),
         (ok("GET /", ""), "400"),
@@ -139,7 +155,10 @@ fn a_request_is_answered_as_it_is_asked() {
         ("GET / HTTP/1.1\r\nHost: chat.example.org.evil.example\r\n\r\n".to_owned(), "421"),
         ("GET / HTTP/1.1\r\nHost: x.chat.example.org\r\n\r\n".to_owned(), "421"),
         ("GET / HTTP/1.1\r\nHost: 127.0.0.1.evil.example\r\n\r\n".to_owned(), "421"),
-        ("GET / HTTP/1.1\r\nHost: \r\n\r\n".to_owned(), "421"),
+        ("GET / HTTP/1.1\r\nHost: \r\n\r\n".to_owned(), "400"),
+        ("GET / HTTP/1.1\r\nHost: pi:+80\r\n\r\n".to_owned(), "400"),
+        ("GET / HTTP/1.1\r\nHost: pi:\r\n\r\n".to_owned(), "400"),
+        ("GET / HTTP/1.1\r\nHost: a..local\r\n\r\n".to_owned(), "400"),
         (handshake("evil.example", &[]), "421"),
         (ok("GET / HTTP/1.1", "X-Forwarded-For: 203.0.113.7\r\n"), "200"),
         (ok("GET / HTTP/1.1", "X-Forwarded-For: nonsense, 203.0.113.7:1234\r\n"), "200"),
@@ -154,6 +173,8 @@ fn a_request_is_answered_as_it_is_asked() {
     let head = answer(&server, &ok("HEAD / HTTP/1.1", ""));
     let all = answer(&server, &ok("GET / HTTP/1.1", ""));
     assert_eq!(Some(head.as_str()), all.split_inclusive("\r\n\r\n").next());
+    let unread = answer(&server, "HEAD / HTTP/1.1\r\n\r\n");
+    assert!(unread.starts_with("HTTP/1.1 400 ") && unread.ends_with("\r\n\r\n"), "{unread}");
     let refused = answer(&server, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n");
     assert!(refused.contains("start it with --origin http://NAME:PORT"), "{refused}");
 }

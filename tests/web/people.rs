@@ -1,16 +1,16 @@
 //! People over WebSockets: they talk with others, are slow, are lost and come back.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chinwag::limits;
-use testkit::{PATIENCE, eventually};
+use testkit::{PATIENCE, Server};
 use tungstenite::Message;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::browser::{CLOSE, PING, PONG, Socket, TEXT, answer, frame, start, web};
+use crate::browser::{CLOSE, PING, PONG, Socket, TEXT, answer, frame, knock, start, web};
 
 #[test]
 fn people_over_both_doors_share_a_room() {
@@ -84,6 +84,8 @@ fn the_server_says_why_it_closes() {
     testkit::control(&data.path().join("ctl"), "/kill bob\n");
     let (lines, code) = bob.end();
     assert!(lines.last().unwrap().starts_with("* bye killed ") && code == Some(1000), "{lines:?} {code:?}");
+    // Who is in a browser has no nc to end.
+    assert!(!lines.last().unwrap().contains("nc"), "{lines:?}");
     let mut quits = Socket::open(&server, &[]);
     quits.send("/quit");
     assert_eq!(quits.end(), (vec!["+ quit".to_owned()], Some(1000)));
@@ -103,10 +105,54 @@ fn who_finds_no_place_is_told_so_as_a_browser_can_hear_it() {
     assert!(page.contains("<p>The server is full."), "{page}");
     let (lines, code) = Socket::open_raw(&server, &[]).end();
     assert!(lines[0].starts_with("* bye full ") && code == Some(1013), "{lines:?} {code:?}");
-    // Of more than a few that come together, the others are told so unheard.
-    let waiting: Vec<_> = (0..16).map(|_| crate::browser::knock(&server)).collect();
-    eventually("one is told so unheard", || answer(&server, "").starts_with("HTTP/1.1 503 "));
-    drop(waiting);
+    // However many wait without a word, whoever comes is heard: the one that has been silent for longest makes place, and is told so.
+    let mut waiting: Vec<_> = (0..limits::WEB_WHILE_FULL).map(|_| knock(&server)).collect();
+    let (lines, code) = Socket::open_raw(&server, &[]).end();
+    assert!(lines[0].starts_with("* bye full ") && code == Some(1013), "{lines:?} {code:?}");
+    let mut told = String::new();
+    waiting[0].read_to_string(&mut told).unwrap();
+    assert!(told.starts_with("HTTP/1.1 503 "), "{told}");
+}
+
+#[test]
+fn whoever_knows_no_password_is_refused_in_the_code_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "secret word\n").unwrap();
+    let server = start(&["--password-file", file.to_str().unwrap()]);
+    let mut mallory = Socket::open_raw(&server, &[]);
+    mallory.send(&"/pass guessed\n".repeat(10));
+    let (lines, code) = mallory.end();
+    assert!(lines.last().unwrap().starts_with("* bye refused ") && code == Some(1013), "{lines:?} {code:?}");
+}
+
+#[test]
+fn within_a_handshake_of_tls_nobody_is_told_anything_in_clear() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().to_str().unwrap();
+    let server = Server::start(&["--web-tls", "127.0.0.1:0", "--max-clients", "1", "--data", folder]);
+    let _alice = server.person("alice");
+    let connect = || {
+        let stream = TcpStream::connect(server.door("web https://")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    };
+    let mut waiting: Vec<_> = (0..=limits::WEB_WHILE_FULL).map(|_| connect()).collect();
+    let mut told = Vec::new();
+    waiting[0].read_to_end(&mut told).unwrap();
+    assert!(told.is_empty(), "{}", told.escape_ascii());
+    // What speaks no TLS at all is counted as that, and once.
+    let mut clear = connect();
+    clear.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut told = String::new();
+    clear.read_to_string(&mut told).unwrap();
+    assert!(told.starts_with("HTTP/1.1 400 ") && told.contains("https://"), "{told}");
+    let metrics = testkit::control(&data.path().join("ctl"), "/metrics\n");
+    let counted = |result: &str| {
+        let row = format!("chinwag_handshakes_total{{result=\"{result}\"}} ");
+        metrics.iter().find_map(|line| line.split_once(&row).map(|(_, count)| count.to_owned())).unwrap()
+    };
+    assert_eq!((counted("not-tls"), counted("ok"), counted("evicted")), ("1".into(), "0".into(), "2".into()));
 }
 
 #[test]

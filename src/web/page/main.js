@@ -129,8 +129,7 @@ function bar() {
   if (elsewhere) say = [T.t("elsewhere"), [T.t("useHere"), () => tabs?.postMessage({ take: true })]];
   else if (state === "lost" || state === "ended" || (state === "connecting" && trouble)) {
     const slash = code === "no-websocket" && !location.pathname.endsWith("/");
-    const own = trouble?.text.replace(/ \(Enter or Ctrl-C ends nc\)$/, "");
-    const text = slash ? T.t("noSlash") : T.has(`bye.${code}`) ? T.t(`bye.${code}`) : own || T.t("bye.lost");
+    const text = slash ? T.t("noSlash") : T.has(`bye.${code}`) ? T.t(`bye.${code}`) : trouble?.text || T.t("bye.lost");
     say = [text, [T.t(state === "ended" ? "tryAgain" : "now"), () => session.now(Date.now())]];
   } else if (newVersion) say = [T.t("newVersion"), [T.t("reload"), () => location.reload()]];
   const box = $("bar");
