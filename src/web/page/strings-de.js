@@ -138,7 +138,7 @@ older Frühere Nachrichten
 op Für Ordnung sorgen lassen
 oneWord Ein Passwort hat keine Leerzeichen und mindestens 8 Zeichen.
 open Los
-original Mit dem Ort und allem, was Kameras sonst in Fotos schreiben
+original Auch mitsenden, wo und wann Fotos gemacht wurden und was die Kamera sonst notiert hat
 ownName Dein Name
 owned {0} gehört jetzt dir
 ownedHow Mit dem Passwort kommst du von überall unter diesem Namen herein: „Ich habe hier einen Namen“.
@@ -150,7 +150,7 @@ rank.founder hat den Raum gegründet
 rank.op sorgt für Ordnung
 rank.voice Stimme
 reason Grund
-refusal.bad-name Ein Name hat Buchstaben und Ziffern, - und _, beginnt mit einem Buchstaben und ist höchstens 20 Zeichen lang.
+refusal.bad-name Bitte wähle einen anderen Namen: ein Wort aus bis zu 20 Buchstaben einer Schrift, Ziffern, - und _, mit einem Buchstaben am Anfang.
 refusal.busy Das ging gerade nicht. Versuche es gleich noch einmal.
 refusal.changed Die Datei hat sich inzwischen geändert. Sende sie noch einmal.
 refusal.elsewhere Die Verbindung war weg, und wer so heißt, kann jetzt jemand anders sein.
@@ -158,7 +158,8 @@ refusal.garbled Unterwegs ging etwas verloren. Hole sie noch einmal.
 refusal.insecure Auf dieser Verbindung können andere mitlesen: Öffne diese Seite über https, um dich anzumelden.
 refusal.owned Dieser Name gehört jemandem. Bist du das, melde dich unten an.
 refusal.refused Das stimmt nicht. Versuche es noch einmal.
-refusal.taken Jemand hier heißt so, oder so ähnlich.
+refusal.taken Jemand hier heißt so, oder so ähnlich. Bitte wähle einen anderen Namen.
+refusal.words Ein Name ist ein Wort.
 register Namen behalten
 registerWhy Mit einem Passwort gehört dieser Name dir und niemandem sonst.
 reload Neu laden

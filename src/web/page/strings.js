@@ -142,7 +142,7 @@ older Earlier messages
 op Let keep order
 oneWord A password has no blanks, and 8 characters or more.
 open Go
-original With the place and all else that cameras write into photos
+original Also send where and when photos were taken, and all else that the camera noted
 ownName Your name
 owned {0} is yours now
 ownedHow With the password you come in by this name from anywhere: “I have a name here”.
@@ -154,7 +154,7 @@ rank.founder founder
 rank.op keeps order
 rank.voice voice
 reason Reason
-refusal.bad-name A name has letters and digits, - and _, begins with a letter, and is not longer than 20 characters.
+refusal.bad-name Please choose another name: one word of up to 20 letters of one alphabet, digits, - and _, that begins with a letter.
 refusal.busy That did not work just now. Try again in a moment.
 refusal.changed The file has changed meanwhile. Send it again.
 refusal.elsewhere The connection was lost, and whoever has that name now may be somebody else.
@@ -162,7 +162,8 @@ refusal.garbled Something was lost on the way. Fetch it again.
 refusal.insecure Others can read along on this connection: open this page by https to log in.
 refusal.owned This name belongs to somebody. If that is you, log in below.
 refusal.refused That is not right. Try again.
-refusal.taken Somebody here has this name, or one that looks like it.
+refusal.taken Somebody here has this name, or one that looks like it. Please choose another.
+refusal.words A name is one word.
 register Own this name
 registerWhy With a password this name is yours, and nobody else’s.
 reload Reload
