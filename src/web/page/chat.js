@@ -59,6 +59,7 @@ export class Chat {
     });
     const opens = /** @type {const} */ (["open-left", "open-right", "room", "find", "me"]);
     for (const id of opens) $(id).addEventListener("click", async () => (await this.rest())?.dialogs.open[id](this));
+    $("topic").addEventListener("click", () => $("topic").classList.toggle("whole"));
     $("log").addEventListener("flood", (e) => announce(T.n("flood", /** @type {CustomEvent} */ (e).detail)));
     document.addEventListener("visibilitychange", () => (document.hidden ? this.#log.leave() : this.#log.read()));
   }
