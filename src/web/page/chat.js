@@ -106,6 +106,11 @@ export class Chat {
     document.querySelector("dialog")?.close();
   }
 
+  /** To where one goes on. A keyboard that comes up over half of a telephone is only wanted by who writes. */
+  focus() {
+    (matchMedia("(pointer: coarse)").matches ? $("name") : this.composer).focus();
+  }
+
   /** @param {string} id */
   look(id) {
     this.shut();
@@ -184,8 +189,7 @@ export class Chat {
       announce(T.t("inTalk", talk.name));
       document.title = `${talk.name} – ${session.server.name || "chinwag"}`;
       this.#read();
-      // A keyboard that comes up over half of a telephone is only wanted by who writes.
-      if (!matchMedia("(pointer: coarse)").matches) composer.focus();
+      this.focus();
       this.#dot();
     }
     if (this.isRegistering && (me.owned || trouble)) {
