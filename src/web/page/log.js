@@ -192,7 +192,7 @@ export class Log {
     const item = this.#items.get(row);
     if (!item) return;
     const next = this.#beside(item.li, "next");
-    if (item.li.contains(document.activeElement)) this.#root.focus();
+    if (item.li.contains(document.activeElement)) ((next ?? this.#beside(item.li, "previous"))?.li ?? this.#root).focus();
     this.#items.delete(row);
     item.li.remove();
     if (next) this.#fill(next);
@@ -276,7 +276,7 @@ export class Log {
     if (code === "made") key = `event.made.${second}`;
     if (code === "lost" && isPrivate) key = "event.unheard";
     if (!T.has(key)) {
-      what.append(...linked(row.text));
+      what.append(...linked(code === "shut" ? T.refusal(row.why?.code, row.text) : row.text));
       return what;
     }
     const isTimed = /^(banned|muted)$/.test(code) && second;

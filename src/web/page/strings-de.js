@@ -77,7 +77,7 @@ guests Zurzeit kommt nur herein, wem ein Name gehört.
 haveName Ich habe hier einen Namen
 heavy Diese Datei hat {0}, was für dieses Gerät zu viel sein kann. Holen?
 here {0} hier|{0} hier
-hideText Ohne den Text
+hideText Nur zeigen, wer schreibt, nicht was
 hours {0} Stunde|{0} Stunden
 howLong Für wie lange
 ignore Nicht mehr sehen …
@@ -130,7 +130,7 @@ notify Benachrichtigungen
 notify.denied Dieser Browser verbietet sie dieser Seite; seine Einstellungen für die Seite können das ändern.
 notify.insecure Sie brauchen eine verschlüsselte Verbindung (https).
 notify.none Dieser Browser hat keine.
-now Jetzt
+now Jetzt versuchen
 offer Jemand hat dir geschrieben, während du anderswo warst.
 offers Vorschläge
 ok OK
@@ -151,6 +151,7 @@ rank.op sorgt für Ordnung
 rank.voice Stimme
 reason Grund
 refusal.bad-name Bitte wähle einen anderen Namen: ein Wort aus bis zu 20 Buchstaben einer Schrift, Ziffern, - und _, mit einem Buchstaben am Anfang.
+refusal.banned Du darfst nicht in diesen Raum. Wer dort für Ordnung sorgt, kann dich einlassen.
 refusal.busy Das ging gerade nicht. Versuche es gleich noch einmal.
 refusal.changed Die Datei hat sich inzwischen geändert. Sende sie noch einmal.
 refusal.elsewhere Die Verbindung war weg, und wer so heißt, kann jetzt jemand anders sein.
@@ -191,6 +192,7 @@ unknown Unklar, ob das angekommen ist.
 unread {0} ungelesen|{0} ungelesen
 unreadable Dieser Browser kann {0} nicht lesen. Das Original senden, mit dem Ort und allem, was die Kamera sonst hineingeschrieben hat?
 unsent Nicht gesendet: {0}
+until Das endet {0}, {1}.
 useHere Hier benutzen
 voice Eine Stimme geben
 went {0} ging|{0} gingen

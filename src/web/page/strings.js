@@ -81,7 +81,7 @@ guests Only people who own their names come in now.
 haveName I have a name here
 heavy This file has {0}, which may be too much for this device. Fetch it?
 here {0} here|{0} here
-hideText Leave out what was said
+hideText Show who wrote, but not what
 hours {0} hour|{0} hours
 howLong For how long
 ignore Ignore…
@@ -134,7 +134,7 @@ notify Notifications
 notify.denied This browser forbids them to this page: its settings for this page can change that.
 notify.insecure They need an encrypted connection (https).
 notify.none This browser has none.
-now Now
+now Try now
 offer Somebody wrote to you while you were elsewhere.
 offers Suggestions
 ok OK
@@ -155,6 +155,7 @@ rank.op keeps order
 rank.voice voice
 reason Reason
 refusal.bad-name Please choose another name: one word of up to 20 letters of one alphabet, digits, - and _, that begins with a letter.
+refusal.banned You may not come into this room. Those who keep order there can let you in.
 refusal.busy That did not work just now. Try again in a moment.
 refusal.changed The file has changed meanwhile. Send it again.
 refusal.elsewhere The connection was lost, and whoever has that name now may be somebody else.
@@ -195,6 +196,7 @@ unknown Not known whether this arrived.
 unread {0} unread|{0} unread
 unreadable This browser cannot read {0}. Send the original, with the place and all else that its camera wrote into it?
 unsent Not sent: {0}
+until This ends {0}, {1}.
 useHere Use it here
 voice Give a voice
 went {0} left|{0} left
@@ -252,7 +254,12 @@ export async function texts(tags) {
       return seconds ? this.n(key, Math.ceil(seconds / unit)) : t("forGood");
     },
     /** @param {string | null | undefined} code @param {string | null | undefined} text the server's own words */
-    refusal: (code, text) => (code && has(`refusal.${code}`) ? t(`refusal.${code}`) : (text ?? code ?? "")),
+    refusal(code, text) {
+      if (!code || !has(`refusal.${code}`)) return text ?? code ?? "";
+      const until = /\d{4}-\d\d-\d\dT[\d:]+Z/.exec(text ?? "")?.[0];
+      const ms = Date.parse(until ?? "");
+      return t(`refusal.${code}`) + (until ? ` ${t("until", date.format(ms), clock.format(ms))}` : "");
+    },
     /** @param {number} ms */
     time: (ms) => clock.format(ms),
     /** @param {number} ms */
