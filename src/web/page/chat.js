@@ -133,6 +133,7 @@ export class Chat {
   bar() {
     const { state, trouble } = this.session;
     const talk = this.here();
+    if (state === "in" && trouble?.retryAt) return [T.t("regain")];
     if (state === "in" && trouble && trouble !== this.#known && trouble.code !== "bad-key")
       return [T.refusal(trouble.code, trouble.text), [T.t("ok"), () => this.#dismiss()]];
     if (state === "in" && talk?.kind === "room" && !talk.joined && !talk.isWanted)

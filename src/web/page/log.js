@@ -192,7 +192,8 @@ export class Log {
     const item = this.#items.get(row);
     if (!item) return;
     const next = this.#beside(item.li, "next");
-    if (item.li.contains(document.activeElement)) ((next ?? this.#beside(item.li, "previous"))?.li ?? this.#root).focus();
+    if (item.li.contains(document.activeElement))
+      ((next ?? this.#beside(item.li, "previous"))?.li ?? this.#root).focus();
     this.#items.delete(row);
     item.li.remove();
     if (next) this.#fill(next);

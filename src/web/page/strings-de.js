@@ -150,6 +150,7 @@ rank.founder hat den Raum gegründet
 rank.op sorgt für Ordnung
 rank.voice Stimme
 reason Grund
+regain Dein letzter Besuch hat deinen Namen noch. Du bekommst ihn in den nächsten zwei Minuten zurück.
 refusal.bad-name Bitte wähle einen anderen Namen: ein Wort aus bis zu 20 Buchstaben einer Schrift, Ziffern, - und _, mit einem Buchstaben am Anfang.
 refusal.banned Du darfst nicht in diesen Raum. Wer dort für Ordnung sorgt, kann dich einlassen.
 refusal.busy Das ging gerade nicht. Versuche es gleich noch einmal.
@@ -160,6 +161,7 @@ refusal.insecure Auf dieser Verbindung können andere mitlesen: Öffne diese Sei
 refusal.owned Dieser Name gehört jemandem. Bist du das, melde dich unten an.
 refusal.refused Das stimmt nicht. Versuche es noch einmal.
 refusal.taken Jemand hier heißt so, oder so ähnlich. Bitte wähle einen anderen Namen.
+refusal.until Das endet {0}, {1}.
 refusal.words Ein Name ist ein Wort.
 register Namen behalten
 registerWhy Mit einem Passwort gehört dieser Name dir und niemandem sonst.
@@ -192,7 +194,6 @@ unknown Unklar, ob das angekommen ist.
 unread {0} ungelesen|{0} ungelesen
 unreadable Dieser Browser kann {0} nicht lesen. Das Original senden, mit dem Ort und allem, was die Kamera sonst hineingeschrieben hat?
 unsent Nicht gesendet: {0}
-until Das endet {0}, {1}.
 useHere Hier benutzen
 voice Eine Stimme geben
 went {0} ging|{0} gingen

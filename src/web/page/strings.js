@@ -154,6 +154,7 @@ rank.founder founder
 rank.op keeps order
 rank.voice voice
 reason Reason
+regain Your last visit here still has your name. It comes back to you within two minutes.
 refusal.bad-name Please choose another name: one word of up to 20 letters of one alphabet, digits, - and _, that begins with a letter.
 refusal.banned You may not come into this room. Those who keep order there can let you in.
 refusal.busy That did not work just now. Try again in a moment.
@@ -164,6 +165,7 @@ refusal.insecure Others can read along on this connection: open this page by htt
 refusal.owned This name belongs to somebody. If that is you, log in below.
 refusal.refused That is not right. Try again.
 refusal.taken Somebody here has this name, or one that looks like it. Please choose another.
+refusal.until This ends {0}, {1}.
 refusal.words A name is one word.
 register Own this name
 registerWhy With a password this name is yours, and nobody else’s.
@@ -196,7 +198,6 @@ unknown Not known whether this arrived.
 unread {0} unread|{0} unread
 unreadable This browser cannot read {0}. Send the original, with the place and all else that its camera wrote into it?
 unsent Not sent: {0}
-until This ends {0}, {1}.
 useHere Use it here
 voice Give a voice
 went {0} left|{0} left
@@ -258,7 +259,7 @@ export async function texts(tags) {
       if (!code || !has(`refusal.${code}`)) return text ?? code ?? "";
       const until = /\d{4}-\d\d-\d\dT[\d:]+Z/.exec(text ?? "")?.[0];
       const ms = Date.parse(until ?? "");
-      return t(`refusal.${code}`) + (until ? ` ${t("until", date.format(ms), clock.format(ms))}` : "");
+      return t(`refusal.${code}`) + (until ? ` ${t("refusal.until", date.format(ms), clock.format(ms))}` : "");
     },
     /** @param {number} ms */
     time: (ms) => clock.format(ms),
