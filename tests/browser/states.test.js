@@ -148,7 +148,7 @@ for (const [code, text, seen, isTried] of /** @type {[string, string, string, bo
     assert.ok(!(await anna.page.$eval("#bar", (bar) => bar.textContent)).includes("Ctrl-C"));
     await anna.stands(`bye-${code}`);
     const before = came;
-    await anna.press(isTried ? "Now" : "Try again");
+    await anna.press(isTried ? "Try now" : "Try again");
     await anna.page.waitForFunction(
       (state) => document.body.dataset.state === state,
       { polling: 50 },

@@ -185,3 +185,83 @@ test("forgotten here: nothing is kept", async (t) => {
   const kept = await anna.page.evaluate(() => JSON.stringify([localStorage, sessionStorage]));
   assert.doesNotMatch(kept, /anna|lobby/);
 });
+
+/** How far the end of what was said is out of sight, in px. @param {Visitor} visitor */
+const above = (visitor) =>
+  visitor.page.$eval("#log", (log) => Math.round(log.scrollHeight - log.scrollTop - log.clientHeight));
+
+test("somebody with a telephone and large letters finds their way", { skip: !isChromium }, async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob", "#garden");
+  for (let i = 1; i <= 20; i++) bob.say(`the ${i}th line`);
+  /** @param {import("puppeteer-core").Page} page */
+  const before = async (page) => {
+    await page.setViewport({ width: 390, height: 844, hasTouch: true, isMobile: true });
+    await page.evaluateOnNewDocument(() => {
+      const grow = () => document.documentElement?.style.setProperty("font-size", "200%");
+      new MutationObserver(grow).observe(document, { childList: true });
+    });
+  };
+  const erna = await Visitor.come(t, web, { hash: "#garden", before });
+  const { page } = erna;
+  await (await page.waitForSelector("#gate input[name=name]"))?.type("Oma Erna\n");
+  await erna.sees("A name is one word", "#problem");
+  await erna.press("Be Oma-Erna", "#gate");
+  await erna.sees("the 20th line");
+  await erna.loaded();
+  // The field stays where it is, and what was said last in sight, while a long text is typed.
+  const field = () => page.$eval("#text", (text) => [text.clientWidth, text.getBoundingClientRect().left]);
+  const empty = await field();
+  await erna.type("Hello! This is Erna, and I have a photo of the garden for all of you");
+  assert.deepEqual(await field(), empty);
+  await page.waitForFunction(() => document.querySelector("#log")?.clientHeight);
+  assert.ok((await above(erna)) < 40, `${await above(erna)} px`);
+  // Whoever looks at what was said before is at the end again once they have said something.
+  await page.$eval("#log", (log) => log.scrollTo(0, 0));
+  await erna.sees("To the newest", "#down");
+  await page.keyboard.press("Enter");
+  await bob.hears("Hello! This is Erna");
+  await erna.misses("#down");
+  await erna.audit();
+  // To one person alone, and no list stays in front of that talk.
+  await page.tap("#open-right");
+  await page.locator("#members [data-id=bob]").click();
+  await choose(erna, "Write to bob");
+  await erna.sees("bob", "#name");
+  await erna.misses("dialog");
+  assert.equal(await focused(erna), "name");
+  bob.say("/msg Oma-Erna how nice");
+  await erna.sees("how nice");
+  await erna.misses("#log .mention");
+  await page.tap("#open-left");
+  await page.locator("#rooms button").click();
+  await erna.sees("#garden", "#name");
+  await erna.misses("dialog");
+});
+
+test("who may not come in is told until when, in their own time", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob", "#club");
+  const anna = await (await Visitor.come(t, web, { hash: "#club" })).enter("anna");
+  await anna.loaded();
+  bob.say("/ban #club anna 1h");
+  await anna.sees("You are not in this room", "#bar");
+  await anna.press("Join", "#bar");
+  await anna.sees("This ends", "#bar");
+  assert.doesNotMatch((await anna.all("#bar, #log", (all) => all.map((el) => el.innerText))).join(), /\dT\d|\bop\b/);
+  // The focus is not lost with the button that had it.
+  await anna.page.focus("#bar button");
+  await anna.page.keyboard.press("Enter");
+  assert.notEqual(await focused(anna), undefined);
+});
+
+test("whoever comes back at once is told that their name comes back", async (t) => {
+  const { web } = await serve(t);
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  await anna.loaded();
+  const again = await anna.page.browserContext().newPage();
+  await anna.page.close();
+  await again.goto(web);
+  await again.waitForFunction(() => /still has your name/.test(document.querySelector("#bar")?.textContent ?? ""));
+  assert.equal(await again.$("#bar button"), null);
+});

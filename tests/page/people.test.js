@@ -106,7 +106,10 @@ test("an op puts people in order by menus", async (t) => {
   await anna.session.erase(row);
   await bob.until("it is gone", () => !bob.texts("#lobby").length);
   await anna.until("it is gone", () => !anna.texts("#lobby").length && row.erased);
-  await anna.session.menu("mute", "#lobby", "bob", "60 spam");
+  await anna.session.menu("mute", "#lobby", "bob", "1m spam");
+  await anna.until("it says for how long, and why", () =>
+    lobby(anna).rows.some(({ code, args }) => code === "muted" && args[1] === "60" && args[2] === "spam"),
+  );
   await bob.until("bob is muted", () => lobby(bob).maySay === "mayNot.muted");
   bob.session.say("#lobby", "hm");
   await bob.until("bob is not heard", () =>

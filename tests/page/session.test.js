@@ -96,11 +96,24 @@ test("a name that somebody has is asked for again, with one that is free", async
   assert.deepEqual({ code, name, free }, { code: "taken", name: "anna", free: "anna3" });
 });
 
+test("a name of two words is refused before it is sent, and one word is offered", async () => {
+  const world = await start();
+  world.open();
+  world.hear(HELLO, KEEP, "+ who 1 2", "+ set echo on", "+ set stamp on");
+  world.sent();
+  world.session.enter("  Oma  Erna ");
+  const { code, free } = world.session.trouble;
+  assert.deepEqual([world.sent(), code, free], [[], "words", "Oma-Erna"]);
+  world.session.enter(free);
+  assert.deepEqual(world.sent(), ["/nick Oma-Erna"]);
+});
+
 test("the name that one had is asked for until one's own dead connection has gone", async () => {
   const world = await start({ local: { name: "anna", rooms: [{ id: "#a", seq: 3, time: 5 }] } });
   world.open();
   world.hear(HELLO, KEEP, "+ who 1 2", "+ set echo on", "+ set stamp on", "! nick taken anna is somebody else");
   assert.deepEqual([world.session.state, world.session.trouble.code], ["in", "taken"]);
+  assert.ok(world.session.trouble.retryAt, "it is told that the name comes back");
   serve(world);
   world.wait(5_000);
   assert.ok(world.sent().includes("/nick anna"));

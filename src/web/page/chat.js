@@ -59,6 +59,7 @@ export class Chat {
     });
     const opens = /** @type {const} */ (["open-left", "open-right", "room", "find", "me"]);
     for (const id of opens) $(id).addEventListener("click", async () => (await this.rest())?.dialogs.open[id](this));
+    $("topic").addEventListener("click", () => $("topic").classList.toggle("whole"));
     $("log").addEventListener("flood", (e) => announce(T.n("flood", /** @type {CustomEvent} */ (e).detail)));
     document.addEventListener("visibilitychange", () => (document.hidden ? this.#log.leave() : this.#log.read()));
   }
@@ -105,6 +106,11 @@ export class Chat {
     document.querySelector("dialog")?.close();
   }
 
+  /** To where one goes on. A keyboard that comes up over half of a telephone is only wanted by who writes. */
+  focus() {
+    (matchMedia("(pointer: coarse)").matches ? $("name") : this.composer).focus();
+  }
+
   /** @param {string} id */
   look(id) {
     this.shut();
@@ -127,6 +133,7 @@ export class Chat {
   bar() {
     const { state, trouble } = this.session;
     const talk = this.here();
+    if (state === "in" && trouble?.retryAt) return [T.t("regain")];
     if (state === "in" && trouble && trouble !== this.#known && trouble.code !== "bad-key")
       return [T.refusal(trouble.code, trouble.text), [T.t("ok"), () => this.#dismiss()]];
     if (state === "in" && talk?.kind === "room" && !talk.joined && !talk.isWanted)
@@ -183,8 +190,7 @@ export class Chat {
       announce(T.t("inTalk", talk.name));
       document.title = `${talk.name} – ${session.server.name || "chinwag"}`;
       this.#read();
-      // A keyboard that comes up over half of a telephone is only wanted by who writes.
-      if (!matchMedia("(pointer: coarse)").matches) composer.focus();
+      this.focus();
       this.#dot();
     }
     if (this.isRegistering && (me.owned || trouble)) {

@@ -289,8 +289,12 @@ function did(s, f, rows, line, name) {
     case "kick":
       return own("kicked", rest, words.slice(1).join(" "));
     case "ban":
-    case "mute":
-      return own(f.command === "ban" ? "banned" : "muted", rest.split(" ")[1] ?? "", "", words.slice(1).join(" "));
+    case "mute": {
+      const [time, count, unit] = /^(\d+)([smhd]?)$/.exec(words[1] ?? "") ?? [];
+      const seconds = time ? `${Number(count) * ({ m: 60, h: 3600, d: 86400 }[unit ?? ""] ?? 1)}` : "";
+      const why = words.slice(time ? 2 : 1).join(" ");
+      return own(f.command === "ban" ? "banned" : "muted", rest.split(" ")[1] ?? "", seconds, why);
+    }
     case "room":
       return words.length > 1 && own("set", ...rest.split(" "));
     case "erase":

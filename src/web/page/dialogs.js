@@ -352,7 +352,13 @@ function about(page, nick) {
     [T.t("ban"), () => moderate(session, talk, "ban", nick), "danger"],
   ];
   return [
-    talk.name !== nick && [T.t("writeTo", nick), () => session.open(nick)],
+    talk.name !== nick && [
+      T.t("writeTo", nick),
+      () => {
+        page.shut();
+        session.open(nick);
+      },
+    ],
     [T.t("ignore"), ignore],
     ...(RULES.test(talk.rank ?? "") ? rules : []),
   ];

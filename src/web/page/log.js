@@ -53,7 +53,12 @@ export class Log {
   #more = button(T.t("more"), () => this.#menu(), "more", "more");
   #older = button(T.t("older"), () => this.#acts.older(), "older");
   /** Whoever looks at the end still does when a card has grown, or a keyboard has come up. */
-  #sizes = new ResizeObserver(() => this.#end && this.#toEnd());
+  #sizes = new ResizeObserver(() => {
+    this.#height = this.#root.clientHeight;
+    if (this.#end) this.#toEnd();
+    else this.#scrolled();
+  });
+  #height = 0;
   #root;
   #down;
   #acts;
@@ -64,7 +69,8 @@ export class Log {
     this.#down = down;
     this.#acts = acts;
     down.addEventListener("click", () => this.#toEnd());
-    root.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    // A log that has just been given another height scrolls without anybody's doing: `#sizes` hears of it next.
+    root.addEventListener("scroll", () => root.clientHeight === this.#height && this.#scrolled(), { passive: true });
     this.#sizes.observe(root);
     for (const on of ["pointerover", "focusin"]) root.addEventListener(on, (e) => this.#point(e.target));
     root.addEventListener("keydown", (e) => this.#key(e));
@@ -103,7 +109,10 @@ export class Log {
   /** @param {Rows} change of the talk that is shown */
   change({ added, changed, removed, older }) {
     if (!this.#jobs.length) requestAnimationFrame(() => this.#work());
+    // Whoever says something sees it.
+    const isOwn = added.some((row) => row.mine && row.state === "pending");
     this.#jobs.push(() => {
+      this.#end ||= isOwn;
       for (const row of removed) this.#remove(row);
       if (older.length) this.#prepend(older);
       for (const row of added) this.#append(row);
@@ -116,10 +125,9 @@ export class Log {
   }
 
   #work() {
-    const end = this.#end;
     for (const job of this.#jobs.splice(0)) job();
     this.#older.hidden = !this.#talk?.hasOlder;
-    if (end) this.#toEnd();
+    if (this.#end) this.#toEnd();
     this.#scrolled();
   }
 
@@ -184,7 +192,8 @@ export class Log {
     const item = this.#items.get(row);
     if (!item) return;
     const next = this.#beside(item.li, "next");
-    if (item.li.contains(document.activeElement)) this.#root.focus();
+    if (item.li.contains(document.activeElement))
+      ((next ?? this.#beside(item.li, "previous"))?.li ?? this.#root).focus();
     this.#items.delete(row);
     item.li.remove();
     if (next) this.#fill(next);
@@ -218,7 +227,9 @@ export class Log {
     const isSaid = kind !== "event" && kind !== "note";
     const isSame =
       isSaid && !isNewDay && old?.kind === kind && old.nick === nick && (time ?? 0) - (old.time ?? 0) < TOGETHER;
-    const look = [isSaid ? kind : "event", state, mine && "mine", mention && "mention", !isSame && "first"];
+    // Between two, all is for the one who reads it.
+    const isLoud = mention && this.#talk?.kind === "room";
+    const look = [isSaid ? kind : "event", state, mine && "mine", isLoud && "mention", !isSame && "first"];
     const [mark, card, more] = ["new", "card", "more"].map((name) => li.querySelector(`:scope > .${name}`));
     const when = time && h("time", { datetime: new Date(time).toISOString(), title: day }, T.time(time));
     li.className = look.filter(Boolean).join(" ");
@@ -266,7 +277,7 @@ export class Log {
     if (code === "made") key = `event.made.${second}`;
     if (code === "lost" && isPrivate) key = "event.unheard";
     if (!T.has(key)) {
-      what.append(...linked(row.text));
+      what.append(...linked(code === "shut" ? T.refusal(row.why?.code, row.text) : row.text));
       return what;
     }
     const isTimed = /^(banned|muted)$/.test(code) && second;

@@ -136,11 +136,13 @@ function bar() {
   const sign = JSON.stringify(say);
   if (box.dataset.sign !== sign) {
     box.dataset.sign = sign;
+    const hadFocus = box.contains(document.activeElement);
     box.replaceChildren();
     const [text = "", ...acts] = say ?? [];
     const wait = h("span", { id: "wait", "aria-hidden": "true" });
     if (say)
       box.append(h("p", {}, text, " ", wait), ...acts.map(([label, act], i) => button(label, act, i ? "" : "main")));
+    if (hadFocus) chat?.focus();
   }
   const wait = document.getElementById("wait");
   const at = state === "lost" && trouble?.retryAt;

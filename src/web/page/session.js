@@ -201,9 +201,15 @@ export class Session {
 
   // What the person does.
 
-  /** @param {string} name */
+  /** @param {string} name one word; else it is refused, and one is offered that is like it */
   enter(name) {
-    this.name = name.trim();
+    const words = name.trim().split(/\s+/);
+    if (words.length > 1 || !words[0]) {
+      const free = [...words.join("-")].slice(0, 20).join("") || null;
+      this.tell({ code: "words", text: "" }, { name, free });
+      return this.end();
+    }
+    this.name = words[0];
     this.hadName = false;
     this.rest?.settled();
     this.tell(null);

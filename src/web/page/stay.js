@@ -299,8 +299,11 @@ export class Stay {
     if (this.s.up && now - this.s.heardAt >= (this.s.isIn ? SILENT : DEAD)) this.#probe(DEAD);
     if (this.#regain && this.s.isIn && this.#regain.at <= now) {
       this.#regain.at = now + AGAIN;
-      if (now - this.#regain.since > LIMBO) this.settled();
-      else this.s.askName();
+      if (now - this.#regain.since <= LIMBO) this.s.askName();
+      else {
+        this.settled();
+        if (this.s.trouble) this.s.tell(this.s.trouble, { ...this.s.trouble, retryAt: null });
+      }
     }
     for (const talk of this.s.talks.values()) if (talk.typed(now)) this.s.change.talks = true;
     this.s.transfers?.tick();
@@ -424,7 +427,8 @@ export class Stay {
     // Our own dead connection may have it.
     if ((f.code === "taken" && this.s.hadName) || f.code === "busy")
       this.#regain ??= { since: this.s.clock, at: this.s.clock + AGAIN };
-    this.s.tell(f, { name, free: /^(taken|owned|held)$/.test(f.code) ? this.#free(name) : null });
+    const free = /^(taken|owned|held)$/.test(f.code) ? this.#free(name) : null;
+    this.s.tell(f, { name, free, retryAt: this.#regain?.at ?? null });
     if (this.s.phase === "new") return;
     if (this.s.entered || this.#regain) this.s.named();
     else this.s.set("naming");

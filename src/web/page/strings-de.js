@@ -77,7 +77,7 @@ guests Zurzeit kommt nur herein, wem ein Name gehört.
 haveName Ich habe hier einen Namen
 heavy Diese Datei hat {0}, was für dieses Gerät zu viel sein kann. Holen?
 here {0} hier|{0} hier
-hideText Ohne den Text
+hideText Nur zeigen, wer schreibt, nicht was
 hours {0} Stunde|{0} Stunden
 howLong Für wie lange
 ignore Nicht mehr sehen …
@@ -130,7 +130,7 @@ notify Benachrichtigungen
 notify.denied Dieser Browser verbietet sie dieser Seite; seine Einstellungen für die Seite können das ändern.
 notify.insecure Sie brauchen eine verschlüsselte Verbindung (https).
 notify.none Dieser Browser hat keine.
-now Jetzt
+now Jetzt versuchen
 offer Jemand hat dir geschrieben, während du anderswo warst.
 offers Vorschläge
 ok OK
@@ -138,7 +138,7 @@ older Frühere Nachrichten
 op Für Ordnung sorgen lassen
 oneWord Ein Passwort hat keine Leerzeichen und mindestens 8 Zeichen.
 open Los
-original Mit dem Ort und allem, was Kameras sonst in Fotos schreiben
+original Auch mitsenden, wo und wann Fotos gemacht wurden und was die Kamera sonst notiert hat
 ownName Dein Name
 owned {0} gehört jetzt dir
 ownedHow Mit dem Passwort kommst du von überall unter diesem Namen herein: „Ich habe hier einen Namen“.
@@ -150,7 +150,9 @@ rank.founder hat den Raum gegründet
 rank.op sorgt für Ordnung
 rank.voice Stimme
 reason Grund
-refusal.bad-name Ein Name hat Buchstaben und Ziffern, - und _, beginnt mit einem Buchstaben und ist höchstens 20 Zeichen lang.
+regain Dein letzter Besuch hat deinen Namen noch. Du bekommst ihn in den nächsten zwei Minuten zurück.
+refusal.bad-name Bitte wähle einen anderen Namen: ein Wort aus bis zu 20 Buchstaben einer Schrift, Ziffern, - und _, mit einem Buchstaben am Anfang.
+refusal.banned Du darfst nicht in diesen Raum. Wer dort für Ordnung sorgt, kann dich einlassen.
 refusal.busy Das ging gerade nicht. Versuche es gleich noch einmal.
 refusal.changed Die Datei hat sich inzwischen geändert. Sende sie noch einmal.
 refusal.elsewhere Die Verbindung war weg, und wer so heißt, kann jetzt jemand anders sein.
@@ -158,7 +160,9 @@ refusal.garbled Unterwegs ging etwas verloren. Hole sie noch einmal.
 refusal.insecure Auf dieser Verbindung können andere mitlesen: Öffne diese Seite über https, um dich anzumelden.
 refusal.owned Dieser Name gehört jemandem. Bist du das, melde dich unten an.
 refusal.refused Das stimmt nicht. Versuche es noch einmal.
-refusal.taken Jemand hier heißt so, oder so ähnlich.
+refusal.taken Jemand hier heißt so, oder so ähnlich. Bitte wähle einen anderen Namen.
+refusal.until Das endet {0}, {1}.
+refusal.words Ein Name ist ein Wort.
 register Namen behalten
 registerWhy Mit einem Passwort gehört dieser Name dir und niemandem sonst.
 reload Neu laden

@@ -81,7 +81,7 @@ guests Only people who own their names come in now.
 haveName I have a name here
 heavy This file has {0}, which may be too much for this device. Fetch it?
 here {0} here|{0} here
-hideText Leave out what was said
+hideText Show who wrote, but not what
 hours {0} hour|{0} hours
 howLong For how long
 ignore Ignore…
@@ -134,7 +134,7 @@ notify Notifications
 notify.denied This browser forbids them to this page: its settings for this page can change that.
 notify.insecure They need an encrypted connection (https).
 notify.none This browser has none.
-now Now
+now Try now
 offer Somebody wrote to you while you were elsewhere.
 offers Suggestions
 ok OK
@@ -142,7 +142,7 @@ older Earlier messages
 op Let keep order
 oneWord A password has no blanks, and 8 characters or more.
 open Go
-original With the place and all else that cameras write into photos
+original Also send where and when photos were taken, and all else that the camera noted
 ownName Your name
 owned {0} is yours now
 ownedHow With the password you come in by this name from anywhere: “I have a name here”.
@@ -154,7 +154,9 @@ rank.founder founder
 rank.op keeps order
 rank.voice voice
 reason Reason
-refusal.bad-name A name has letters and digits, - and _, begins with a letter, and is not longer than 20 characters.
+regain Your last visit here still has your name. It comes back to you within two minutes.
+refusal.bad-name Please choose another name: one word of up to 20 letters of one alphabet, digits, - and _, that begins with a letter.
+refusal.banned You may not come into this room. Those who keep order there can let you in.
 refusal.busy That did not work just now. Try again in a moment.
 refusal.changed The file has changed meanwhile. Send it again.
 refusal.elsewhere The connection was lost, and whoever has that name now may be somebody else.
@@ -162,7 +164,9 @@ refusal.garbled Something was lost on the way. Fetch it again.
 refusal.insecure Others can read along on this connection: open this page by https to log in.
 refusal.owned This name belongs to somebody. If that is you, log in below.
 refusal.refused That is not right. Try again.
-refusal.taken Somebody here has this name, or one that looks like it.
+refusal.taken Somebody here has this name, or one that looks like it. Please choose another.
+refusal.until This ends {0}, {1}.
+refusal.words A name is one word.
 register Own this name
 registerWhy With a password this name is yours, and nobody else’s.
 reload Reload
@@ -251,7 +255,12 @@ export async function texts(tags) {
       return seconds ? this.n(key, Math.ceil(seconds / unit)) : t("forGood");
     },
     /** @param {string | null | undefined} code @param {string | null | undefined} text the server's own words */
-    refusal: (code, text) => (code && has(`refusal.${code}`) ? t(`refusal.${code}`) : (text ?? code ?? "")),
+    refusal(code, text) {
+      if (!code || !has(`refusal.${code}`)) return text ?? code ?? "";
+      const until = /\d{4}-\d\d-\d\dT[\d:]+Z/.exec(text ?? "")?.[0];
+      const ms = Date.parse(until ?? "");
+      return t(`refusal.${code}`) + (until ? ` ${t("refusal.until", date.format(ms), clock.format(ms))}` : "");
+    },
     /** @param {number} ms */
     time: (ms) => clock.format(ms),
     /** @param {number} ms */

@@ -150,7 +150,7 @@ export class Talk {
   /** Whether we may speak, or why not. @returns {true | string} */
   get maySay() {
     if (this.kind === "person") return true;
-    if (!this.joined) return "mayNot.outside";
+    if (!this.joined) return this.isWanted || "mayNot.outside";
     if (this.muted) return "mayNot.muted";
     if (this.rank) return true;
     if (this.rules.get("moderated") === "on") return "mayNot.moderated";
