@@ -106,8 +106,11 @@ fn check_beginning(bytes: &[u8]) -> Result<(), BadRequest> {
 /// How many bytes the head has that `bytes` begin with, once all of it has come. What is plainly none is an error before that.
 pub fn head_len(bytes: &[u8]) -> Result<Option<usize>, BadRequest> {
     check_beginning(bytes)?;
+    // Empty lines before a request say nothing (RFC 9112, 2.2).
+    let blank = bytes.len() - bytes.trim_ascii_start().len();
     let ends = [&b"\n\r\n"[..], b"\n\n"];
-    let end = ends.iter().filter_map(|end| memmem::find(bytes, end).map(|at| at + end.len())).min();
+    let end_of = |end: &&[u8]| memmem::find(&bytes[blank..], end).map(|at| blank + at + end.len());
+    let end = ends.iter().filter_map(end_of).min();
     match end {
         Some(len) if len <= limits::WEB_HEAD => Ok(Some(len)),
         None if bytes.len() < limits::WEB_HEAD => Ok(None),
