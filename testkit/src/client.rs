@@ -95,6 +95,23 @@ impl Client {
         std::iter::from_fn(|| self.line()).collect()
     }
 
+    /// Talks, and has others ask something between (`ask`), until what waits for `whom`, who does not read, is so much that the
+    /// server takes them for a slow consumer.
+    pub fn talk_until_busy(&mut self, whom: &str, mut ask: impl FnMut()) {
+        for round in 0.. {
+            ask();
+            self.send("x");
+            if round % 100 == 0 {
+                self.settle();
+                self.send(&format!("/msg {whom} are you there?"));
+                if self.line().unwrap().starts_with("! msg busy ") {
+                    break;
+                }
+            }
+            assert!(round < 20_000, "there is no end to what waits for them");
+        }
+    }
+
     /// Sees to it that everything sent so far has been carried out and its lines have been read: returns those.
     pub fn settle(&mut self) -> Vec<String> {
         static TOKENS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);

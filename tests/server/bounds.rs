@@ -37,18 +37,7 @@ fn what_is_counted_for_a_slow_consumer_is_what_it_holds() {
     fill(&mut talker);
     let before = server.usage().unwrap().resident;
     // An answer and an event in turn: each is a piece of its own, as they come in this order.
-    for round in 0.. {
-        slow.iter_mut().for_each(|client| client.send("/ping"));
-        talker.send("x");
-        if round % 100 == 0 {
-            talker.settle();
-            talker.send("/msg slow0 are you there?");
-            if talker.line().unwrap().starts_with("! msg busy ") {
-                break;
-            }
-        }
-        assert!(round < 20_000, "there is no end to what waits for them");
-    }
+    talker.talk_until_busy("slow0", || slow.iter_mut().for_each(|client| client.send("/ping")));
     let each = (server.usage().unwrap().resident.saturating_sub(before)) / SLOW as u64;
     // A megabyte is what may wait for each of them; the allocator has a quarter of that to spare.
     assert!(each <= 1280, "{each} KiB are held for each");

@@ -155,18 +155,7 @@ fn slow_readers_in_tls_hold_hardly_more_than_others() {
     (0..80).for_each(|_| talker.send(&"x".repeat(4000)));
     talker.settle();
     let before = tls.server.usage().unwrap().resident;
-    for round in 0.. {
-        slow.iter_mut().for_each(|client| client.send("/ping"));
-        talker.send("x");
-        if round % 100 == 0 {
-            talker.settle();
-            talker.send("/msg slow0 are you there?");
-            if talker.line().unwrap().starts_with("! msg busy ") {
-                break;
-            }
-        }
-        assert!(round < 20_000, "there is no end to what waits for them");
-    }
+    talker.talk_until_busy("slow0", || slow.iter_mut().for_each(|client| client.send("/ping")));
     let each = tls.server.usage().unwrap().resident.saturating_sub(before) as usize / SLOW;
     // What may wait for each of them, a quarter of that for the allocator, and what TLS has of it.
     let most = limits::SLOW_CONSUMER * 5 / 4 + 2 * limits::TLS_INPUT + limits::TLS_RECORD;

@@ -21,6 +21,25 @@ impl Drop for Proxy {
     }
 }
 
+/// A proxy that takes connections at a port, which it is started with.
+fn listening(start: impl Fn(u16) -> Command) -> (Proxy, u16) {
+    loop {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let mut command = start(port);
+        let mut proxy =
+            Proxy(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let mut is_up = false;
+        eventually("the proxy takes connections, or ends", || {
+            is_up = TcpStream::connect(("127.0.0.1", port)).is_ok();
+            is_up || proxy.0.try_wait().unwrap().is_some()
+        });
+        // Another test may have taken the port meanwhile.
+        if is_up {
+            return (proxy, port);
+        }
+    }
+}
+
 /// The configuration that the page has in this language, the first or one behind it.
 fn configuration(language: &str, nth: usize) -> String {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/proxies.md")).unwrap();
@@ -47,21 +66,7 @@ fn try_proxy(language: &str, options: &[&str], start: impl Fn(&Path, &str) -> Co
     let page = configuration(language, 0)
         .replace("/etc/chinwag", there.path().to_str().unwrap())
         .replace("127.0.0.1:2430", &behind.to_string());
-    let (_proxy, port) = loop {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let mut command = start(there.path(), &page.replace("2429", &port.to_string()));
-        let mut proxy =
-            Proxy(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        let mut is_up = false;
-        eventually("the proxy takes connections, or ends", || {
-            is_up = TcpStream::connect(("127.0.0.1", port)).is_ok();
-            is_up || proxy.0.try_wait().unwrap().is_some()
-        });
-        // Another test may have taken the port meanwhile.
-        if is_up {
-            break (proxy, port);
-        }
-    };
+    let (_proxy, port) = listening(|port| start(there.path(), &page.replace("2429", &port.to_string())));
     let mut socat = Command::new("socat")
         .args(["-", &format!("OPENSSL:127.0.0.1:{port},verify=0,bind=127.0.0.3")])
         .stdin(Stdio::piped())
@@ -146,8 +151,7 @@ fn nginx_hands_browsers_on_and_says_for_whom_they_come() {
     let page = configuration("nginx", 1)
         .replace("/etc/chinwag", there.path().to_str().unwrap())
         .replace("127.0.0.1:2480", server.door("web http://"));
-    let (_proxy, port) = loop {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let (_proxy, port) = listening(|port| {
         let around = format!(
             "daemon off;\npid {}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n",
             there.path().display()
@@ -155,17 +159,8 @@ fn nginx_hands_browsers_on_and_says_for_whom_they_come() {
         fs::write(path("nginx.conf"), around + &page.replace("listen 443", &format!("listen {port}")) + "}\n").unwrap();
         let mut command = Command::new("nginx");
         command.arg("-p").arg(there.path()).arg("-c").arg(path("nginx.conf")).arg("-e").arg("stderr");
-        let mut proxy =
-            Proxy(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        let mut is_up = false;
-        eventually("the proxy takes connections, or ends", || {
-            is_up = TcpStream::connect(("127.0.0.1", port)).is_ok();
-            is_up || proxy.0.try_wait().unwrap().is_some()
-        });
-        if is_up {
-            break (proxy, port);
-        }
-    };
+        command
+    });
     let begin = || {
         Command::new("socat")
             .args(["-", &format!("OPENSSL:127.0.0.1:{port},verify=0,bind=127.0.0.3")])
