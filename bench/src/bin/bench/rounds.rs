@@ -102,7 +102,7 @@ pub fn draw(folder: &Path) -> Outcome<()> {
 /// The folder of the build.
 pub fn beside() -> Outcome<PathBuf> {
     let own = std::env::current_exe().map_err(failed("this program's path"))?;
-    own.ancestors().nth(3).map(Path::to_owned).ok_or_else(|| "this program is nowhere".into())
+    own.ancestors().nth(2).map(Path::to_owned).ok_or_else(|| "this program is nowhere".into())
 }
 
 /// The machine and the day.
