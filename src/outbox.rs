@@ -2,7 +2,7 @@
 
 mod sent;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::rc::Rc;
@@ -163,6 +163,40 @@ impl Segment {
     fn is_shared(&self) -> bool {
         self.0.held.is_some()
     }
+
+    /// Its bytes.
+    #[inline]
+    fn bytes(&self) -> Ref<'_, Vec<u8>> {
+        self.0.bytes.borrow()
+    }
+
+    /// Its bytes and what it is of, to be changed, if it belongs to one connection alone and nothing else is owed of it.
+    #[inline]
+    fn own_mut(&mut self) -> Option<(&mut Vec<u8>, Option<&mut Of>)> {
+        let own = Rc::get_mut(&mut self.0).filter(|own| own.held.is_none())?;
+        Some((own.bytes.get_mut(), own.of.as_deref_mut()))
+    }
+
+    /// Its memory, if nothing else is owed of it.
+    fn into_bytes(self) -> Option<Vec<u8>> {
+        Rc::into_inner(self.0).map(|mut own| std::mem::take(own.bytes.get_mut()))
+    }
+
+    /// Whether both are one.
+    #[inline]
+    fn is_same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// How many hold it.
+    fn holders(&self) -> usize {
+        Rc::strong_count(&self.0)
+    }
+
+    /// Nothing more is added to it.
+    fn complete(&self) {
+        self.0.complete.set(true);
+    }
 }
 
 /// A part of a segment that is owed to a connection.
@@ -180,6 +214,11 @@ struct Piece {
 }
 
 impl Piece {
+    #[inline]
+    fn new(kind: Kind, segment: Segment, start: u32, end: u32) -> Self {
+        Self { segment, start, end, kind, settled: false, half_written: false }
+    }
+
     fn len(&self) -> u32 {
         self.end - self.start
     }
@@ -189,7 +228,7 @@ impl Piece {
         if !self.half_written {
             return None;
         }
-        let len = memchr(b'\n', self.of(&self.segment.0.bytes.borrow()))? + 1;
+        let len = memchr(b'\n', self.of(&self.segment.bytes()))? + 1;
         let end = self.start + at(len);
         let half = Self { segment: self.segment.clone(), end, ..*self };
         (self.start, self.half_written) = (end, false);
@@ -201,7 +240,7 @@ impl Piece {
         if !self.half_written {
             return self.start;
         }
-        memrchr(b'\n', &self.segment.0.bytes.borrow()[..self.start as usize]).map_or(0, |end| at(end) + 1)
+        memrchr(b'\n', &self.segment.bytes()[..self.start as usize]).map_or(0, |end| at(end) + 1)
     }
 
     /// Whether it is data of this file.
@@ -228,7 +267,7 @@ impl Piece {
             return;
         }
         let (mut text, mut places) = (Vec::new(), Vec::new());
-        for line in self.of(&self.segment.0.bytes.borrow()).split_inclusive(|&b| b == b'\n') {
+        for line in self.of(&self.segment.bytes()).split_inclusive(|&b| b == b'\n') {
             places.push(at(text.len()));
             text.extend_from_slice(
                 line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line)),
@@ -237,7 +276,7 @@ impl Piece {
         }
         let of = self.segment.of().and_then(|of| of.part(self.start, self.end, 0));
         if let Some(Of::Room { said, .. }) = &of {
-            let before = self.of(&self.segment.0.bytes.borrow()).to_vec();
+            let before = self.of(&self.segment.bytes()).to_vec();
             let nth = |place: u32| memchr_iter(b'\n', &before[..place as usize]).count();
             said.borrow_mut().iter_mut().for_each(|(place, _)| *place = places[nth(*place)]);
         }
@@ -247,7 +286,7 @@ impl Piece {
     /// What counts of it until it is written, besides the bytes of a line that are pending. File data is counted by the
     /// memory that it is in, which is held until all of it is written.
     fn overhead(&self) -> u32 {
-        if self.kind == Kind::Chunk { at(self.segment.0.bytes.borrow().capacity()) } else { PIECE }
+        if self.kind == Kind::Chunk { at(self.segment.bytes().capacity()) } else { PIECE }
     }
 
     /// What counts of so many of its bytes until they are written.
@@ -282,7 +321,7 @@ impl Rest {
     pub fn give_up(&mut self, file: FileId, line: &[u8], is_of_file: impl Fn(&[u8]) -> bool) {
         self.0.retain(|piece| !piece.is_of(file));
         for piece in self.0.iter_mut().filter(|piece| piece.kind == Kind::Reply && piece.segment.of().is_none()) {
-            let text = piece.of(&piece.segment.0.bytes.borrow()).to_vec();
+            let text = piece.of(&piece.segment.bytes()).to_vec();
             let is_other = |line: &&[u8]| !is_of_file(line);
             let others: Vec<u8> = text.split_inclusive(|&b| b == b'\n').filter(is_other).flatten().copied().collect();
             if others.len() < text.len() {
@@ -291,7 +330,7 @@ impl Rest {
         }
         self.0.retain(|piece| piece.len() > 0 || piece.unread().is_some());
         let (end, segment) = (at(line.len()), Segment::own(line.to_vec()));
-        self.0.push_front(Piece { segment, start: 0, end, kind: Kind::Reply, settled: false, half_written: false });
+        self.0.push_front(Piece::new(Kind::Reply, segment, 0, end));
     }
 }
 
@@ -324,12 +363,12 @@ impl Outbox {
         }
         match self.last(kind) {
             // Lines that follow each other there are one piece here.
-            Some(last) if last.end == start && last.kind == kind && Rc::ptr_eq(&last.segment.0, &segment.0) => {
+            Some(last) if last.end == start && last.kind == kind && last.segment.is_same(segment) => {
                 last.end = end;
                 last.settled = false;
                 *self.count(kind) += end - start;
             }
-            _ => self.add(Piece { segment: segment.clone(), start, end, kind, settled: false, half_written: false }),
+            _ => self.add(Piece::new(kind, segment.clone(), start, end)),
         }
         self.shared += end - start;
     }
@@ -338,13 +377,13 @@ impl Outbox {
     pub fn push_file(&mut self, lines: Vec<u8>, file: FileId, offset: u64, len: usize) {
         let end = at(lines.len());
         let segment = Segment::own_of(lines, Some(Of::File { file, offset, len: len as u64 }));
-        self.add(Piece { segment, start: 0, end, kind: Kind::Chunk, settled: false, half_written: false });
+        self.add(Piece::new(Kind::Chunk, segment, 0, end));
     }
 
     /// Queues all of `segment` before the first of what others did that is pending, but behind a line that is half written.
     pub fn push_shared_first(&mut self, kind: Kind, segment: &Segment) {
         let end = at(segment.len());
-        let piece = Piece { segment: segment.clone(), start: 0, end, kind, settled: false, half_written: false };
+        let piece = Piece::new(kind, segment.clone(), 0, end);
         let is_event = |piece: &Piece| piece.kind == Kind::Event;
         let pieces = self.rest.iter().flat_map(|rest| &rest.pieces);
         let Some(place) = self.first.iter().chain(pieces).position(is_event) else {
@@ -391,8 +430,7 @@ impl Outbox {
         debug_assert_ne!(kind, Kind::Chunk, "file data is queued in its own memory");
         if let Some(last) = self.last(kind)
             && last.kind == kind
-            && !last.segment.is_shared()
-            && let Some(own) = Rc::get_mut(&mut last.segment.0).map(|own| own.bytes.get_mut())
+            && let Some((own, _)) = last.segment.own_mut()
             && own.len() == last.end as usize
             && own.len() + bytes.len() <= SEGMENT
         {
@@ -413,7 +451,7 @@ impl Outbox {
     pub fn push_own(&mut self, kind: Kind, bytes: Vec<u8>) {
         let end = at(bytes.len());
         if end > 0 {
-            self.add(Piece { segment: Segment::own(bytes), start: 0, end, kind, settled: false, half_written: false });
+            self.add(Piece::new(kind, Segment::own(bytes), 0, end));
         }
     }
 
@@ -477,7 +515,7 @@ impl Outbox {
             let left = pieces[place].unread().map_or(0, |(_, _, all)| all.saturating_sub(len as u64));
             let of = Of::File { file, offset, len: len as u64 };
             let (end, segment) = (at(lines.len()), Segment::own_of(lines, Some(of)));
-            let piece = Piece { segment, start: 0, end, kind: Kind::Chunk, settled: false, half_written: false };
+            let piece = Piece::new(Kind::Chunk, segment, 0, end);
             let rest = std::mem::replace(&mut pieces[place], piece);
             if left > 0 {
                 let segment = Segment::to_be_read(file, offset + len as u64, left);
@@ -505,7 +543,7 @@ impl Outbox {
         for piece in &mut pieces {
             piece.start = piece.line_start();
             piece.half_written = false;
-            let text = piece.segment.0.bytes.borrow();
+            let text = piece.segment.bytes();
             let lines = |text: &[u8]| memchr_iter(b'\n', text).count() as u64;
             let unread = match piece.unread() {
                 None => piece.to_be_read(lines(&text[..piece.start as usize]), lines(piece.of(&text))),
@@ -611,14 +649,14 @@ impl Outbox {
         let unseen = |piece: &&mut Piece| !piece.settled;
         for piece in queued.rev().take_while(unseen).chain(held.rev().take_while(unseen)) {
             piece.settled = true;
-            let holders = Rc::strong_count(&piece.segment.0).max(2);
+            let holders = piece.segment.holders().max(2);
             if piece.segment.len() <= holders * piece.len() as usize {
-                piece.segment.0.complete.set(true);
+                piece.segment.complete();
             } else if piece.segment.is_shared() {
                 copied += piece.len();
                 // A line that is half written may have to be written again.
                 let from = piece.line_start();
-                let bytes = piece.segment.0.bytes.borrow()[from as usize..piece.end as usize].to_vec();
+                let bytes = piece.segment.bytes()[from as usize..piece.end as usize].to_vec();
                 let of = piece.segment.of().and_then(|of| of.part(from, piece.end, 0));
                 (piece.start, piece.end) = (piece.start - from, piece.end - from);
                 piece.segment = Segment::own_of(bytes, of);
@@ -637,7 +675,7 @@ impl Outbox {
     #[cfg(test)]
     pub fn memory(&self) -> usize {
         let rest = self.rest.iter().flat_map(|rest| rest.pieces.iter().chain(rest.held.iter().flatten()));
-        self.first.iter().chain(rest).map(|piece| piece.segment.0.bytes.borrow().capacity()).sum()
+        self.first.iter().chain(rest).map(|piece| piece.segment.bytes().capacity()).sum()
     }
 
     /// The piece behind which one of this kind would stand.
@@ -689,7 +727,7 @@ impl Outbox {
         let mut taken = 0;
         while let Some(first) = self.first.as_ref().filter(|first| first.unread().is_none()) {
             let written = match &self.rest {
-                None => writer.write(first.of(&first.segment.0.bytes.borrow())),
+                None => writer.write(first.of(&first.segment.bytes())),
                 Some(rest) => write_pieces(writer, std::iter::once(first).chain(&rest.pieces)),
             };
             match written {
@@ -718,7 +756,7 @@ impl Outbox {
             let line = sent.as_ref().map(|_| piece.line_start());
             piece.start += taken;
             if taken > 0 {
-                piece.half_written = piece.segment.0.bytes.borrow()[piece.start as usize - 1] != b'\n';
+                piece.half_written = piece.segment.bytes()[piece.start as usize - 1] != b'\n';
             }
             if let Some((sent, line)) = sent.as_deref_mut().zip(line) {
                 sent.note(piece, line);
@@ -736,10 +774,9 @@ impl Outbox {
             let next = self.rest.as_mut().and_then(|rest| rest.pieces.pop_front());
             let written = std::mem::replace(&mut self.first, next);
             if kind == Kind::Chunk
-                && let Some(Segment(buffer)) = written.map(|piece| piece.segment)
-                && let Some(mut own) = Rc::into_inner(buffer)
+                && let Some(own) = written.and_then(|piece| piece.segment.into_bytes())
             {
-                *spare = std::mem::take(own.bytes.get_mut());
+                *spare = own;
             }
         }
     }
@@ -752,8 +789,7 @@ fn at(place: usize) -> u32 {
 
 fn write_pieces<'a>(writer: &mut impl Write, pieces: impl Iterator<Item = &'a Piece>) -> io::Result<usize> {
     let mut pieces = pieces.take_while(|piece| piece.unread().is_none()).take(PIECES);
-    let borrowed: [_; PIECES] =
-        std::array::from_fn(|_| pieces.next().map(|piece| (piece, piece.segment.0.bytes.borrow())));
+    let borrowed: [_; PIECES] = std::array::from_fn(|_| pieces.next().map(|piece| (piece, piece.segment.bytes())));
     let mut slices = [IoSlice::new(&[]); PIECES];
     let mut count = 0;
     for (slice, (piece, segment)) in slices.iter_mut().zip(borrowed.iter().flatten()) {
@@ -818,7 +854,7 @@ mod tests {
                 let counted = outbox.lines() - of_lines * PIECE as usize;
                 let of_chunks: u32 = chunks().map(Piece::len).sum();
                 assert_eq!(counted + of_chunks as usize, want.len() - writer.taken.len());
-                assert_eq!(outbox.chunks(), chunks().map(|piece| piece.segment.0.bytes.borrow().capacity()).sum());
+                assert_eq!(outbox.chunks(), chunks().map(|piece| piece.segment.bytes().capacity()).sum());
             }
             writer.room = 0;
             assert_eq!(outbox.write_to(&mut writer, &mut spare, None).unwrap(), Flushed::Blocked { taken: 0 });

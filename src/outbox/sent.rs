@@ -62,7 +62,7 @@ impl Sent {
     }
 
     fn hold(&mut self, piece: &Piece, from: u32, to: u32) {
-        let text = piece.segment.0.bytes.borrow();
+        let text = piece.segment.bytes();
         let lines_in = |from: u32, to: u32| memchr_iter(b'\n', &text[from as usize..to as usize]).count() as u64;
         let count = lines_in(from, to);
         self.written += count;
@@ -206,20 +206,20 @@ impl Held {
 impl Piece {
     /// Whether both are of one segment.
     fn is_of_same(&self, other: &Self) -> bool {
-        self.kind == other.kind && std::rc::Rc::ptr_eq(&self.segment.0, &other.segment.0)
+        self.kind == other.kind && self.segment.is_same(&other.segment)
     }
 
     /// A part of the same segment.
     fn part(&self, start: u32, end: u32) -> Self {
-        Self { segment: self.segment.clone(), start, end, kind: self.kind, settled: false, half_written: false }
+        Self::new(self.kind, self.segment.clone(), start, end)
     }
 
     /// A copy of a part of the segment.
     fn copy(&self, start: u32, end: u32) -> Self {
-        let text = self.segment.0.bytes.borrow();
+        let text = self.segment.bytes();
         let of = self.segment.of().and_then(|of| of.part(start, end, 0));
         let segment = Segment::own_of(text[start as usize..end as usize].to_vec(), of);
-        Self { segment, start: 0, end: end - start, kind: self.kind, settled: true, half_written: false }
+        Self { settled: true, ..Self::new(self.kind, segment, 0, end - start) }
     }
 
     /// Adds a copy of a part of another's segment to its own, if that is a copy too, and is of the same.
@@ -229,19 +229,16 @@ impl Piece {
             (Some(Of::Room { name, .. }), Some(Of::Room { name: other, .. })) => name.as_str() == other.as_str(),
             _ => false,
         };
-        let Some(own) = std::rc::Rc::get_mut(&mut self.segment.0).filter(|own| is_of_same && own.held.is_none()) else {
-            return false;
-        };
-        let bytes = own.bytes.get_mut();
+        let Some((bytes, of)) = self.segment.own_mut().filter(|_| is_of_same) else { return false };
         if bytes.len() + (end - start) as usize > SEGMENT {
             return false;
         }
-        if let (Some(Of::Room { said, .. }), Some(of)) = (own.of.as_deref_mut(), other.segment.of())
-            && let Some(Of::Room { said: more, .. }) = of.part(start, end, at(bytes.len()))
+        if let (Some(Of::Room { said, .. }), Some(others)) = (of, other.segment.of())
+            && let Some(Of::Room { said: more, .. }) = others.part(start, end, at(bytes.len()))
         {
             said.get_mut().extend(more.into_inner());
         }
-        bytes.extend_from_slice(&other.segment.0.bytes.borrow()[start as usize..end as usize]);
+        bytes.extend_from_slice(&other.segment.bytes()[start as usize..end as usize]);
         self.end = at(bytes.len());
         true
     }
@@ -259,7 +256,7 @@ impl Piece {
     fn line_count(&self) -> u64 {
         match self.segment.of() {
             Some(&Of::File { offset, len, .. }) => (offset + len).div_ceil(LINE) - offset / LINE,
-            _ => memchr_iter(b'\n', self.of(&self.segment.0.bytes.borrow())).count() as u64,
+            _ => memchr_iter(b'\n', self.of(&self.segment.bytes())).count() as u64,
         }
     }
 
@@ -271,7 +268,7 @@ impl Piece {
             return Self { segment: Segment::to_be_read(file, offset, to - offset), ..self.part(0, 0) };
         }
         let nth = usize::try_from(count.saturating_sub(1)).unwrap_or(usize::MAX);
-        let end = memchr_iter(b'\n', self.of(&self.segment.0.bytes.borrow())).nth(nth);
+        let end = memchr_iter(b'\n', self.of(&self.segment.bytes())).nth(nth);
         let end = end.map_or(self.end, |end| self.start + at(end) + 1);
         let head = self.part(self.start, end);
         self.start = end;
