@@ -27,6 +27,7 @@ pub mod sim;
 mod skip;
 
 use std::env;
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,13 @@ pub fn binary() -> &'static str {
         path.into_os_string().into_string().unwrap()
     });
     &PATH
+}
+
+/// A command that runs what is given to it as arguments. Should that hang it is ended after [`PATIENCE`], and the exit status is 124.
+pub fn timed() -> Command {
+    let mut command = Command::new("timeout");
+    command.arg(PATIENCE.as_secs().to_string());
+    command
 }
 
 /// Asks again until something holds.

@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
-use testkit::{Client, Server, binary, eventually};
+use testkit::{Client, Server, binary, eventually, timed};
 
 use crate::terminal::{Fake, come_in, connect, told};
 
@@ -243,8 +243,8 @@ fn the_one_name_that_is_kept_needs_no_nick() {
     is(&[], "alice");
     is(&["--nick", "carol"], "carol");
     // In a pipe nobody is there to see who they are.
-    let mut command = Command::new("timeout");
-    command.arg("60").arg(binary()).args(["connect", &server.address()]).env("XDG_STATE_HOME", folder.join("state"));
+    let mut command = timed();
+    command.arg(binary()).args(["connect", &server.address()]).env("XDG_STATE_HOME", folder.join("state"));
     let output = command.stdin(Stdio::null()).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("* hello guest1 "), "{output:?}");
     keep("bob");
@@ -374,8 +374,8 @@ fn where_others_read_along_no_password_is_asked_for_and_it_is_said_what_to_do() 
 
 /// What a command of the client's made.
 fn run(folder: &Path, server: &Server, arguments: &[&str], input: &str) -> Output {
-    let mut command = Command::new("timeout");
-    command.args(["20", binary()]).args(arguments).current_dir(folder);
+    let mut command = timed();
+    command.arg(binary()).args(arguments).current_dir(folder);
     command.env("CHINWAG_SERVER", server.address()).env("XDG_STATE_HOME", folder.join("state"));
     command.env("XDG_CONFIG_HOME", folder.join("config")).env_remove("CHINWAG_NICK");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

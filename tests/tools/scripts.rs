@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use testkit::{have, skip};
+use testkit::{have, skip, timed};
 
 pub(super) const DICE: &str = "bots/dice.bash";
 pub(super) const LOGGER: &str = "bots/logger.py";
@@ -85,8 +85,8 @@ pub(super) fn run(folder: &Path, name: &str, arguments: &[&str]) -> Output {
 }
 
 pub(super) fn run_with(folder: &Path, name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    let mut command = Command::new("timeout");
-    command.arg("20").arg(script(name)).args(arguments).current_dir(folder).stdin(Stdio::null());
+    let mut command = timed();
+    command.arg(script(name)).args(arguments).current_dir(folder).stdin(Stdio::null());
     command.envs(variables.iter().copied()).output().unwrap()
 }
 
