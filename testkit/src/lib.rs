@@ -40,6 +40,9 @@ pub use skip::{have, skip};
 /// and so take many seconds where a machine is busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long [`eventually`] waits before it asks again.
+const ASK_AGAIN: Duration = Duration::from_millis(1);
+
 /// The program under test: what CHINWAG names, or what was built with the running test or load program.
 pub fn binary() -> &'static str {
     static PATH: LazyLock<String> = LazyLock::new(|| {
@@ -65,7 +68,8 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let since = Instant::now();
     while !holds() {
         assert!(since.elapsed() < PATIENCE, "in vain: {what}");
-        std::thread::yield_now();
+        // Whoever is waited for needs the processor.
+        std::thread::sleep(ASK_AGAIN);
     }
 }
 
