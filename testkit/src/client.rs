@@ -79,15 +79,7 @@ impl Client {
 
     /// Takes lines up to one that begins so, and returns them all.
     pub fn until_starting(&mut self, want: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        loop {
-            let line = self.line().unwrap_or_else(|| panic!("{want:?} after {lines:?} and not the end"));
-            let found = line.starts_with(want);
-            lines.push(line);
-            if found {
-                return lines;
-            }
-        }
+        until_starting(want, || self.line())
     }
 
     /// Takes everything up to the end of the stream.
@@ -118,6 +110,19 @@ impl Client {
         let token = TOKENS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.send(&format!("/ping settle-{token}"));
         self.until(&format!("+ ping settle-{token}"))
+    }
+}
+
+/// Takes lines up to one that begins so, and returns them all.
+pub(crate) fn until_starting(want: &str, mut line: impl FnMut() -> Option<String>) -> Vec<String> {
+    let mut lines = Vec::new();
+    loop {
+        let line = line().unwrap_or_else(|| panic!("{want:?} after {lines:?} and not the end"));
+        let found = line.starts_with(want);
+        lines.push(line);
+        if found {
+            return lines;
+        }
     }
 }
 

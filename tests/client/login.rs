@@ -553,25 +553,20 @@ fn what_was_typed_before_holds_no_secret_and_nothing_private() {
         terminal.keys("x\x15");
         row(&terminal, "#lobby>");
     }
-    terminal.keys("/msg bob in private");
-    row(&terminal, "#lobby> /msg bob in private");
-    terminal.keys("\r");
+    let enter = |place: &str, line: &str| {
+        terminal.keys(line);
+        row(&terminal, &format!("{place}> {line}"));
+        terminal.keys("\r");
+    };
+    enter("#lobby", "/msg bob in private");
     bob.until("@alice <alice> in private");
-    terminal.keys("/query bob");
-    row(&terminal, "#lobby> /query bob");
-    terminal.keys("\r");
+    enter("#lobby", "/query bob");
     row(&terminal, "@bob>");
-    terminal.keys("alone with you");
-    row(&terminal, "@bob> alone with you");
-    terminal.keys("\r");
+    enter("@bob", "alone with you");
     bob.until("@alice <alice> alone with you");
-    terminal.keys("/join #lobby");
-    row(&terminal, "@bob> /join #lobby");
-    terminal.keys("\r");
+    enter("@bob", "/join #lobby");
     row(&terminal, "#lobby>");
-    terminal.keys("the last");
-    row(&terminal, "#lobby> the last");
-    terminal.keys("\r");
+    enter("#lobby", "the last");
     let path = folder.join("state/chinwag/history");
     eventually("the last line kept", || fs::read_to_string(&path).is_ok_and(|text| text.ends_with("the last\n")));
     assert_eq!(fs::read_to_string(&path).unwrap(), "/query bob\nthe last\n");
