@@ -126,6 +126,19 @@ pub(crate) fn until_starting(want: &str, mut line: impl FnMut() -> Option<String
     }
 }
 
+/// Whether the other end of a connection, which is on this machine too, has read all that was written.
+pub fn is_read(stream: &TcpStream) -> bool {
+    let [ours, theirs] =
+        [stream.local_addr(), stream.peer_addr()].map(|address| format!(":{:04X}", address.unwrap().port()));
+    // A row has its number, its own address, that of the other end, how it is, and the bytes to be acknowledged and to be read.
+    std::fs::read_to_string("/proc/net/tcp").unwrap().lines().all(|row| {
+        let words: Vec<&str> = row.split_whitespace().collect();
+        let is = |own: &str, other: &str| words[1].ends_with(own) && words[2].ends_with(other);
+        (!is(&ours, &theirs) || words[4].starts_with("00000000:"))
+            && (!is(&theirs, &ours) || words[4].ends_with(":00000000"))
+    })
+}
+
 /// Says these lines by the operator's door at `path`, as `nc -NU` does, and gives what is answered until the server closes it.
 pub fn control(path: &Path, lines: &str) -> Vec<String> {
     let mut stream = UnixStream::connect(path).unwrap();

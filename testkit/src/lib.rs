@@ -31,7 +31,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-pub use client::{Client, control};
+pub use client::{Client, control, is_read};
 pub use many::{connect, raise_limit};
 pub use server::{Server, Usage};
 pub use skip::{have, skip};
