@@ -251,7 +251,7 @@ fn stopped_at_once_it_leaves_nothing_for_the_shell_to_read() {
     for emulator in EMULATORS {
         let (server, _bob) = lobby();
         let script = "set -m; \"$0\" connect --nick alice --join '#lobby' $1; echo stopped; IFS= read -r x; \
-            printf 'read <%q>\\n' \"$x\"";
+            kill -KILL %1; printf 'read <%q>\\n' \"$x\"";
         let mut command = Command::new("bash");
         command.args(["-c", script, binary(), &server.address()]);
         let terminal = Terminal::start(&mut command, 60, 15, emulator, Speaks::Nothing);
