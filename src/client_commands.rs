@@ -13,8 +13,8 @@ use chinwag::client::model::session::{NewPassword, Wish};
 use chinwag::client::oneshot::Outgoing;
 use chinwag::client::saved::{self, Saved};
 use chinwag::client::visit::{Bell, Options};
+use chinwag::client::wire::paths;
 use chinwag::client::wire::server::{Named, Scheme, Server, fingerprint};
-use chinwag::client::wire::store;
 use chinwag::client::wire::transfers::{self, Keep};
 use chinwag::client::{chat, oneshot, pipe, plain, tokens};
 use chinwag::limits::LINE;
@@ -236,8 +236,8 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
         Ring::Never => Bell::Silent,
     };
     let downloads = match options.downloads {
-        None => saved.path("downloads", store::expand).unwrap_or_else(store::downloads),
-        Some(folder) => folder.to_str().map_or_else(|| folder.clone(), store::expand),
+        None => saved.path("downloads", paths::expand).unwrap_or_else(paths::downloads),
+        Some(folder) => folder.to_str().map_or_else(|| folder.clone(), paths::expand),
     };
     if downloads.starts_with("~") {
         return Err("there is no home folder, so --downloads takes a path without ~".to_owned());
@@ -362,14 +362,14 @@ impl Who {
             (None, None, Some(text)) => Some(nick(&text).map_err(|why| format!("CHINWAG_NICK={text}: {why}"))?),
             (None, None, None) => saved.one("nick", nick)?,
         };
-        let saved_token = saved.path("token-file", store::expand).filter(|_| given.is_none());
+        let saved_token = saved.path("token-file", paths::expand).filter(|_| given.is_none());
         let given = given.or(saved_token.as_deref().map(our_token).transpose()?);
         // Whoever saves a token and no name means that name.
         let nick = nick.or(given.map(|(owner, _)| owner));
         let server = meet(&named, proof.fingerprint.or(saved.one("fingerprint", certificate)?))?;
         let tokens = given.into_iter().chain(tokens::kept(&server.address.to_string())).collect();
         let rooms = if self.join.is_empty() { saved.all("join", room)? } else { self.join };
-        let password_file = self.password_file.or(saved.path("password-file", store::expand));
+        let password_file = self.password_file.or(saved.path("password-file", paths::expand));
         let password = password_file.as_deref().map(our_password).transpose()?;
         // Through a pipe it comes once.
         let again = |path: PathBuf| move || path.is_file().then(|| files::password(&path).ok()).flatten();

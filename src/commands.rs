@@ -1,12 +1,16 @@
 //! The commands of the line protocol: one table that parses them to requests, explains them and lists them.
 
-use std::time::Duration;
+mod mistyped;
+mod words;
 
+use self::mistyped::not_meant;
+pub use self::mistyped::{holds_secret, is_keys, meant};
+use self::words::{Slip, Words, network, number, pattern, person, room, span, switch, target};
 use crate::event::{Change, Fault, SaidKind, Setting, Verb};
 use crate::limits;
-use crate::names::{Digest, FileId, Nick, PlaceToken, RoomName, Text};
-use crate::register::entry::{BanKind, BlockScope, Guests, Network, Role, Rule, RuleKind};
-use crate::request::{Barred, Credential, HistoryPart, Named, Offer, Request, RulesPart, Target, Topic, Wanted, Whom};
+use crate::names::{Digest, FileId, Nick, PlaceToken, Text};
+use crate::register::entry::{BanKind, BlockScope, Guests, Role, Rule, RuleKind};
+use crate::request::{Barred, Credential, HistoryPart, Named, Offer, Request, RulesPart, Topic, Wanted, Whom};
 use crate::settings::{self, Accounts, RoomMakers, ServerSetting};
 use crate::text::is_blank;
 use crate::wire::{self, TOKEN};
@@ -74,14 +78,6 @@ impl std::fmt::Debug for Spec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
     }
-}
-
-/// What is wrong with a command's words.
-enum Slip {
-    /// They do not fit its usage.
-    Usage,
-    /// Something that has a name of its own.
-    Fault(Fault),
 }
 
 macro_rules! table {
@@ -414,98 +410,12 @@ fn ban<'a>(kind: BanKind, w: &mut Words<'a>) -> Result<Request<'a>, Slip> {
     Ok(Request::Ban { room, kind, whom, time: w.time()?, reason: w.rest().ok() })
 }
 
-/// A network, or that of an address: the address itself, of IPv6 its /64, as that is what one customer has.
-fn network(typed: &str) -> Option<Network> {
-    Network::typed(typed).map(Network::known)
-}
-
-/// A pattern of names, with as many characters besides its `*` as it takes not to fit nearly everybody.
-fn pattern(typed: &str) -> Option<Text> {
-    let others = typed.chars().filter(|&c| c != '*').count();
-    let fits = others >= limits::PATTERN_LEAST && typed.len() <= limits::PATTERN && !typed.contains(is_blank);
-    fits.then(|| Text::new(typed)).filter(|safe| safe.as_str() == typed)
-}
-
-/// A number. One that is out of range is the largest there is, so that it meets the limit that it is beyond.
-fn number(word: &str) -> Option<u64> {
-    let is_number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
-    is_number.then(|| word.parse().unwrap_or(u64::MAX))
-}
-
-/// A span of time: a number of seconds, or of what the letter behind it stands for.
-fn span(word: &str) -> Option<Duration> {
-    let (number, unit) = match word.char_indices().next_back()? {
-        (_, '0'..='9') => (word, 1),
-        (at, 's' | 'S') => (&word[..at], 1),
-        (at, 'm' | 'M') => (&word[..at], 60),
-        (at, 'h' | 'H') => (&word[..at], 3_600),
-        (at, 'd' | 'D') => (&word[..at], 86_400),
-        _ => return None,
-    };
-    self::number(number).map(|number| Duration::from_secs(number.saturating_mul(unit)))
-}
-
-/// What people call units of time, in two languages.
-const UNITS: &[&str] = &[
-    "s", "sec", "secs", "second", "seconds", "m", "min", "mins", "minute", "minutes", "h", "hr", "hrs", "hour",
-    "hours", "d", "day", "days", "w", "week", "weeks", "month", "months", "year", "years", "sek", "sekunde",
-    "sekunden", "minuten", "std", "stunde", "stunden", "tag", "tage", "woche", "wochen", "monat", "monate", "jahr",
-    "jahre",
-];
-
-/// Whether a word is a unit of time, whatever stands right behind it.
-fn is_unit(word: &str) -> bool {
-    let word = word.trim_end_matches(|c: char| !c.is_alphabetic());
-    UNITS.iter().any(|unit| unit.eq_ignore_ascii_case(word))
-}
-
 /// Finds a command by its name or alias, in any case and with or without the slash.
 pub fn find(name: &str) -> Option<&'static Spec> {
     let name = name.strip_prefix('/').unwrap_or(name);
     TABLE.iter().find(|spec| {
         spec.name.eq_ignore_ascii_case(name) || spec.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
     })
-}
-
-/// What other programs call commands that somebody may look for here.
-const ELSEWHERE: &[(&str, &str)] =
-    &[("w", "msg"), ("tell", "msg"), ("whisper", "msg"), ("bye", "quit"), ("users", "who"), ("channels", "rooms")];
-/// The longest name that may be a slip of the fingers.
-const SLIP_MAX: usize = 12;
-
-/// The names of commands that somebody may mean who has typed this one, which is none: those that begin so, and those that
-/// are a slip or two away.
-pub fn meant(typed: &str) -> Vec<&'static str> {
-    let typed = typed.to_lowercase();
-    if typed.is_empty() || typed.len() > SLIP_MAX {
-        return Vec::new();
-    }
-    let slips = if typed.len() > 4 { 2 } else { usize::from(typed.len() > 2) };
-    let is_meant = |name: &&&str| name.starts_with(&*typed) || slips_between(&typed, name) <= slips;
-    // What is for operators is unknown to others.
-    let common = TABLE.iter().filter(|spec| !spec.verb.is_of_operators());
-    let close = common.filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
-    let elsewhere = ELSEWHERE.iter().filter(|(other, _)| *other == typed).map(|(_, name)| *name);
-    close.chain(elsewhere).collect()
-}
-
-/// How many letters are missing, too many, wrong, or in each other's place.
-fn slips_between(one: &str, other: &str) -> usize {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    let mut rows = vec![vec![0; other.len() + 1]; one.len() + 1];
-    for i in 0..=one.len() {
-        for j in 0..=other.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let is_wrong = usize::from(one[i - 1] != other[j - 1]);
-                let least = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + is_wrong);
-                let is_swapped = i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1];
-                if is_swapped { least.min(rows[i - 2][j - 2] + 1) } else { least }
-            };
-        }
-    }
-    rows[one.len()][other.len()]
 }
 
 /// How a request is typed, if it is a command.
@@ -537,73 +447,6 @@ pub fn parse(line: &str) -> Option<Request<'_>> {
     Some(if is_of_operators { Request::OfOperators { typed: name, request: Box::new(request) } } else { request })
 }
 
-/// Why nobody means to say this text: it is nothing but keys, or a secret behind a blank too many.
-fn not_meant(text: &str) -> Option<Fault> {
-    if is_keys(text) {
-        return Some(Fault::OnlyKeys);
-    }
-    let is_command = text.trim_start_matches(' ').starts_with('/');
-    if is_command && holds_secret(text) {
-        return Some(Fault::Indented);
-    }
-    slashless_secret(text).map(Fault::Slashless)
-}
-
-/// The command that is meant by a text with just its shape, but without its slash, where others would read a password: one that there is
-/// has the length of one, and one that is to be may be too short yet. Who talks about logging in uses more words, or shorter ones.
-fn slashless_secret(text: &str) -> Option<Verb> {
-    let mut words = text.split(' ').filter(|word| !word.is_empty());
-    let first = words.next()?;
-    let is = |name: &str| first.eq_ignore_ascii_case(name);
-    let may_be_password = |word: &str| limits::PASSWORD.contains(&word.len());
-    match (words.next()?, words.next(), words.next()) {
-        (_, None, _) if is("register") => Some(Verb::Register),
-        (nick, Some(word), None) if is("login") && person(nick).name.is_ok() && may_be_password(word) => {
-            Some(Verb::Login)
-        }
-        (word, None, _) if is("passwd") && may_be_password(word) => Some(Verb::Passwd),
-        (old, Some(new), None) if is("passwd") && (may_be_password(old) || may_be_password(new)) => Some(Verb::Passwd),
-        (word, None, _) if is("drop") && may_be_password(word) => Some(Verb::Drop),
-        _ => None,
-    }
-}
-
-/// Whether a text that was cleaned is nothing but the sequences that terminals send for the keys that move the cursor, the mouse and their
-/// like. Of each the ESC has become U+FFFD.
-pub fn is_keys(text: &str) -> bool {
-    let mut rest = text.trim_matches(' ');
-    while let Some(sequence) = rest.strip_prefix("\u{fffd}[").or_else(|| rest.strip_prefix("\u{fffd}O")) {
-        let end = sequence.trim_start_matches(|c: char| matches!(c, '0'..='9' | ';' | '<'));
-        let Some(behind) = end.strip_prefix(|c: char| c.is_ascii_alphabetic() || c == '~') else { return false };
-        if behind.is_empty() {
-            return true;
-        }
-        rest = behind;
-    }
-    false
-}
-
-/// The commands whose arguments are secret: `/passwd` is among them as `/pass` is.
-const SECRET: [&str; 5] = ["pass", "login", "register", "token", "drop"];
-
-/// Whether a line that was typed may hold a secret, and so is written down and shown nowhere. So may one whose command is
-/// misspelled, or lacks its slash or the blank behind it.
-pub fn holds_secret(line: &str) -> bool {
-    let mut words = line.split_whitespace();
-    let word = words.next().unwrap_or_default();
-    let begins = |word: &str, start: &str| word.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start));
-    match word.strip_prefix('/') {
-        Some(word) if SECRET.iter().any(|start| begins(word, start)) => true,
-        Some(word) => {
-            let is_meant = |name: &&str| SECRET.iter().any(|start| begins(name, start));
-            // Alone it tells nothing.
-            words.next().is_some() && find(word).is_none() && meant(word).iter().any(is_meant)
-        }
-        // Who forgot the slash did not mean to say it either.
-        None => SECRET.iter().chain(&["passwd"]).any(|start| word.eq_ignore_ascii_case(start)),
-    }
-}
-
 /// Characters of the name of an unknown command that its refusal shows.
 const NAME_SHOWN: usize = 40;
 
@@ -618,98 +461,10 @@ pub fn said(text: &str) -> (SaidKind, &str) {
 /// What an action begins with.
 pub const ACTION: &str = "/me ";
 
-fn target(typed: &str) -> Target<'_> {
-    if typed.starts_with('#') { Target::Room(room(typed)) } else { Target::Person(person(typed)) }
-}
-
-fn room(typed: &str) -> Named<'_, RoomName> {
-    Named { typed, name: RoomName::new(typed) }
-}
-
-/// Somebody, with or without the sign that tells people from rooms.
-fn person(typed: &str) -> Named<'_, Nick> {
-    Named { typed, name: Nick::new(typed.strip_prefix('@').unwrap_or(typed)) }
-}
-
-/// What is still unread of a command's line.
-struct Words<'a>(&'a str);
-
-impl<'a> Words<'a> {
-    fn word(&mut self) -> Option<&'a str> {
-        let rest = self.0.trim_start_matches(' ');
-        let (word, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
-        self.0 = rest;
-        (!word.is_empty()).then_some(word)
-    }
-
-    fn need(&mut self) -> Result<&'a str, Slip> {
-        self.word().ok_or(Slip::Usage)
-    }
-
-    /// The next word if it names a room.
-    fn room(&mut self) -> Option<Named<'a, RoomName>> {
-        if self.0.trim_start_matches(' ').starts_with('#') { self.word().map(room) } else { None }
-    }
-
-    fn keyword(&mut self, keyword: &str) -> bool {
-        let mut ahead = Words(self.0);
-        let found = ahead.word().is_some_and(|word| word.eq_ignore_ascii_case(keyword));
-        if found {
-            self.0 = ahead.0;
-        }
-        found
-    }
-
-    /// The next word if it is a span of time. What begins as one and is none must not pass for the text that comes behind, nor
-    /// may a number without its unit, which stands behind a blank.
-    fn time(&mut self) -> Result<Option<Duration>, Slip> {
-        let mut ahead = Words(self.0);
-        let Some(word) = ahead.word().filter(|word| word.starts_with(|c: char| c.is_ascii_digit())) else {
-            return Ok(None);
-        };
-        let is_number = word.bytes().all(|b| b.is_ascii_digit());
-        let unit = Words(ahead.0).word().filter(|next| is_number && is_unit(next));
-        match (span(word), unit) {
-            (Some(time), None) => {
-                self.0 = ahead.0;
-                Ok(Some(time))
-            }
-            (_, unit) => {
-                self.0 = "";
-                let typed = unit.map_or(word.to_owned(), |unit| format!("{word} {unit}"));
-                Err(Slip::Fault(Fault::BadTime(Text::new(&typed))))
-            }
-        }
-    }
-
-    fn number(&mut self) -> Result<u64, Slip> {
-        self.number_or_end()?.ok_or(Slip::Usage)
-    }
-
-    fn number_or_end(&mut self) -> Result<Option<u64>, Slip> {
-        self.word().map(|word| number(word).ok_or(Slip::Usage)).transpose()
-    }
-
-    /// All that is left, without spaces around it.
-    fn rest(&mut self) -> Result<&'a str, Slip> {
-        let rest = std::mem::take(&mut self.0).trim_matches(' ');
-        if rest.is_empty() { Err(Slip::Usage) } else { Ok(rest) }
-    }
-
-    /// All that is left as it was typed, for indented lines are indented for a reason.
-    fn text(&mut self) -> Result<&'a str, Slip> {
-        let text = std::mem::take(&mut self.0);
-        let text = text.strip_prefix(' ').unwrap_or(text);
-        if text.trim_matches(' ').is_empty() { Err(Slip::Usage) } else { Ok(text) }
-    }
-}
-
-fn switch(word: &str) -> Option<bool> {
-    [("on", true), ("off", false)].into_iter().find(|(w, _)| w.eq_ignore_ascii_case(word)).map(|(_, on)| on)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::names::{BadName, Token};
 
@@ -730,55 +485,6 @@ mod tests {
         assert_eq!(parse("/"), Some(unknown("")));
         assert_eq!(parse("/ who"), Some(unknown("")));
         assert_eq!(parse("/foo bar"), Some(unknown("foo")));
-    }
-
-    #[test]
-    fn what_nobody_means_to_say_is_not_said() {
-        let refused = |why| Some(Request::Malformed { verb: Verb::Say, why });
-        for keys in [
-            "\u{fffd}[A",
-            "\u{fffd}[A\u{fffd}[1;5C ",
-            "\u{fffd}OB",
-            "\u{fffd}[3~\u{fffd}[D",
-            "\u{fffd}[<0;10;4M\u{fffd}[<0;10;4m",
-            "\u{fffd}[200~\u{fffd}[201~",
-        ] {
-            assert_eq!(parse(keys), refused(Fault::OnlyKeys), "{keys}");
-        }
-        for secret in [" /pass x", "  /login alice x", " /PAS x", " /lgoin alice x"] {
-            assert_eq!(parse(secret), refused(Fault::Indented), "{secret}");
-        }
-        let slashless = [
-            ("register secret1", Verb::Register),
-            (" Register  secret-word ", Verb::Register),
-            ("login alice correct-horse", Verb::Login),
-            ("LOGIN @alice token:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", Verb::Login),
-            ("passwd correct-horse", Verb::Passwd),
-            ("passwd correct-horse short", Verb::Passwd),
-            ("drop correct-horse", Verb::Drop),
-        ];
-        for (secret, verb) in slashless {
-            assert_eq!(parse(secret), refused(Fault::Slashless(verb)), "{secret}");
-        }
-        for text in [
-            "register",
-            "register your name first",
-            "registers secret-word",
-            "login works now",
-            "login",
-            "login alice correct-horse and so on",
-            "the password is hunter2",
-            "passwd is broken",
-            "drop it",
-            "pass the salt",
-        ] {
-            assert_eq!(parse(text), Some(say(text)), "{text}");
-        }
-        for text in
-            ["\u{fffd}", "\u{fffd}[A up", "so \u{fffd}[A", "\u{fffd}[", " /usr/bin", " /me waves", " pass x", " /who"]
-        {
-            assert_eq!(parse(text), Some(say(text)), "{text}");
-        }
     }
 
     #[test]
@@ -974,28 +680,6 @@ mod tests {
             ("/room guests in", Verb::Room, Fault::BadValue(RuleKind::Guests)),
         ] {
             assert_eq!(parse(line), Some(Request::Malformed { verb, why }), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_slip_is_told_from_a_command_that_nobody_has() {
-        for (typed, names) in [
-            ("j", &["join"][..]),
-            ("w", &["who", "msg"]),
-            ("q", &["query", "quit"]),
-            ("lsit", &["list"]),
-            ("HLEP", &["help"]),
-            ("quti", &["quit"]),
-            ("histroy", &["history"]),
-            ("unignroe", &["unignore"]),
-            ("whos", &["who"]),
-            ("tell", &["msg"]),
-            ("x", &[]),
-            ("nope", &[]),
-            ("frobnicate", &[]),
-            ("", &[]),
-        ] {
-            assert_eq!(meant(typed), names, "{typed}");
         }
     }
 

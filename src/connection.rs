@@ -1,17 +1,23 @@
 //! One connection: its transport, its framing and its dialect, and how far it is.
 
+mod kept;
+mod put_out;
+mod slow;
+
 use std::io::{self, IoSlice, Write};
 use std::time::Duration;
 
-use crate::effect::LeftOut;
+pub use self::kept::Keep;
+use self::put_out::PutOut;
+pub use self::slow::Retry;
 use crate::event::Lost;
 use crate::framing::Framing;
 use crate::limits;
 use crate::linebuf::LineBuf;
 use crate::meters::TokenBucket;
 use crate::metrics::OutCounts;
-use crate::names::{ConnId, PlaceToken, Wire};
-use crate::outbox::{Flushed, Outbox, Rest, Sent};
+use crate::names::{ConnId, Wire};
+use crate::outbox::{Flushed, Outbox};
 use crate::peer::Peer;
 use crate::plain::Style;
 use crate::time::Instant;
@@ -170,18 +176,6 @@ struct Rare {
     keep: Option<Box<Keep>>,
 }
 
-/// What a connection has whose place is kept when its transport is lost.
-pub struct Keep {
-    /// Who has this may take it up.
-    pub token: PlaceToken,
-    /// What was written to it.
-    pub sent: Sent,
-    /// How many lines of its own were carried out or refused.
-    pub had: u64,
-    /// How its transport was lost, once it is.
-    pub lost: Option<Lost>,
-}
-
 /// The cold fields of a connection.
 #[derive(Clone, Copy, Default)]
 struct Cold {
@@ -207,19 +201,6 @@ struct Cold {
     is_refused: bool,
     /// What of its input came before the person was put out of a room, and after.
     put_out: Option<PutOut>,
-}
-
-/// How input that came before somebody was put out of a room is told from what came later.
-#[derive(Clone, Copy)]
-struct PutOut {
-    /// Bytes that had come and have not been read yet.
-    unread: u32,
-    /// Bytes that the peer's system may hold behind them, as there was no room for more here.
-    behind: u32,
-    /// Since when nothing is left to be read of what comes without a break.
-    dry: Option<Instant>,
-    /// Bytes of the lines under way that came later.
-    later: u32,
 }
 
 impl<T: Transport> Connection<T> {
@@ -335,6 +316,11 @@ impl<T: Transport> Connection<T> {
         self.layer().is_tls()
     }
 
+    /// Its transport, if it has one.
+    pub(crate) fn transport_mut(&mut self) -> Option<&mut T> {
+        self.transport.as_mut()
+    }
+
     /// Its transport, to be registered and given up.
     pub fn into_transport(self) -> Option<T> {
         self.transport
@@ -432,75 +418,6 @@ impl<T: Transport> Connection<T> {
                 }
             }
         }
-    }
-
-    /// The person was put out of a room: what they have sent until now is told from what comes later. Where much waits to be read,
-    /// there may have been no room for more, which the system of their machine holds then and sends on when there is. All of that comes
-    /// without a break.
-    pub fn put_out(&mut self) {
-        let unread = self.transport.as_ref().map_or(0, Transport::unread);
-        let behind = if unread >= limits::PUT_OUT_FULL { limits::PUT_OUT_BEHIND } else { 0 };
-        let unread = u32::try_from(unread).unwrap_or(u32::MAX);
-        // They may be put out of another room while that still comes.
-        let before = self.cold().put_out.filter(|before| before.behind > 0);
-        let dry = before.and_then(|before| before.dry).filter(|_| unread == 0);
-        let behind = before.map_or(behind, |before| before.behind.max(behind));
-        self.cold_mut().put_out = Some(PutOut { unread, behind, dry, later: 0 });
-    }
-
-    /// Something more has come. Behind a break it is what they have sent since they were put out.
-    fn note_input(&mut self, now: Instant) {
-        let Some(put_out) = self.rare.as_mut().and_then(|rare| rare.cold.put_out.as_mut()) else { return };
-        if put_out.dry.take().is_some_and(|dry| now > dry + limits::PUT_OUT_BREAK) {
-            put_out.behind = 0;
-        }
-    }
-
-    /// How much may be read at once of what may: what came before the person was put out of a room is read by itself.
-    pub fn readable_at_once(&self, most: usize) -> usize {
-        match self.cold().put_out {
-            Some(PutOut { unread: 1.., .. }) => most.min(self.unread_before()),
-            _ => most,
-        }
-    }
-
-    fn unread_before(&self) -> usize {
-        self.cold().put_out.map_or(0, |put_out| put_out.unread as usize)
-    }
-
-    /// So many bytes were read, and the lines under way had `before` bytes before that.
-    #[inline]
-    pub fn note_read(&mut self, read: usize, before: usize, now: Instant) {
-        let added = self.framing.lines.len().saturating_sub(before);
-        let (is_dry, Some(rare)) = (!self.readable, self.rare.as_mut()) else { return };
-        let Some(put_out) = rare.cold.put_out.as_mut() else { return };
-        let read = u32::try_from(read).unwrap_or(u32::MAX);
-        if put_out.unread > 0 {
-            put_out.unread = put_out.unread.saturating_sub(read);
-            // What does not come at once had not come.
-            if is_dry {
-                put_out.unread = 0;
-            }
-        } else if put_out.behind > 0 {
-            put_out.behind = put_out.behind.saturating_sub(read);
-        } else {
-            put_out.later = put_out.later.saturating_add(u32::try_from(added).unwrap_or(u32::MAX));
-        }
-        if is_dry && put_out.behind > 0 {
-            put_out.dry = Some(now);
-        }
-    }
-
-    /// Whether the next of its lines came before the person was put out of a room, if so many bytes of lines are left.
-    pub fn at_line_before(&self, left: usize) -> bool {
-        self.cold().put_out.is_some_and(|put_out| left > put_out.later as usize)
-    }
-
-    /// Whether the last of what came before the person was put out of a room is gone, if so many bytes of lines are left; it says
-    /// so once.
-    pub fn is_past_put_out(&mut self, left: usize) -> bool {
-        let Some(rare) = self.rare.as_mut() else { return false };
-        rare.cold.put_out.take_if(|put_out| put_out.is_read() && left <= put_out.later as usize).is_some()
     }
 
     /// What has been read until now has come now.
@@ -760,29 +677,6 @@ impl<T: Transport> Connection<T> {
         flushed
     }
 
-    /// Takes note of what came of writing. A consumer that takes little lives, and the kernel must not take it for dead; one
-    /// that takes less than [`limits::STALL_BYTES`] in the time of a stall is as bad as one that takes nothing.
-    pub fn note_flushed(&mut self, flushed: Flushed, stall: Duration, now: Instant) {
-        let Flushed::Blocked { taken } = flushed else {
-            if let Some(rare) = &mut self.rare {
-                rare.cold.stalled = None;
-            }
-            return;
-        };
-        let Cold { stalled, slow, .. } = self.cold();
-        if taken > 0 && stalled.is_some() || stall > limits::DEAD {
-            if slow.is_none() {
-                self.set_user_timeout(None);
-            }
-            self.cold_mut().slow = Some(now);
-        }
-        let cold = self.cold_mut();
-        cold.taken = cold.taken.saturating_add(u16::try_from(taken).unwrap_or(u16::MAX));
-        if stalled.is_none() || cold.taken >= limits::STALL_BYTES {
-            (cold.stalled, cold.taken) = (Some(now), 0);
-        }
-    }
-
     /// Writing failed: nothing more is written. What it sent before is still carried out.
     pub fn note_broken(&mut self, e: &io::Error, now: Instant) {
         self.output_ended.get_or_insert(ended_by(e));
@@ -790,42 +684,6 @@ impl<T: Transport> Connection<T> {
         let cold = self.cold_mut();
         cold.stalled = None;
         cold.closed.get_or_insert(now);
-    }
-
-    /// Which try it is of a stalled one, if it is time for one: once in each of [`limits::TRIES`] parts of a stall, whatever
-    /// else wakes it. The system says that there is room only when there is much, so a slow consumer deserves a try now and
-    /// then. What it holds of segments is looked at again too, as others may have let go of them.
-    pub fn retry(&mut self, stall: Duration, now: Instant) -> Option<Retry> {
-        let Cold { stalled, tried, .. } = self.cold();
-        let (since, is_last) = (stalled?, stalled.is_some_and(|since| now >= since + stall));
-        // A wake may be a little late, and the next try is not put off by that.
-        if !is_last && now < tried.unwrap_or(since).max(since) + stall / limits::TRIES / 2 {
-            return None;
-        }
-        self.cold_mut().tried = Some(now);
-        self.writable = true;
-        self.outbox.unsettle();
-        Some(if is_last { Retry::Last } else { Retry::Again })
-    }
-
-    /// Whether it has taken too little for so long.
-    pub fn is_stalled_for(&self, stall: Duration, now: Instant) -> bool {
-        self.cold().stalled.is_some_and(|since| now >= since + stall)
-    }
-
-    /// Lets the kernel judge again whether the peer is dead, if it has not been seen to be slow for a while.
-    pub fn calm_down(&mut self, now: Instant) {
-        let Cold { stalled, slow, .. } = self.cold();
-        if stalled.is_none() && slow.is_some_and(|at| now >= at + limits::CALM) {
-            self.cold_mut().slow = None;
-            self.set_user_timeout(Some(limits::DEAD));
-        }
-    }
-
-    fn set_user_timeout(&mut self, timeout: Option<Duration>) {
-        if let Some(transport) = &mut self.transport {
-            transport.set_user_timeout(timeout);
-        }
     }
 
     /// Has the next write tried, whatever was known of the transport.
@@ -882,13 +740,6 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-impl PutOut {
-    /// Whether all has been read that was sent before.
-    fn is_read(&self) -> bool {
-        self.unread == 0 && self.behind == 0
-    }
-}
-
 impl Rare {
     #[inline]
     fn is_on_fast_path(&self) -> bool {
@@ -896,106 +747,8 @@ impl Rare {
     }
 }
 
-/// A place that outlives its transport.
+/// Times.
 impl<T: Transport> Connection<T> {
-    /// What it has if its place is kept when its transport is lost.
-    #[inline]
-    pub fn keep(&self) -> Option<&Keep> {
-        self.rare.as_deref()?.keep.as_deref()
-    }
-
-    /// The same, to be changed.
-    #[inline]
-    pub fn keep_mut(&mut self) -> Option<&mut Keep> {
-        self.rare.as_deref_mut()?.keep.as_deref_mut()
-    }
-
-    /// Its place is kept from now on when its transport is lost.
-    pub fn begin_to_keep(&mut self, token: PlaceToken) {
-        let keep = Keep { token, sent: Sent::default(), had: 0, lost: None };
-        self.rare.get_or_insert_default().keep = Some(Box::new(keep));
-    }
-
-    /// Bytes of memory that are held of what was written to it.
-    #[inline]
-    pub fn held(&self) -> usize {
-        self.keep().map_or(0, |keep| keep.sent.memory())
-    }
-
-    /// Its place is kept no more: what was written to it is forgotten.
-    pub fn end_keeping(&mut self) -> Option<PlaceToken> {
-        let keep = self.rare.as_deref_mut()?.keep.take()?;
-        self.outbox.forget_keep();
-        Some(keep.token)
-    }
-
-    /// Whether its input has ended, and all was written that its place is to be kept after.
-    pub fn ends_with_its_queue(&self) -> bool {
-        self.keep().is_some() && self.input_ended.is_some() && self.is_written() && self.life == Life::Active
-    }
-
-    /// A line of its own was carried out or refused.
-    pub fn count_line(&mut self) {
-        if let Some(keep) = self.keep_mut() {
-            keep.had += 1;
-        }
-    }
-
-    /// Its transport is lost, and its place kept until then. What it sent and is not carried out is forgotten.
-    pub(crate) fn lose(&mut self, how: Lost, until: Instant) -> Option<T> {
-        if let Some(keep) = self.keep_mut() {
-            keep.lost = Some(how);
-        }
-        self.life = Life::Kept;
-        let Cold { hinted, hinted_at_ends, .. } = self.cold();
-        *self.cold_mut() = Cold { until: Some(until), hinted, hinted_at_ends, ..Cold::default() };
-        self.outbox.unwrite();
-        self.reset_input();
-        self.writable = false;
-        self.readable = false;
-        (self.input_ended, self.output_ended) = (None, None);
-        self.transport.take()
-    }
-
-    /// What comes from its transport begins anew, with a line.
-    fn reset_input(&mut self) {
-        self.framing = Framing::default();
-        self.paid = false;
-        self.pause = None;
-    }
-
-    /// Goes on with the transport of another connection, with what has come over it, and where it comes from. Gives its own, if it
-    /// still has one, and what was pending for the other.
-    pub(crate) fn take_up(&mut self, other: Self) -> (Option<T>, Outbox) {
-        if let Some(keep) = self.keep_mut() {
-            keep.lost = None;
-        }
-        self.life = Life::Active;
-        self.reset_input();
-        let Cold { closed, urgent, .. } = other.cold();
-        let Cold { hinted, hinted_at_ends, .. } = self.cold();
-        *self.cold_mut() = Cold { closed, urgent, hinted, hinted_at_ends, ..Cold::default() };
-        self.framing = other.framing;
-        self.style.crlf = other.style.crlf;
-        self.peer = other.peer;
-        (self.readable, self.writable) = (other.readable, other.writable);
-        (self.input_ended, self.output_ended) = (other.input_ended, other.output_ended);
-        (std::mem::replace(&mut self.transport, other.transport), other.outbox)
-    }
-
-    /// Its transport, if it has one.
-    pub(crate) fn transport_mut(&mut self) -> Option<&mut T> {
-        self.transport.as_mut()
-    }
-
-    /// Takes out what was written to it behind so many lines and what is pending behind that, and tells what is held no more of it.
-    /// Its egress must be told.
-    pub(crate) fn rewind(&mut self, lines: u64) -> Option<(Rest, LeftOut)> {
-        let Self { rare, outbox, .. } = self;
-        let keep = rare.as_deref_mut()?.keep.as_deref_mut()?;
-        Some(outbox.rewind(&mut keep.sent, lines))
-    }
-
     /// It may apply for a place until then, or arrive.
     pub fn wait_until(&mut self, until: Instant) {
         self.cold_mut().until = Some(until);
@@ -1005,19 +758,7 @@ impl<T: Transport> Connection<T> {
     pub fn is_over(&self, now: Instant) -> bool {
         self.cold().until.is_none_or(|until| now >= until)
     }
-}
 
-/// What a try is of a connection that is stalled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Retry {
-    /// Others follow.
-    Again,
-    /// If it takes nothing now it is dropped.
-    Last,
-}
-
-/// Times.
-impl<T: Transport> Connection<T> {
     /// When it must be looked at again whatever else happens, if it must. `stall` is the setting.
     fn next_wake(&self, stall: Duration, now: Instant) -> Option<Instant> {
         let is_rate_limited = self.pause == Some(Pause::Rate);
@@ -1064,17 +805,16 @@ fn ended_by(e: &io::Error) -> Ended {
     }
 }
 
+/// A connection for the tests of its parts.
 #[cfg(test)]
-mod tests {
+mod nowhere {
     use std::io::{Read, Write};
     use std::net::Ipv4Addr;
-    use std::rc::Rc;
 
     use super::*;
-    use crate::outbox::{Kind, Segment};
 
     /// Nobody is at its other end.
-    struct Nowhere;
+    pub(super) struct Nowhere;
 
     impl Read for Nowhere {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -1108,9 +848,7 @@ mod tests {
         }
     }
 
-    const STALL: Duration = Duration::from_secs(60);
-
-    fn connection() -> Connection<Nowhere> {
+    pub(super) fn connection() -> Connection<Nowhere> {
         Connection::new(
             ConnId::NOBODY,
             Nowhere,
@@ -1118,77 +856,5 @@ mod tests {
             0,
             Life::Active,
         )
-    }
-
-    /// Whether somebody is found to be stalled in ten minutes who takes so many bytes every second.
-    fn stalls(taken: usize) -> bool {
-        let mut connection = connection();
-        (0..600).map(|n| Instant::START + Duration::from_secs(n)).any(|now| {
-            connection.note_flushed(Flushed::Blocked { taken }, STALL, now);
-            connection.is_stalled_for(STALL, now)
-        })
-    }
-
-    #[test]
-    fn who_takes_less_than_so_many_bytes_in_the_time_of_a_stall_is_stalled() {
-        assert!(stalls(0) && stalls(1) && stalls(16));
-        assert!(!stalls(18) && !stalls(100_000));
-    }
-
-    #[test]
-    fn a_stalled_one_is_tried_once_in_each_part_of_a_stall_whatever_wakes_it() {
-        let mut connection = connection();
-        connection.note_flushed(Flushed::Blocked { taken: 0 }, STALL, Instant::START);
-        let wakes = (0..60_000).map(|n| Instant::START + Duration::from_millis(n));
-        let tries = wakes.filter(|&now| connection.retry(STALL, now).is_some()).count();
-        assert!((3..=2 * limits::TRIES as usize).contains(&tries), "{tries}");
-        assert_eq!(connection.retry(STALL, Instant::START + STALL), Some(Retry::Last));
-    }
-
-    #[test]
-    fn what_comes_without_a_break_was_sent_before_one_was_put_out() {
-        for (pause, is_later) in [(limits::PUT_OUT_BREAK, false), (limits::PUT_OUT_BREAK * 2, true)] {
-            let mut connection = connection();
-            connection.put_out();
-            connection.note_read(limits::PUT_OUT_FULL, 0, Instant::START);
-            connection.readable = false;
-            connection.note_read(0, 0, Instant::START);
-            assert!(!connection.is_past_put_out(0));
-            // They are put out of another room too.
-            connection.put_out();
-            connection.note_read(limits::PUT_OUT_FULL, 0, Instant::START);
-            connection.note(Readiness { readable: true, ..Readiness::default() }, Instant::START + pause);
-            assert_eq!(connection.is_past_put_out(0), is_later);
-        }
-        // No system holds more than so much.
-        let mut connection = connection();
-        connection.put_out();
-        connection.note_read(limits::PUT_OUT_FULL, 0, Instant::START);
-        connection.note_read(limits::PUT_OUT_BEHIND as usize, 0, Instant::START);
-        assert!(connection.is_past_put_out(0));
-    }
-
-    #[test]
-    fn what_others_have_let_go_of_is_not_kept_whole_past_the_next_try() {
-        let held = Rc::default();
-        let segment = Segment::new(&held);
-        segment.extend(&[b'x'; 10_000]);
-        // So many hold a tenth of it that copies would take more memory.
-        let mut connections: Vec<Connection<Nowhere>> = (0..20).map(|_| connection()).collect();
-        connections.iter_mut().for_each(|connection| connection.outbox_mut().push_shared(Kind::Event, &segment, 9_000));
-        for connection in &mut connections {
-            assert_eq!(
-                connection.write(&mut Vec::new(), &mut OutCounts::default()).unwrap(),
-                Flushed::Blocked { taken: 0 }
-            );
-            connection.note_flushed(Flushed::Blocked { taken: 0 }, STALL, Instant::START);
-        }
-        drop(segment);
-        connections.truncate(1);
-        assert!(held.get() >= 10_000);
-        let mut last = connections.remove(0);
-        assert_eq!(last.retry(STALL, Instant::START + STALL / limits::TRIES), Some(Retry::Again));
-        last.write(&mut Vec::new(), &mut OutCounts::default()).unwrap();
-        assert_eq!((held.get(), last.outbox().memory()), (0, 1_000));
     }
 }

@@ -1,18 +1,20 @@
 //! One connection's write queue: what is pending for it, some of it in buffers that it shares with others.
 
+mod again;
+mod piece;
+mod segment;
 mod sent;
 
-use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
-use std::rc::Rc;
 
-use memchr::{memchr, memchr_iter, memrchr};
-
+pub use self::again::Rest;
+pub use self::piece::PIECE;
+use self::piece::Piece;
+use self::segment::{Of, at};
+pub use self::segment::{SEGMENT, Segment};
 pub use self::sent::Sent;
-use crate::effect::LeftOut;
-use crate::limits;
-use crate::names::{FileId, RoomName};
+use crate::names::FileId;
 
 /// Why bytes are sent, as each kind has a limit of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,212 +52,6 @@ pub enum Flushed {
     },
 }
 
-/// A shared write buffer, of which each connection may be owed another part. Its bytes only ever grow, and its memory is
-/// counted once, in a counter that is given when it is made, for as long as anybody holds it.
-#[derive(Clone, Debug)]
-pub struct Segment(Rc<Buffer>);
-
-#[derive(Debug)]
-struct Buffer {
-    bytes: RefCell<Vec<u8>>,
-    /// Whether nothing more is added to it.
-    complete: Cell<bool>,
-    /// Where the memory is counted. A buffer that belongs to one connection alone is counted there.
-    held: Option<Rc<Cell<usize>>>,
-    /// What it is of, if that may be asked when it is written.
-    of: Option<Box<Of>>,
-}
-
-/// What a segment is of. It is known where a place may have to be told that it was left out.
-#[derive(Debug)]
-enum Of {
-    /// Where its messages begin, and their numbers.
-    Room { name: RoomName, said: RefCell<Vec<(u32, u64)>> },
-    /// So many bytes of a file, from `offset` on. While there is no text they are to be read.
-    File { file: FileId, offset: u64, len: u64 },
-}
-
-impl Of {
-    /// The same of a part of a room's segment, which stands `before` bytes behind the beginning of another.
-    fn part(&self, start: u32, end: u32, before: u32) -> Option<Self> {
-        let Self::Room { name, said } = self else { return None };
-        let said = said.borrow();
-        let within = said.iter().filter(|(place, _)| (start..end).contains(place));
-        let said = RefCell::new(within.map(|&(place, seq)| (place - start + before, seq)).collect());
-        Some(Self::Room { name: *name, said })
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        if let Some(held) = &self.held {
-            held.set(held.get() - self.bytes.get_mut().capacity());
-        }
-    }
-}
-
-impl Segment {
-    /// An empty one, whose memory is counted in `held` while it lives.
-    pub fn new(held: &Rc<Cell<usize>>) -> Self {
-        Self::with(Vec::new(), Some(Rc::clone(held)), None)
-    }
-
-    /// The same for lines of a room, of which it is kept which messages they are.
-    pub fn of_room(held: &Rc<Cell<usize>>, name: RoomName) -> Self {
-        Self::with(Vec::new(), Some(Rc::clone(held)), Some(Of::Room { name, said: RefCell::default() }))
-    }
-
-    #[inline]
-    fn with(bytes: Vec<u8>, held: Option<Rc<Cell<usize>>>, of: Option<Of>) -> Self {
-        let of = of.map(Box::new);
-        Self(Rc::new(Buffer { bytes: RefCell::new(bytes), complete: Cell::default(), held, of }))
-    }
-
-    /// What is added next begins with the message of this number.
-    pub fn note_said(&self, seq: u64) {
-        if let Some(Of::Room { said, .. }) = self.of() {
-            said.borrow_mut().push((at(self.len()), seq));
-        }
-    }
-
-    fn of(&self) -> Option<&Of> {
-        self.0.of.as_deref()
-    }
-
-    /// How many bytes it has.
-    pub fn len(&self) -> usize {
-        self.0.bytes.borrow().len()
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether `len` more bytes may be added: it stays within [`SEGMENT`], and nobody keeps it for long.
-    pub fn has_room(&self, len: usize) -> bool {
-        self.len() + len <= SEGMENT && !self.0.complete.get()
-    }
-
-    /// Adds `bytes` at its end.
-    pub fn extend(&self, bytes: &[u8]) {
-        let mut own = self.0.bytes.borrow_mut();
-        let before = own.capacity();
-        own.extend_from_slice(bytes);
-        if let Some(held) = &self.0.held {
-            held.set(held.get() + own.capacity() - before);
-        }
-    }
-
-    fn own(bytes: Vec<u8>) -> Self {
-        Self::with(bytes, None, None)
-    }
-
-    fn own_of(bytes: Vec<u8>, of: Option<Of>) -> Self {
-        Self::with(bytes, None, of)
-    }
-
-    /// File data that is still to be read.
-    fn to_be_read(file: FileId, offset: u64, len: u64) -> Self {
-        Self::with(Vec::new(), None, Some(Of::File { file, offset, len }))
-    }
-
-    fn is_shared(&self) -> bool {
-        self.0.held.is_some()
-    }
-}
-
-/// A part of a segment that is owed to a connection.
-#[derive(Debug)]
-struct Piece {
-    segment: Segment,
-    /// What is written already counts to what is before it.
-    start: u32,
-    end: u32,
-    kind: Kind,
-    /// Whether [`Outbox::settle`] has seen it.
-    settled: bool,
-    /// Whether it begins in the midst of a line, of which something is written.
-    half_written: bool,
-}
-
-impl Piece {
-    fn len(&self) -> u32 {
-        self.end - self.start
-    }
-
-    /// Takes off the rest of a line of which something is written already, if it begins with one.
-    fn split_at_line(&mut self) -> Option<Self> {
-        if !self.half_written {
-            return None;
-        }
-        let len = memchr(b'\n', self.of(&self.segment.0.bytes.borrow()))? + 1;
-        let end = self.start + at(len);
-        let half = Self { segment: self.segment.clone(), end, ..*self };
-        (self.start, self.half_written) = (end, false);
-        Some(half)
-    }
-
-    /// Where the line begins that is written next, or half written.
-    fn line_start(&self) -> u32 {
-        if !self.half_written {
-            return self.start;
-        }
-        memrchr(b'\n', &self.segment.0.bytes.borrow()[..self.start as usize]).map_or(0, |end| at(end) + 1)
-    }
-
-    /// Whether it is data of this file.
-    fn is_of(&self, file: FileId) -> bool {
-        matches!(self.segment.of(), Some(&Of::File { file: other, .. }) if other == file)
-    }
-
-    /// What is to be read of which file before it can be written.
-    fn unread(&self) -> Option<(FileId, u64, u64)> {
-        match self.segment.of() {
-            Some(&Of::File { file, offset, len }) if self.segment.is_empty() => Some((file, offset, len)),
-            _ => None,
-        }
-    }
-
-    /// The bytes, out of what [`RefCell::borrow`] gives for the segment.
-    fn of<'a>(&self, segment: &'a [u8]) -> &'a [u8] {
-        &segment[self.start as usize..self.end as usize]
-    }
-
-    /// Ends its lines in `end`, however they ended.
-    fn end_lines_in(&mut self, end: &str) {
-        if self.len() == 0 {
-            return;
-        }
-        let (mut text, mut places) = (Vec::new(), Vec::new());
-        for line in self.of(&self.segment.0.bytes.borrow()).split_inclusive(|&b| b == b'\n') {
-            places.push(at(text.len()));
-            text.extend_from_slice(
-                line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line)),
-            );
-            text.extend_from_slice(end.as_bytes());
-        }
-        let of = self.segment.of().and_then(|of| of.part(self.start, self.end, 0));
-        if let Some(Of::Room { said, .. }) = &of {
-            let before = self.of(&self.segment.0.bytes.borrow()).to_vec();
-            let nth = |place: u32| memchr_iter(b'\n', &before[..place as usize]).count();
-            said.borrow_mut().iter_mut().for_each(|(place, _)| *place = places[nth(*place)]);
-        }
-        (self.start, self.end, self.segment) = (0, at(text.len()), Segment::own_of(text, of));
-    }
-
-    /// What counts of it until it is written, besides the bytes of a line that are pending. File data is counted by the
-    /// memory that it is in, which is held until all of it is written.
-    fn overhead(&self) -> u32 {
-        if self.kind == Kind::Chunk { at(self.segment.0.bytes.borrow().capacity()) } else { PIECE }
-    }
-
-    /// What counts of so many of its bytes until they are written.
-    fn share(&self, bytes: u32) -> u32 {
-        if self.kind == Kind::Chunk { 0 } else { bytes }
-    }
-}
-
 /// A queue of bytes. Empty, it owns no memory.
 ///
 /// Lines are counted with [`PIECE`] bytes for each piece that they are in, and file data by the memory that it is in, so that
@@ -273,28 +69,6 @@ pub struct Outbox {
     chunks: u32,
 }
 
-/// What was taken out of a queue, to be put back.
-#[derive(Debug)]
-pub struct Rest(VecDeque<Piece>);
-
-impl Rest {
-    /// Nothing comes of a file, which `is_of_file` tells of a line, but `line` before all else.
-    pub fn give_up(&mut self, file: FileId, line: &[u8], is_of_file: impl Fn(&[u8]) -> bool) {
-        self.0.retain(|piece| !piece.is_of(file));
-        for piece in self.0.iter_mut().filter(|piece| piece.kind == Kind::Reply && piece.segment.of().is_none()) {
-            let text = piece.of(&piece.segment.0.bytes.borrow()).to_vec();
-            let is_other = |line: &&[u8]| !is_of_file(line);
-            let others: Vec<u8> = text.split_inclusive(|&b| b == b'\n').filter(is_other).flatten().copied().collect();
-            if others.len() < text.len() {
-                (piece.start, piece.end, piece.segment) = (0, at(others.len()), Segment::own(others));
-            }
-        }
-        self.0.retain(|piece| piece.len() > 0 || piece.unread().is_some());
-        let (end, segment) = (at(line.len()), Segment::own(line.to_vec()));
-        self.0.push_front(Piece { segment, start: 0, end, kind: Kind::Reply, settled: false, half_written: false });
-    }
-}
-
 /// What is pending behind the first piece.
 #[derive(Debug, Default)]
 struct Tail {
@@ -303,13 +77,6 @@ struct Tail {
     held: Option<VecDeque<Piece>>,
 }
 
-/// A segment grows up to this many bytes before the next is begun.
-pub const SEGMENT: usize = 16 * 1024;
-/// Bytes of memory that a piece takes besides its text: its place in the queue, its buffer's head, and what the allocator
-/// adds to each.
-pub const PIECE: u32 = 160;
-/// Units of a file that are read at once to be written again.
-const REREAD: u64 = 4;
 /// Pieces handed to the writer at once.
 const PIECES: usize = 16;
 
@@ -324,12 +91,12 @@ impl Outbox {
         }
         match self.last(kind) {
             // Lines that follow each other there are one piece here.
-            Some(last) if last.end == start && last.kind == kind && Rc::ptr_eq(&last.segment.0, &segment.0) => {
+            Some(last) if last.end == start && last.kind == kind && last.segment.is_same(segment) => {
                 last.end = end;
                 last.settled = false;
                 *self.count(kind) += end - start;
             }
-            _ => self.add(Piece { segment: segment.clone(), start, end, kind, settled: false, half_written: false }),
+            _ => self.add(Piece::new(kind, segment.clone(), start, end)),
         }
         self.shared += end - start;
     }
@@ -338,13 +105,13 @@ impl Outbox {
     pub fn push_file(&mut self, lines: Vec<u8>, file: FileId, offset: u64, len: usize) {
         let end = at(lines.len());
         let segment = Segment::own_of(lines, Some(Of::File { file, offset, len: len as u64 }));
-        self.add(Piece { segment, start: 0, end, kind: Kind::Chunk, settled: false, half_written: false });
+        self.add(Piece::new(Kind::Chunk, segment, 0, end));
     }
 
     /// Queues all of `segment` before the first of what others did that is pending, but behind a line that is half written.
     pub fn push_shared_first(&mut self, kind: Kind, segment: &Segment) {
         let end = at(segment.len());
-        let piece = Piece { segment: segment.clone(), start: 0, end, kind, settled: false, half_written: false };
+        let piece = Piece::new(kind, segment.clone(), 0, end);
         let is_event = |piece: &Piece| piece.kind == Kind::Event;
         let pieces = self.rest.iter().flat_map(|rest| &rest.pieces);
         let Some(place) = self.first.iter().chain(pieces).position(is_event) else {
@@ -391,8 +158,7 @@ impl Outbox {
         debug_assert_ne!(kind, Kind::Chunk, "file data is queued in its own memory");
         if let Some(last) = self.last(kind)
             && last.kind == kind
-            && !last.segment.is_shared()
-            && let Some(own) = Rc::get_mut(&mut last.segment.0).map(|own| own.bytes.get_mut())
+            && let Some((own, _)) = last.segment.own_mut()
             && own.len() == last.end as usize
             && own.len() + bytes.len() <= SEGMENT
         {
@@ -413,7 +179,7 @@ impl Outbox {
     pub fn push_own(&mut self, kind: Kind, bytes: Vec<u8>) {
         let end = at(bytes.len());
         if end > 0 {
-            self.add(Piece { segment: Segment::own(bytes), start: 0, end, kind, settled: false, half_written: false });
+            self.add(Piece::new(kind, Segment::own(bytes), 0, end));
         }
     }
 
@@ -460,122 +226,6 @@ impl Outbox {
         self.chunks as usize
     }
 
-    /// Which part of which file must be read before anything more can be written, if there is one.
-    pub fn unread(&self) -> Option<(FileId, u64, usize)> {
-        let (file, offset, len) = self.first.as_ref()?.unread()?;
-        let unit = limits::DOWNLOAD_UNIT as u64;
-        let most = (offset / unit + REREAD) * unit - offset;
-        Some((file, offset, usize::try_from(len.min(most)).unwrap_or_default()))
-    }
-
-    /// Puts lines of so many bytes of a file, from `offset` on, in the place of what was to be read.
-    pub fn fill(&mut self, lines: Vec<u8>, file: FileId, offset: u64, len: usize) {
-        let mut pieces = self.take_pieces();
-        if let Some(place) =
-            pieces.iter().position(|piece| piece.unread().is_some_and(|it| (it.0, it.1) == (file, offset)))
-        {
-            let left = pieces[place].unread().map_or(0, |(_, _, all)| all.saturating_sub(len as u64));
-            let of = Of::File { file, offset, len: len as u64 };
-            let (end, segment) = (at(lines.len()), Segment::own_of(lines, Some(of)));
-            let piece = Piece { segment, start: 0, end, kind: Kind::Chunk, settled: false, half_written: false };
-            let rest = std::mem::replace(&mut pieces[place], piece);
-            if left > 0 {
-                let segment = Segment::to_be_read(file, offset + len as u64, left);
-                pieces.insert(place + 1, Piece { segment, ..rest });
-            }
-        }
-        self.append(pieces);
-    }
-
-    /// What was to be read of a file is there no more: `line` tells so in its place, and nothing else comes of that file, which
-    /// `is_of_file` tells of a line.
-    pub fn give_up(&mut self, file: FileId, line: &[u8], is_of_file: impl Fn(&[u8]) -> bool) {
-        let mut pieces = self.take_pieces();
-        if let Some(place) = pieces.iter().position(|piece| piece.is_of(file) && piece.unread().is_some()) {
-            let mut rest = Rest(pieces.split_off(place));
-            rest.give_up(file, line, is_of_file);
-            pieces.append(&mut rest.0);
-        }
-        self.append(pieces);
-    }
-
-    /// The transport is lost: a line of which a part is written is to be written again, and file data is to be read again.
-    pub fn unwrite(&mut self) {
-        let mut pieces = self.take_pieces();
-        for piece in &mut pieces {
-            piece.start = piece.line_start();
-            piece.half_written = false;
-            let text = piece.segment.0.bytes.borrow();
-            let lines = |text: &[u8]| memchr_iter(b'\n', text).count() as u64;
-            let unread = match piece.unread() {
-                None => piece.to_be_read(lines(&text[..piece.start as usize]), lines(piece.of(&text))),
-                Some(_) => None,
-            };
-            drop(text);
-            if let Some(unread) = unread {
-                *piece = unread;
-            }
-        }
-        self.append(pieces);
-    }
-
-    /// Takes out all that is pending and not held back, and before it what was written behind so many lines; and what was left
-    /// out of that. What belonged to the old transport alone is forgotten.
-    pub fn rewind(&mut self, sent: &mut Sent, lines: u64) -> (Rest, LeftOut) {
-        self.unwrite();
-        let pending = self.take_pieces().into_iter().filter(|piece| !matches!(piece.kind, Kind::Aside | Kind::Keep));
-        let mut pending: VecDeque<Piece> = pending.collect();
-        sent.skip(lines, &mut pending);
-        let (mut pieces, left_out) = sent.take(lines);
-        pieces.append(&mut pending);
-        (Rest(pieces), left_out)
-    }
-
-    /// No place is kept any more: no line that is pending is where counting begins.
-    pub fn forget_keep(&mut self) {
-        let rest = self.rest.iter_mut().flat_map(|rest| &mut rest.pieces);
-        for piece in self.first.iter_mut().chain(rest).filter(|piece| piece.kind == Kind::Keep) {
-            piece.kind = Kind::Aside;
-        }
-    }
-
-    /// Queues what was pending for another connection on the transport that is this one's now.
-    pub fn adopt(&mut self, mut other: Self) {
-        other.release();
-        let pieces = other.take_pieces().into_iter();
-        self.append(pieces.map(|piece| Piece { kind: Kind::Aside, ..piece }).collect());
-    }
-
-    /// Queues what was taken out, with other line ends if these are other than they were.
-    pub fn put_back(&mut self, Rest(mut pieces): Rest, ends: Option<&'static str>) {
-        ends.into_iter().for_each(|end| pieces.iter_mut().for_each(|piece| piece.end_lines_in(end)));
-        self.append(pieces);
-    }
-
-    /// Takes out all that is pending and not held back.
-    fn take_pieces(&mut self) -> VecDeque<Piece> {
-        let Self { first, rest, .. } = std::mem::take(self);
-        let Tail { mut pieces, held } = rest.map(|rest| *rest).unwrap_or_default();
-        first.into_iter().for_each(|first| pieces.push_front(first));
-        if let Some(held) = held {
-            self.hold();
-            for piece in held {
-                self.shared += if piece.segment.is_shared() { piece.len() } else { 0 };
-                self.add(piece);
-            }
-        }
-        pieces
-    }
-
-    /// Queues pieces behind all that is pending and not held back.
-    fn append(&mut self, pieces: VecDeque<Piece>) {
-        for piece in pieces {
-            self.shared += if piece.segment.is_shared() { piece.len() } else { 0 };
-            *self.count(piece.kind) += piece.share(piece.len()) + piece.overhead();
-            self.queue(Piece { settled: false, ..piece });
-        }
-    }
-
     /// Whether nothing is to be written.
     pub fn is_empty(&self) -> bool {
         self.first.is_none()
@@ -611,14 +261,14 @@ impl Outbox {
         let unseen = |piece: &&mut Piece| !piece.settled;
         for piece in queued.rev().take_while(unseen).chain(held.rev().take_while(unseen)) {
             piece.settled = true;
-            let holders = Rc::strong_count(&piece.segment.0).max(2);
+            let holders = piece.segment.holders().max(2);
             if piece.segment.len() <= holders * piece.len() as usize {
-                piece.segment.0.complete.set(true);
+                piece.segment.complete();
             } else if piece.segment.is_shared() {
                 copied += piece.len();
                 // A line that is half written may have to be written again.
                 let from = piece.line_start();
-                let bytes = piece.segment.0.bytes.borrow()[from as usize..piece.end as usize].to_vec();
+                let bytes = piece.segment.bytes()[from as usize..piece.end as usize].to_vec();
                 let of = piece.segment.of().and_then(|of| of.part(from, piece.end, 0));
                 (piece.start, piece.end) = (piece.start - from, piece.end - from);
                 piece.segment = Segment::own_of(bytes, of);
@@ -637,7 +287,7 @@ impl Outbox {
     #[cfg(test)]
     pub fn memory(&self) -> usize {
         let rest = self.rest.iter().flat_map(|rest| rest.pieces.iter().chain(rest.held.iter().flatten()));
-        self.first.iter().chain(rest).map(|piece| piece.segment.0.bytes.borrow().capacity()).sum()
+        self.first.iter().chain(rest).map(|piece| piece.segment.bytes().capacity()).sum()
     }
 
     /// The piece behind which one of this kind would stand.
@@ -689,7 +339,7 @@ impl Outbox {
         let mut taken = 0;
         while let Some(first) = self.first.as_ref().filter(|first| first.unread().is_none()) {
             let written = match &self.rest {
-                None => writer.write(first.of(&first.segment.0.bytes.borrow())),
+                None => writer.write(first.of(&first.segment.bytes())),
                 Some(rest) => write_pieces(writer, std::iter::once(first).chain(&rest.pieces)),
             };
             match written {
@@ -718,7 +368,7 @@ impl Outbox {
             let line = sent.as_ref().map(|_| piece.line_start());
             piece.start += taken;
             if taken > 0 {
-                piece.half_written = piece.segment.0.bytes.borrow()[piece.start as usize - 1] != b'\n';
+                piece.half_written = piece.segment.bytes()[piece.start as usize - 1] != b'\n';
             }
             if let Some((sent, line)) = sent.as_deref_mut().zip(line) {
                 sent.note(piece, line);
@@ -736,24 +386,17 @@ impl Outbox {
             let next = self.rest.as_mut().and_then(|rest| rest.pieces.pop_front());
             let written = std::mem::replace(&mut self.first, next);
             if kind == Kind::Chunk
-                && let Some(Segment(buffer)) = written.map(|piece| piece.segment)
-                && let Some(mut own) = Rc::into_inner(buffer)
+                && let Some(own) = written.and_then(|piece| piece.segment.into_bytes())
             {
-                *spare = std::mem::take(own.bytes.get_mut());
+                *spare = own;
             }
         }
     }
 }
 
-/// A place in a segment, whose length is far below 4 GiB: that of all that may ever be pending for a connection.
-fn at(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
-}
-
 fn write_pieces<'a>(writer: &mut impl Write, pieces: impl Iterator<Item = &'a Piece>) -> io::Result<usize> {
     let mut pieces = pieces.take_while(|piece| piece.unread().is_none()).take(PIECES);
-    let borrowed: [_; PIECES] =
-        std::array::from_fn(|_| pieces.next().map(|piece| (piece, piece.segment.0.bytes.borrow())));
+    let borrowed: [_; PIECES] = std::array::from_fn(|_| pieces.next().map(|piece| (piece, piece.segment.bytes())));
     let mut slices = [IoSlice::new(&[]); PIECES];
     let mut count = 0;
     for (slice, (piece, segment)) in slices.iter_mut().zip(borrowed.iter().flatten()) {
@@ -765,12 +408,14 @@ fn write_pieces<'a>(writer: &mut impl Write, pieces: impl Iterator<Item = &'a Pi
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
 
     /// Takes `room` bytes and then blocks.
-    struct Narrow {
-        taken: Vec<u8>,
-        room: usize,
+    pub(super) struct Narrow {
+        pub(super) taken: Vec<u8>,
+        pub(super) room: usize,
     }
 
     impl Write for Narrow {
@@ -818,7 +463,7 @@ mod tests {
                 let counted = outbox.lines() - of_lines * PIECE as usize;
                 let of_chunks: u32 = chunks().map(Piece::len).sum();
                 assert_eq!(counted + of_chunks as usize, want.len() - writer.taken.len());
-                assert_eq!(outbox.chunks(), chunks().map(|piece| piece.segment.0.bytes.borrow().capacity()).sum());
+                assert_eq!(outbox.chunks(), chunks().map(|piece| piece.segment.bytes().capacity()).sum());
             }
             writer.room = 0;
             assert_eq!(outbox.write_to(&mut writer, &mut spare, None).unwrap(), Flushed::Blocked { taken: 0 });
@@ -827,75 +472,6 @@ mod tests {
             assert_eq!(writer.taken, want);
             assert!(outbox.is_empty() && (outbox.lines(), outbox.replies(), outbox.chunks()) == (0, 0, 0));
             assert_eq!(outbox.private(), 0);
-        }
-    }
-
-    #[test]
-    fn lines_are_counted_from_the_last_place_that_was_begun_though_nothing_was_written_meanwhile() {
-        let (mut outbox, mut sent) = (Outbox::default(), Sent::default());
-        let (mut writer, mut spare) = (Narrow { taken: Vec::new(), room: usize::MAX }, Vec::new());
-        for line in ["+ keep\n", "+ keep\n"] {
-            outbox.push(Kind::Keep, line.as_bytes());
-            outbox.push(Kind::Reply, b"of the place before\n");
-        }
-        outbox.forget_keep();
-        outbox.push(Kind::Keep, b"+ keep\n");
-        outbox.push(Kind::Reply, b"one\n");
-        outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
-        assert!(outbox.is_empty() && outbox.replies() == 0);
-        assert_eq!((sent.has_begun(), sent.most_written()), (true, 1));
-    }
-
-    #[test]
-    fn what_is_held_goes_on_from_any_line_that_ever_came() {
-        for seed in 0..200 {
-            let mut dice = fastrand::Rng::with_seed(seed);
-            let held = Rc::default();
-            let (mut outbox, mut sent, room) = (Outbox::default(), Sent::default(), Segment::new(&held));
-            let (mut writer, mut spare) = (Narrow { taken: Vec::new(), room: usize::MAX }, Vec::new());
-            outbox.push(Kind::Keep, b"+ keep\n");
-            outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
-            writer.taken.clear();
-            // How many lines there are, how many of them came on this connection, and on any.
-            let (mut count, mut come, mut most) = (0, 0, 0);
-            for step in 0..400 {
-                match dice.usize(..8) {
-                    0..3 => {
-                        let line = format!("line {count}\n");
-                        let start = room.len();
-                        match dice.bool() {
-                            true => {
-                                room.extend(line.as_bytes());
-                                outbox.push_shared(Kind::Event, &room, start);
-                            }
-                            false => outbox.push(Kind::Reply, line.as_bytes()),
-                        }
-                        count += 1;
-                    }
-                    3 => {
-                        // Connections of old may ask late, for less than what came since.
-                        let lines = if dice.bool() { most } else { dice.u64(..=most) };
-                        let (rest, left_out) = outbox.rewind(&mut sent, lines);
-                        assert!(!left_out.private && left_out.rooms.is_empty());
-                        outbox.put_back(rest, None);
-                        come = lines;
-                        writer.taken.clear();
-                    }
-                    _ => {
-                        writer.room = if step == 399 { usize::MAX } else { dice.usize(..40) };
-                        outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
-                        let end = writer.taken.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-                        let lines: Vec<u8> = writer.taken.drain(..end).collect();
-                        for line in String::from_utf8(lines).unwrap().lines() {
-                            assert_eq!(line, format!("line {come}"), "seed {seed}");
-                            come += 1;
-                        }
-                        most = most.max(come);
-                    }
-                }
-                assert_eq!(sent.most_written(), most, "seed {seed}");
-                assert!(come <= count);
-            }
         }
     }
 

@@ -8,6 +8,7 @@ mod refusals;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -428,21 +429,9 @@ impl<S: System> Reactor<S> {
                     }
                 }
                 Effect::NoteNick(id) => self.note_nick(id),
-                Effect::NoteWrongPassword(id) => {
-                    if let Some(connection) = self.registry.get(id) {
-                        warn!("connection {id}: a wrong password from {}", connection.peer().prefix());
-                    }
-                }
-                Effect::NoteWrongKey(id, room) => {
-                    if let Some(connection) = self.registry.get(id) {
-                        warn!("connection {id}: a wrong key of {room} from {}", connection.peer().prefix());
-                    }
-                }
-                Effect::NoteFailedLogin(id, nick) => {
-                    if let Some(connection) = self.registry.get(id) {
-                        warn!("connection {id}: login failed for {nick} from {}", connection.peer().prefix());
-                    }
-                }
+                Effect::NoteWrongPassword(id) => self.note_guess(id, format_args!("a wrong password")),
+                Effect::NoteWrongKey(id, room) => self.note_guess(id, format_args!("a wrong key of {room}")),
+                Effect::NoteFailedLogin(id, nick) => self.note_guess(id, format_args!("login failed for {nick}")),
                 Effect::Reload => self.system.reload(),
                 Effect::Password(task) => self.system.password(task),
                 Effect::Ledger(entries) => self.system.enter(entries),
@@ -665,6 +654,13 @@ impl<S: System> Reactor<S> {
         debug!("connection {id} by the operator's door");
         self.hub.connect_control(id, now);
         self.run_soon(id);
+    }
+
+    /// Says in the log who has tried something secret that was wrong.
+    fn note_guess(&self, id: ConnId, what: fmt::Arguments<'_>) {
+        if let Some(connection) = self.registry.get(id) {
+            warn!("connection {id}: {what} from {}", connection.peer().prefix());
+        }
     }
 
     /// Notes in the log who somebody is whose first line has come, or who is called otherwise since then. Of others it tells only who

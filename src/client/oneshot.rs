@@ -19,7 +19,7 @@ use crate::client::model::transfer::Progress;
 use crate::client::patient::{self, tell};
 use crate::client::screen::{self, Form, width};
 use crate::client::wire::server::Server;
-use crate::client::wire::store::Source;
+use crate::client::wire::source::Source;
 use crate::client::wire::transfers::{self, Keep, TransferEnd};
 use crate::listener::reason;
 use crate::names::{FileId, Place};

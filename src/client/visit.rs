@@ -12,8 +12,8 @@ use crate::client::model::fold::Fold;
 use crate::client::model::news::{News, Taken, TransferRequest};
 use crate::client::model::session::Wish;
 use crate::client::saved;
+use crate::client::wire::paths;
 use crate::client::wire::server::Server;
-use crate::client::wire::store;
 use crate::client::wire::transfers::{self, Keep, Picture, TransferEnd};
 use crate::listener::reason;
 use crate::names::FileId;
@@ -163,7 +163,7 @@ impl Visit {
         if let Some(place) = target
             && self.client.session.asks_secret().is_none()
             && dropped.as_deref() != Some(line)
-            && store::is_dropped(line.trim())
+            && paths::is_dropped(line.trim())
         {
             self.dropped = Some(line.to_owned());
             let say = if line.starts_with('/') { "" } else { ", or type it once more to say it as it is" };

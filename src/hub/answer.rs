@@ -7,7 +7,7 @@ use crate::effect::{Effect, Found, Output, Passage, PastLine, Query, Section};
 use crate::event::{Activity, Detail, Done, Reply};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, PersonId, RoomName, Text};
-use crate::people::Person;
+use crate::people::{Person, Way};
 use crate::policy::{Actor, sees_all};
 use crate::register::Rules;
 use crate::register::entry::{Ban, Block};
@@ -122,6 +122,33 @@ impl Slice {
     /// Counts something that was looked at, with so many bytes of text.
     fn spend(&mut self, text: usize) {
         self.0 = self.0.saturating_sub(limits::SLICE_ROW + text);
+    }
+}
+
+/// A slice that is being told.
+struct Telling<'a, O> {
+    slice: Slice,
+    /// Details told of the whole answer.
+    count: &'a mut usize,
+    conn: ConnId,
+    out: &'a mut O,
+}
+
+impl<O: Output> Telling<'_, O> {
+    /// `None` if the slice is full.
+    fn has_room(&self) -> Option<()> {
+        (!self.slice.is_full()).then_some(())
+    }
+
+    fn tell(&mut self, detail: &Detail) {
+        self.slice.spend(text_of(detail));
+        self.out.detail(self.conn, detail);
+        *self.count += 1;
+    }
+
+    /// Something was looked at of which nothing is told.
+    fn pass_over(&mut self) {
+        self.slice.spend(0);
     }
 }
 
@@ -397,126 +424,155 @@ impl Hub {
 
     fn tell_slice(&self, answer: &mut Answer, turn: &mut Turn<'_, impl Output>) -> Option<Done> {
         let viewer = self.people.get(turn.who).zip(self.people.way(turn.conn));
-        let slice = &mut Slice(limits::SLICE);
         let Answer { count, rest, needs, .. } = answer;
-        let (now, conn, who, actor) = (turn.now, turn.conn, turn.who, self.actor(turn));
-        let mut tell = |slice: &mut Slice, detail: &Detail| {
-            slice.spend(text_of(detail));
-            turn.out.detail(conn, detail);
-            *count += 1;
-        };
+        let (now, who, actor) = (turn.now, turn.who, self.actor(turn));
+        let telling = &mut Telling { slice: Slice(limits::SLICE), count, conn: turn.conn, out: &mut *turn.out };
         match rest {
             Rest::Bans { room, after } => {
                 let bans = self.register().room(room).map(Rules::bans).unwrap_or_default();
                 let rest = &bans[bans.partition_point(|ban| ban.id <= *after)..];
                 for ban in rest.iter().filter(|ban| ban.until.is_none_or(|until| now.wall < until)) {
-                    if slice.is_full() {
-                        return None;
-                    }
+                    telling.has_room()?;
                     let Ban { id, kind, who, until, by, reason, .. } = ban.clone();
-                    tell(slice, &Detail::Ban { id, kind, who, by, until, reason });
+                    telling.tell(&Detail::Ban { id, kind, who, by, until, reason });
                     *after = id;
                 }
                 Some(Done::Bans { room: *room, count: *count })
             }
             Rest::Blocks(after) => {
                 for block in self.register().blocks().after(*after) {
-                    if slice.is_full() {
-                        return None;
-                    }
+                    telling.has_room()?;
                     let Block { id, scope, who, until, reason, .. } = block.clone();
-                    tell(slice, &Detail::Block { id, scope, who, until, reason });
+                    telling.tell(&Detail::Block { id, scope, who, until, reason });
                     *after = id;
                 }
                 Some(Done::Blocks(*count))
             }
-            Rest::People { room, page, version } => loop {
-                if slice.is_full() {
-                    return None;
-                }
-                if let Some(who) = page.people.next() {
-                    // They may have gone since the page was made, as presence tells.
-                    let person = self.people.get(who);
-                    let list = |person| tell(slice, &self.who_line(viewer, (room.as_deref().copied(), person), now));
-                    person.into_iter().for_each(list);
-                } else if let Some((of, after)) = page.next.take() {
-                    *page = self.page(of, Some(after));
-                } else {
-                    return Some(Done::Who { version: *version, count: *count });
-                }
-            },
+            Rest::People { room, page, version } => {
+                self.tell_people(viewer, (room.as_deref().copied(), page), now, telling)?;
+                Some(Done::Who { version: *version, count: *count })
+            }
             Rest::Rooms(after) => {
-                while let Some(name) = self.next_room(*after, actor) {
-                    if slice.is_full() {
-                        return None;
-                    }
-                    *after = Some(name);
-                    match self.rooms.find(&name) {
-                        Some(id) if !self.sees(who, id) => slice.spend(0),
-                        Some(id) => {
-                            let topic = self.topic_for(who, id);
-                            tell(slice, &Detail::Room { name, count: self.rooms[id].members().len(), topic });
-                        }
-                        None => tell(slice, &Detail::Room { name, count: 0, topic: self.rooms.known_topic(&name) }),
-                    }
-                }
+                self.tell_rooms((who, actor), after, telling)?;
                 Some(Done::Rooms(*count))
             }
             Rest::Files(only, after) => {
                 let (viewer, _) = viewer?;
                 for (id, file) in self.files.after(*after) {
-                    if slice.is_full() {
-                        return None;
-                    }
+                    telling.has_room()?;
                     match self.file_line(viewer, *only, (id, file), now) {
-                        Some(detail) => tell(slice, &detail),
-                        None => slice.spend(0),
+                        Some(detail) => telling.tell(&detail),
+                        None => telling.pass_over(),
                     }
                     *after = id;
                 }
                 Some(Done::Files(*count))
             }
             Rest::Last(search) => {
-                let (viewer, _) = viewer?;
-                let room = &self.rooms[search.room];
-                let came_after = self.rules(room).sees_after(viewer.id);
-                let skips =
-                    |message: &Message| viewer.ignores(message.by) || self.rules(room).rules.is_erased(message.seq);
-                if !search.run((room, came_after), skips, slice) {
-                    return None;
-                }
-                if room.is_kept() && search.next > came_after && search.most.lines > 0 {
-                    *needs = Some(Section::Before(search.next + 1));
-                    return None;
-                }
-                *rest = search.found(came_after);
+                *rest = self.look_back(viewer?.0, search, needs, &mut telling.slice)?;
                 self.tell_slice(answer, turn)
             }
             Rest::History { room, after, last, most } => {
-                let (viewer, _) = viewer?;
                 let room = &self.rooms[*room];
-                let rules = self.rules(room).rules;
-                let below = room.first_seq().min(last.saturating_add(1));
-                if room.is_kept() && after.saturating_add(1) < below && most.lines > 0 {
-                    *needs = Some(Section::After { seq: *after, below });
-                    return None;
-                }
-                for message in room.history_after(*after).take_while(|message| message.seq <= *last) {
-                    if slice.is_full() {
-                        return None;
-                    }
-                    if viewer.ignores(message.by) || rules.is_erased(message.seq) {
-                        slice.spend(0);
-                    } else if most.take(message.nick.get(), message.text.as_str().len()) {
-                        tell(slice, &line(message));
-                    } else {
-                        break;
-                    }
-                    *after = message.seq;
-                }
+                self.tell_history(viewer?.0, (room, *last), (after, most), needs, telling)?;
                 Some(Done::History { room: room.name, count: *count })
             }
         }
+    }
+
+    /// Tells people, as far as the slice goes; `None` if there are more.
+    fn tell_people(
+        &self,
+        viewer: Option<(&Person, &Way)>,
+        (room, page): (Option<RoomName>, &mut Page),
+        now: Now,
+        telling: &mut Telling<'_, impl Output>,
+    ) -> Option<()> {
+        loop {
+            telling.has_room()?;
+            if let Some(who) = page.people.next() {
+                // They may have gone since the page was made, as presence tells.
+                let person = self.people.get(who);
+                person.into_iter().for_each(|person| telling.tell(&self.who_line(viewer, (room, person), now)));
+            } else if let Some((of, after)) = page.next.take() {
+                *page = self.page(of, Some(after));
+            } else {
+                return Some(());
+            }
+        }
+    }
+
+    /// Tells the rooms after this one, as far as the slice goes; `None` if there are more.
+    fn tell_rooms(
+        &self,
+        (who, actor): (PersonId, Actor),
+        after: &mut Option<RoomName>,
+        telling: &mut Telling<'_, impl Output>,
+    ) -> Option<()> {
+        while let Some(name) = self.next_room(*after, actor) {
+            telling.has_room()?;
+            *after = Some(name);
+            match self.rooms.find(&name) {
+                Some(id) if !self.sees(who, id) => telling.pass_over(),
+                Some(id) => {
+                    let topic = self.topic_for(who, id);
+                    telling.tell(&Detail::Room { name, count: self.rooms[id].members().len(), topic });
+                }
+                None => telling.tell(&Detail::Room { name, count: 0, topic: self.rooms.known_topic(&name) }),
+            }
+        }
+        Some(())
+    }
+
+    /// Goes on looking for the first of the last messages; `None` if it is not found in this slice, or is to be looked for in the log.
+    fn look_back(
+        &self,
+        viewer: &Person,
+        search: &mut Search,
+        needs: &mut Option<Section>,
+        slice: &mut Slice,
+    ) -> Option<Rest> {
+        let room = &self.rooms[search.room];
+        let came_after = self.rules(room).sees_after(viewer.id);
+        let skips = |message: &Message| viewer.ignores(message.by) || self.rules(room).rules.is_erased(message.seq);
+        if !search.run((room, came_after), skips, slice) {
+            return None;
+        }
+        if room.is_kept() && search.next > came_after && search.most.lines > 0 {
+            *needs = Some(Section::Before(search.next + 1));
+            return None;
+        }
+        Some(search.found(came_after))
+    }
+
+    /// Tells the messages of a room up to the last one, as far as the slice goes; `None` if there are more, or some before them are in
+    /// the log alone.
+    fn tell_history(
+        &self,
+        viewer: &Person,
+        (room, last): (&Room, u64),
+        (after, most): (&mut u64, &mut Most),
+        needs: &mut Option<Section>,
+        telling: &mut Telling<'_, impl Output>,
+    ) -> Option<()> {
+        let rules = self.rules(room).rules;
+        let below = room.first_seq().min(last.saturating_add(1));
+        if room.is_kept() && after.saturating_add(1) < below && most.lines > 0 {
+            *needs = Some(Section::After { seq: *after, below });
+            return None;
+        }
+        for message in room.history_after(*after).take_while(|message| message.seq <= last) {
+            telling.has_room()?;
+            if viewer.ignores(message.by) || rules.is_erased(message.seq) {
+                telling.pass_over();
+            } else if most.take(message.nick.get(), message.text.as_str().len()) {
+                telling.tell(&line(message));
+            } else {
+                break;
+            }
+            *after = message.seq;
+        }
+        Some(())
     }
 
     /// The room that is listed after the one of this name: the next in memory, or for who is told of all the next of which it is known

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use memchr::memchr_iter;
 
-use super::{Kind, Of, PIECE, Piece, SEGMENT, Segment, at};
+use super::Kind;
+use super::piece::{PIECE, Piece};
+use super::segment::{Of, Segment};
 use crate::effect::LeftOut;
-use crate::limits;
 
 /// The lines that were written since the first `+ keep`, and as many of the last of them as may be held. Only whole lines are
 /// here; one that is half written is still pending.
@@ -62,7 +63,7 @@ impl Sent {
     }
 
     fn hold(&mut self, piece: &Piece, from: u32, to: u32) {
-        let text = piece.segment.0.bytes.borrow();
+        let text = piece.segment.bytes();
         let lines_in = |from: u32, to: u32| memchr_iter(b'\n', &text[from as usize..to as usize]).count() as u64;
         let count = lines_in(from, to);
         self.written += count;
@@ -202,90 +203,3 @@ impl Held {
         goes_on
     }
 }
-
-impl Piece {
-    /// Whether both are of one segment.
-    fn is_of_same(&self, other: &Self) -> bool {
-        self.kind == other.kind && std::rc::Rc::ptr_eq(&self.segment.0, &other.segment.0)
-    }
-
-    /// A part of the same segment.
-    fn part(&self, start: u32, end: u32) -> Self {
-        Self { segment: self.segment.clone(), start, end, kind: self.kind, settled: false, half_written: false }
-    }
-
-    /// A copy of a part of the segment.
-    fn copy(&self, start: u32, end: u32) -> Self {
-        let text = self.segment.0.bytes.borrow();
-        let of = self.segment.of().and_then(|of| of.part(start, end, 0));
-        let segment = Segment::own_of(text[start as usize..end as usize].to_vec(), of);
-        Self { segment, start: 0, end: end - start, kind: self.kind, settled: true, half_written: false }
-    }
-
-    /// Adds a copy of a part of another's segment to its own, if that is a copy too, and is of the same.
-    fn add_copy(&mut self, other: &Self, start: u32, end: u32) -> bool {
-        let is_of_same = match (self.segment.of(), other.segment.of()) {
-            (None, None) => true,
-            (Some(Of::Room { name, .. }), Some(Of::Room { name: other, .. })) => name.as_str() == other.as_str(),
-            _ => false,
-        };
-        let Some(own) = std::rc::Rc::get_mut(&mut self.segment.0).filter(|own| is_of_same && own.held.is_none()) else {
-            return false;
-        };
-        let bytes = own.bytes.get_mut();
-        if bytes.len() + (end - start) as usize > SEGMENT {
-            return false;
-        }
-        if let (Some(Of::Room { said, .. }), Some(of)) = (own.of.as_deref_mut(), other.segment.of())
-            && let Some(Of::Room { said: more, .. }) = of.part(start, end, at(bytes.len()))
-        {
-            said.get_mut().extend(more.into_inner());
-        }
-        bytes.extend_from_slice(&other.segment.0.bytes.borrow()[start as usize..end as usize]);
-        self.end = at(bytes.len());
-        true
-    }
-
-    /// The numbers of the first and the last message in it, if there is one.
-    fn said(&self) -> Option<(u64, u64)> {
-        let Some(Of::Room { said, .. }) = self.segment.of() else { return None };
-        let said = said.borrow();
-        let mut seqs = said.iter().filter(|(place, _)| (self.start..self.end).contains(place)).map(|&(_, seq)| seq);
-        let first = seqs.next()?;
-        Some((first, seqs.next_back().unwrap_or(first)))
-    }
-
-    /// How many lines it has, of which it begins and ends with whole ones.
-    fn line_count(&self) -> u64 {
-        match self.segment.of() {
-            Some(&Of::File { offset, len, .. }) => (offset + len).div_ceil(LINE) - offset / LINE,
-            _ => memchr_iter(b'\n', self.of(&self.segment.0.bytes.borrow())).count() as u64,
-        }
-    }
-
-    /// Takes off so many lines, which it has, from its beginning.
-    fn split_lines(&mut self, count: u64) -> Self {
-        if let Some(&Of::File { file, offset, len }) = self.segment.of() {
-            let to = (offset / LINE + count) * LINE;
-            self.segment = Segment::to_be_read(file, to, len - (to - offset));
-            return Self { segment: Segment::to_be_read(file, offset, to - offset), ..self.part(0, 0) };
-        }
-        let nth = usize::try_from(count.saturating_sub(1)).unwrap_or(usize::MAX);
-        let end = memchr_iter(b'\n', self.of(&self.segment.0.bytes.borrow())).nth(nth);
-        let end = end.map_or(self.end, |end| self.start + at(end) + 1);
-        let head = self.part(self.start, end);
-        self.start = end;
-        head
-    }
-
-    /// What must be read to make so many of its lines of file data again, behind so many of the first.
-    pub(super) fn to_be_read(&self, before: u64, count: u64) -> Option<Self> {
-        let Some(Of::File { file, offset, len }) = self.segment.of() else { return None };
-        let line = |n: u64| if n == 0 { *offset } else { (offset / LINE + n) * LINE };
-        let (from, to) = (line(before), line(before + count).min(offset + len));
-        Some(Self { segment: Segment::to_be_read(*file, from, to - from), start: 0, end: 0, ..self.part(0, 0) })
-    }
-}
-
-/// Bytes of a file on a line.
-const LINE: u64 = limits::DOWNLOAD_LINE as u64;

@@ -11,11 +11,25 @@ use crate::linebuf::{Ending, Line, LineBuf, cut_by_cr};
 use crate::names::{ConnId, clean};
 use crate::outbox::Kind;
 use crate::plain;
+use crate::request::Request;
 use crate::system::System;
 use crate::time::Now;
 use crate::transport::Transport;
 
 use super::Reactor;
+
+/// What follows a line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The line behind it.
+    Line,
+    /// Nothing for now.
+    Nothing,
+    /// The lines behind it, when the connection has its turn again.
+    Later,
+    /// Nothing on this connection: it is lost, and its place is kept.
+    Loss,
+}
 
 impl<S: System> Reactor<S> {
     pub(super) fn serve_active(&mut self, id: ConnId, now: Now) {
@@ -166,154 +180,18 @@ impl<S: System> Reactor<S> {
 
     /// Carries out what lines there are; `true` if there may be more of them than one turn allows.
     fn run_lines(&mut self, id: ConnId, now: Now, budget: &mut usize) -> bool {
-        if self.waits_for_account(id) {
+        if self.waits_for_account(id) || self.hub.is_answering(id) && !self.ends_answer(id, now) {
             return false;
-        }
-        if self.hub.is_answering(id) {
-            if self.registry.get(id).is_some_and(Connection::is_deaf) {
-                // Where the place is kept, it is told in full when that is taken up.
-                if self.registry.get(id).is_some_and(|connection| connection.keep().is_some()) {
-                    self.input_done(id, now);
-                    return false;
-                }
-                self.hub.drop_answer(id);
-            } else if !self.go_on(id, now) {
-                return false;
-            }
         }
         // The lines are taken out, as carrying them out may reach every connection, this one too.
         let Some(connection) = self.registry.get_mut(id) else { return false };
         let mut lines = std::mem::take(&mut connection.framing().lines);
-        let (mut more, mut is_lost) = (false, false);
-        loop {
-            let replies_allowed = self.egress.replies_allowed();
-            let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) else { break };
-            let was_held_by_disk = connection.pause() == Some(Pause::Disk);
-            connection.set_pause(None);
-            if connection.is_past_put_out(lines.len()) {
-                self.hub.forget_void(id);
+        let next = loop {
+            let next = self.run_line(id, &mut lines, now, budget);
+            if next != Next::Line {
+                break next;
             }
-            if lines.is_empty() {
-                lines.give_back(&mut self.memory);
-                break;
-            }
-            if *budget == 0 {
-                more = true;
-                break;
-            }
-            if connection.outbox().replies() > replies_allowed {
-                connection.set_pause(Some(Pause::Replies));
-                break;
-            }
-            let is_of_upload = lines.at_chunk() && self.hub.has_upload(id);
-            if is_of_upload && (!self.hub.disk_keeps_up() || self.hub.waits_for_space(id)) {
-                connection.set_pause(Some(Pause::Disk));
-                if !was_held_by_disk {
-                    self.held_by_disk.push(id);
-                }
-                break;
-            }
-            if !self.system.takes_deeds() && self.hub.is_of_operator(id, now) {
-                // What they do must not outrun what is written down of it.
-                self.is_audit_behind = true;
-                connection.set_pause(Some(Pause::Disk));
-                if !was_held_by_disk {
-                    self.held_by_disk.push(id);
-                }
-                break;
-            }
-            let rate = rate_for(connection, self.hub.settings().rate);
-            let is_paid = is_of_upload || connection.pay(rate, now.at);
-            // What will be refused in any case does not wait for that.
-            let may_be_void = connection.at_line_before(lines.len()) && !lines.at_chunk();
-            if !is_paid && !may_be_void {
-                break;
-            }
-            if connection.drops_unfinished(&lines) {
-                lines = LineBuf::default();
-                break;
-            }
-            let Some((line, ending)) = lines.next_line() else {
-                if lines.is_cut_by_cr() && !connection.hint_at_ends() {
-                    self.egress.tell(connection, &Event::Unended);
-                }
-                break;
-            };
-            *budget -= 1;
-            if !is_of_upload {
-                connection.use_token();
-            }
-            if ending == Ending::Crlf {
-                connection.style_mut().crlf = true;
-            }
-            let text = match line {
-                Line::Text(text) => clean(text),
-                Line::Chunk(_) | Line::TooLong { .. } => Cow::Borrowed(""),
-            };
-            let dialect = self.egress.dialect(connection);
-            // Nobody decodes a chunk that belongs to no upload.
-            let line = if matches!(line, Line::Chunk(_)) && !is_of_upload { Line::Chunk(&[]) } else { line };
-            let Some(request) = dialect.parse(&line, &text) else { continue };
-            if may_be_void && self.hub.is_void(id, &request) {
-                if is_paid {
-                    connection.keep_token();
-                }
-                connection.count_line();
-                self.counts.lines += 1;
-                self.core(now, |hub, out| hub.refuse_void(id, now, &request, out));
-                continue;
-            }
-            if !is_paid && matches!(line, Line::Text(_)) {
-                lines.put_back();
-                break;
-            }
-            if request.has_long_answer() && connection.is_deaf() {
-                // What it said before it broke is carried out, but nobody would read this. Where the place is kept, it is asked for
-                // anew, with all that is behind it.
-                if connection.keep().is_some() {
-                    is_lost = true;
-                    break;
-                }
-                continue;
-            }
-            if request.has_long_answer() && !connection.is_low_priority() {
-                // It may take long, and so goes to the low-priority run queue.
-                connection.keep_token();
-                lines.put_back();
-                more = true;
-                break;
-            }
-            // What was borrowed came as it is.
-            let is_changed = matches!(text, Cow::Owned(_));
-            let is_garbled = is_changed && matches!(line, Line::Text(bytes) if std::str::from_utf8(bytes).is_err());
-            let is_cut_by_cr = is_changed && matches!(line, Line::Text(bytes) if cut_by_cr(bytes));
-            let is_first = !connection.speak();
-            let may_be_other = is_first && !connection.layer().is_web();
-            let rejection = match if may_be_other { dialect.rejects(&line) } else { None } {
-                Some(Bye::NotHttp { .. }) => Some(Bye::NotHttp { web: self.web_port }),
-                rejection => rejection,
-            };
-            if is_garbled && rejection.is_none() && !connection.hint() {
-                self.egress.tell(connection, &Event::Garbled);
-            }
-            if is_cut_by_cr && rejection.is_none() && !connection.hint_at_ends() {
-                self.egress.tell(connection, &Event::Unended);
-            }
-            if !matches!(request.verb(), Verb::Keep | Verb::Resume) {
-                connection.count_line();
-            }
-            self.counts.lines += 1;
-            if is_first {
-                self.note_nick(id);
-            }
-            match rejection {
-                Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
-                None => self.core(now, |hub, out| hub.handle(id, now, request, out)),
-            }
-            if self.waits_for_answer(id) || self.waits_for_account(id) || self.taking_up.is_some() {
-                break;
-            }
-        }
+        };
         if let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) {
             // What is held back may wait for long.
             if self.hub.has_upload(id) {
@@ -323,15 +201,158 @@ impl<S: System> Reactor<S> {
             }
             connection.framing().lines = lines;
         }
-        if let Some(what) = self.taking_up.take() {
+        let what = self.taking_up.take();
+        let more = next == Next::Later || what.is_some();
+        if let Some(what) = what {
             // What follows is carried out in its new place.
-            more = true;
             self.take_up(id, what, now);
         }
-        if is_lost {
+        if next == Next::Loss {
             self.input_done(id, now);
         }
         more
+    }
+
+    /// Goes on with the answer that is under way; `true` if nothing more is to come of it.
+    fn ends_answer(&mut self, id: ConnId, now: Now) -> bool {
+        let Some(connection) = self.registry.get(id).filter(|connection| connection.is_deaf()) else {
+            return self.go_on(id, now);
+        };
+        // Where the place is kept, it is told in full when that is taken up.
+        if connection.keep().is_some() {
+            self.input_done(id, now);
+            return false;
+        }
+        self.hub.drop_answer(id);
+        true
+    }
+
+    /// Carries out the next line, if that may be, and tells what follows.
+    #[inline]
+    fn run_line(&mut self, id: ConnId, lines: &mut LineBuf, now: Now, budget: &mut usize) -> Next {
+        let replies_allowed = self.egress.replies_allowed();
+        let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) else {
+            return Next::Nothing;
+        };
+        let was_held_by_disk = connection.pause() == Some(Pause::Disk);
+        connection.set_pause(None);
+        if connection.is_past_put_out(lines.len()) {
+            self.hub.forget_void(id);
+        }
+        if lines.is_empty() {
+            lines.give_back(&mut self.memory);
+            return Next::Nothing;
+        }
+        if *budget == 0 {
+            return Next::Later;
+        }
+        if connection.outbox().replies() > replies_allowed {
+            connection.set_pause(Some(Pause::Replies));
+            return Next::Nothing;
+        }
+        let is_of_upload = lines.at_chunk() && self.hub.has_upload(id);
+        let outruns_disk = is_of_upload && (!self.hub.disk_keeps_up() || self.hub.waits_for_space(id));
+        // What operators do must not outrun what is written down of it.
+        let outruns_audit = !outruns_disk && !self.system.takes_deeds() && self.hub.is_of_operator(id, now);
+        self.is_audit_behind |= outruns_audit;
+        if outruns_disk || outruns_audit {
+            connection.set_pause(Some(Pause::Disk));
+            if !was_held_by_disk {
+                self.held_by_disk.push(id);
+            }
+            return Next::Nothing;
+        }
+        let rate = rate_for(connection, self.hub.settings().rate);
+        let is_paid = is_of_upload || connection.pay(rate, now.at);
+        // What will be refused in any case does not wait for that.
+        let may_be_void = connection.at_line_before(lines.len()) && !lines.at_chunk();
+        if !is_paid && !may_be_void {
+            return Next::Nothing;
+        }
+        if connection.drops_unfinished(lines) {
+            *lines = LineBuf::default();
+            return Next::Nothing;
+        }
+        let Some((line, ending)) = lines.next_line() else {
+            if lines.is_cut_by_cr() && !connection.hint_at_ends() {
+                self.egress.tell(connection, &Event::Unended);
+            }
+            return Next::Nothing;
+        };
+        *budget -= 1;
+        if !is_of_upload {
+            connection.use_token();
+        }
+        if ending == Ending::Crlf {
+            connection.style_mut().crlf = true;
+        }
+        let text = match line {
+            Line::Text(text) => clean(text),
+            Line::Chunk(_) | Line::TooLong { .. } => Cow::Borrowed(""),
+        };
+        // Nobody decodes a chunk that belongs to no upload.
+        let line = if matches!(line, Line::Chunk(_)) && !is_of_upload { Line::Chunk(&[]) } else { line };
+        let Some(request) = self.egress.dialect(connection).parse(&line, &text) else { return Next::Line };
+        if may_be_void && self.hub.is_void(id, &request) {
+            if is_paid {
+                connection.keep_token();
+            }
+            connection.count_line();
+            self.counts.lines += 1;
+            self.core(now, |hub, out| hub.refuse_void(id, now, &request, out));
+            return Next::Line;
+        }
+        if !is_paid && matches!(line, Line::Text(_)) {
+            lines.put_back();
+            return Next::Nothing;
+        }
+        if request.has_long_answer() && connection.is_deaf() {
+            // What it said before it broke is carried out, but nobody would read this. Where the place is kept, it is asked for
+            // anew, with all that is behind it.
+            return if connection.keep().is_some() { Next::Loss } else { Next::Line };
+        }
+        if request.has_long_answer() && !connection.is_low_priority() {
+            // It may take long, and so goes to the low-priority run queue.
+            connection.keep_token();
+            lines.put_back();
+            return Next::Later;
+        }
+        self.carry_out_line(id, (&line, &text), request, now);
+        let waits = self.waits_for_answer(id) || self.waits_for_account(id) || self.taking_up.is_some();
+        if waits { Next::Nothing } else { Next::Line }
+    }
+
+    /// Carries out a line that is a request, or turns away whoever begins in another protocol. What is odd about the line is told once.
+    #[inline]
+    fn carry_out_line(&mut self, id: ConnId, (line, text): (&Line<'_>, &Cow<'_, str>), request: Request<'_>, now: Now) {
+        let Some(connection) = self.registry.get_mut(id) else { return };
+        // What was borrowed came as it is.
+        let is_changed = matches!(text, Cow::Owned(_));
+        let is_garbled = is_changed && matches!(line, Line::Text(bytes) if std::str::from_utf8(bytes).is_err());
+        let is_cut_by_cr = is_changed && matches!(line, Line::Text(bytes) if cut_by_cr(bytes));
+        let is_first = !connection.speak();
+        let may_be_other = is_first && !connection.layer().is_web();
+        let rejection = match if may_be_other { self.egress.dialect(connection).rejects(line) } else { None } {
+            Some(Bye::NotHttp { .. }) => Some(Bye::NotHttp { web: self.web_port }),
+            rejection => rejection,
+        };
+        if is_garbled && rejection.is_none() && !connection.hint() {
+            self.egress.tell(connection, &Event::Garbled);
+        }
+        if is_cut_by_cr && rejection.is_none() && !connection.hint_at_ends() {
+            self.egress.tell(connection, &Event::Unended);
+        }
+        if !matches!(request.verb(), Verb::Keep | Verb::Resume) {
+            connection.count_line();
+        }
+        self.counts.lines += 1;
+        if is_first {
+            self.note_nick(id);
+        }
+        match rejection {
+            Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
+            None => self.core(now, |hub, out| hub.handle(id, now, request, out)),
+        }
     }
 
     /// The last request of a connection has been answered, for which its lines waited.

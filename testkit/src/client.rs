@@ -79,15 +79,7 @@ impl Client {
 
     /// Takes lines up to one that begins so, and returns them all.
     pub fn until_starting(&mut self, want: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        loop {
-            let line = self.line().unwrap_or_else(|| panic!("{want:?} after {lines:?} and not the end"));
-            let found = line.starts_with(want);
-            lines.push(line);
-            if found {
-                return lines;
-            }
-        }
+        until_starting(want, || self.line())
     }
 
     /// Takes everything up to the end of the stream.
@@ -119,6 +111,32 @@ impl Client {
         self.send(&format!("/ping settle-{token}"));
         self.until(&format!("+ ping settle-{token}"))
     }
+}
+
+/// Takes lines up to one that begins so, and returns them all.
+pub(crate) fn until_starting(want: &str, mut line: impl FnMut() -> Option<String>) -> Vec<String> {
+    let mut lines = Vec::new();
+    loop {
+        let line = line().unwrap_or_else(|| panic!("{want:?} after {lines:?} and not the end"));
+        let found = line.starts_with(want);
+        lines.push(line);
+        if found {
+            return lines;
+        }
+    }
+}
+
+/// Whether the other end of a connection, which is on this machine too, has read all that was written.
+pub fn is_read(stream: &TcpStream) -> bool {
+    let [ours, theirs] =
+        [stream.local_addr(), stream.peer_addr()].map(|address| format!(":{:04X}", address.unwrap().port()));
+    // A row has its number, its own address, that of the other end, how it is, and the bytes to be acknowledged and to be read.
+    std::fs::read_to_string("/proc/net/tcp").unwrap().lines().all(|row| {
+        let words: Vec<&str> = row.split_whitespace().collect();
+        let is = |own: &str, other: &str| words[1].ends_with(own) && words[2].ends_with(other);
+        (!is(&ours, &theirs) || words[4].starts_with("00000000:"))
+            && (!is(&theirs, &ours) || words[4].ends_with(":00000000"))
+    })
 }
 
 /// Says these lines by the operator's door at `path`, as `nc -NU` does, and gives what is answered until the server closes it.

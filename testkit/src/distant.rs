@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use crate::client::until_starting;
 use crate::{Server, binary, have, skip};
 
 /// A person in a network that only this server is in.
@@ -42,15 +43,7 @@ impl Distant {
 
     /// Takes lines up to one that begins so, and returns them all.
     pub fn until(&mut self, want: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        loop {
-            let line = self.line().unwrap_or_else(|| panic!("{want:?} after {lines:?} and not the end"));
-            let found = line.starts_with(want);
-            lines.push(line);
-            if found {
-                return lines;
-            }
-        }
+        until_starting(want, || self.line())
     }
 }
 

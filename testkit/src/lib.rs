@@ -27,10 +27,11 @@ pub mod sim;
 mod skip;
 
 use std::env;
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-pub use client::{Client, control};
+pub use client::{Client, control, is_read};
 pub use many::{connect, raise_limit};
 pub use server::{Server, Usage};
 pub use skip::{have, skip};
@@ -38,6 +39,9 @@ pub use skip::{have, skip};
 /// How long anything may take; only a failing test waits so long. Passwords are looked at by a thread that gives way to all others,
 /// and so take many seconds where a machine is busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long [`eventually`] waits before it asks again.
+const ASK_AGAIN: Duration = Duration::from_millis(1);
 
 /// The program under test: what CHINWAG names, or what was built with the running test or load program.
 pub fn binary() -> &'static str {
@@ -52,12 +56,20 @@ pub fn binary() -> &'static str {
     &PATH
 }
 
+/// A command that runs what is given to it as arguments. Should that hang it is ended after [`PATIENCE`], and the exit status is 124.
+pub fn timed() -> Command {
+    let mut command = Command::new("timeout");
+    command.arg(PATIENCE.as_secs().to_string());
+    command
+}
+
 /// Asks again until something holds.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let since = Instant::now();
     while !holds() {
         assert!(since.elapsed() < PATIENCE, "in vain: {what}");
-        std::thread::yield_now();
+        // Whoever is waited for needs the processor.
+        std::thread::sleep(ASK_AGAIN);
     }
 }
 

@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
-use testkit::{Client, Server, binary, eventually};
+use testkit::{Client, Server, binary, eventually, timed};
 
 use crate::terminal::{Fake, come_in, connect, told};
 
@@ -243,8 +243,8 @@ fn the_one_name_that_is_kept_needs_no_nick() {
     is(&[], "alice");
     is(&["--nick", "carol"], "carol");
     // In a pipe nobody is there to see who they are.
-    let mut command = Command::new("timeout");
-    command.arg("60").arg(binary()).args(["connect", &server.address()]).env("XDG_STATE_HOME", folder.join("state"));
+    let mut command = timed();
+    command.arg(binary()).args(["connect", &server.address()]).env("XDG_STATE_HOME", folder.join("state"));
     let output = command.stdin(Stdio::null()).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("* hello guest1 "), "{output:?}");
     keep("bob");
@@ -374,8 +374,8 @@ fn where_others_read_along_no_password_is_asked_for_and_it_is_said_what_to_do() 
 
 /// What a command of the client's made.
 fn run(folder: &Path, server: &Server, arguments: &[&str], input: &str) -> Output {
-    let mut command = Command::new("timeout");
-    command.args(["20", binary()]).args(arguments).current_dir(folder);
+    let mut command = timed();
+    command.arg(binary()).args(arguments).current_dir(folder);
     command.env("CHINWAG_SERVER", server.address()).env("XDG_STATE_HOME", folder.join("state"));
     command.env("XDG_CONFIG_HOME", folder.join("config")).env_remove("CHINWAG_NICK");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -553,25 +553,20 @@ fn what_was_typed_before_holds_no_secret_and_nothing_private() {
         terminal.keys("x\x15");
         row(&terminal, "#lobby>");
     }
-    terminal.keys("/msg bob in private");
-    row(&terminal, "#lobby> /msg bob in private");
-    terminal.keys("\r");
+    let enter = |place: &str, line: &str| {
+        terminal.keys(line);
+        row(&terminal, &format!("{place}> {line}"));
+        terminal.keys("\r");
+    };
+    enter("#lobby", "/msg bob in private");
     bob.until("@alice <alice> in private");
-    terminal.keys("/query bob");
-    row(&terminal, "#lobby> /query bob");
-    terminal.keys("\r");
+    enter("#lobby", "/query bob");
     row(&terminal, "@bob>");
-    terminal.keys("alone with you");
-    row(&terminal, "@bob> alone with you");
-    terminal.keys("\r");
+    enter("@bob", "alone with you");
     bob.until("@alice <alice> alone with you");
-    terminal.keys("/join #lobby");
-    row(&terminal, "@bob> /join #lobby");
-    terminal.keys("\r");
+    enter("@bob", "/join #lobby");
     row(&terminal, "#lobby>");
-    terminal.keys("the last");
-    row(&terminal, "#lobby> the last");
-    terminal.keys("\r");
+    enter("#lobby", "the last");
     let path = folder.join("state/chinwag/history");
     eventually("the last line kept", || fs::read_to_string(&path).is_ok_and(|text| text.ends_with("the last\n")));
     assert_eq!(fs::read_to_string(&path).unwrap(), "/query bob\nthe last\n");

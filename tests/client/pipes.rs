@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use testkit::{Server, binary, noise};
+use testkit::{Server, binary, noise, timed};
 
 /// The client, which is ended if it hangs: then its exit status is 124.
 fn connect(port: u16, options: &[&str]) -> Command {
-    let mut command = Command::new("timeout");
-    command.args(["20", binary(), "connect", &format!("127.0.0.1:{port}")]).args(options);
+    let mut command = timed();
+    command.args([binary(), "connect", &format!("127.0.0.1:{port}")]).args(options);
     command
 }
 
@@ -33,8 +33,8 @@ fn run(command: &mut Command, input: &[u8]) -> Output {
 
 /// What a shell script prints, in which `$1` is the server's port and `$chinwag` the program, and its exit status.
 fn shell(port: u16, folder: &Path, script: &str) -> (String, i32) {
-    let mut command = Command::new("timeout");
-    command.args(["20", "bash", "-c", script, "bash", &port.to_string()]).env("chinwag", binary()).current_dir(folder);
+    let mut command = timed();
+    command.args(["bash", "-c", script, "bash", &port.to_string()]).env("chinwag", binary()).current_dir(folder);
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
     (text(&output.stdout), output.status.code().unwrap())
 }
@@ -298,8 +298,8 @@ fn who_cannot_connect_is_told() {
     let output = run(&mut connect(port, &[]), b"/who\n");
     failed(&output, &format!("cannot connect to 127.0.0.1:{port}: connection refused; does the server run"));
     assert_eq!(text(&output.stdout), "");
-    let mut command = Command::new("timeout");
-    command.args(["20", binary(), "connect", "no-such-host.invalid"]);
+    let mut command = timed();
+    command.args([binary(), "connect", "no-such-host.invalid"]);
     failed(&run(&mut command, b""), "cannot connect to no-such-host.invalid:2428: this host is not known here");
 }
 
@@ -440,8 +440,8 @@ fn a_bot_can_be_made_of_it() {
     let with_us = bot.replace("exec 3<>/dev/tcp/127.0.0.1/2428", "coproc \"$chinwag\" connect 127.0.0.1:$1");
     let with_us = with_us.replace("<&3", "<&\"${COPROC[0]}\"").replace(">&3", ">&\"${COPROC[1]}\"");
     assert_ne!(with_us, bot);
-    let mut command = Command::new("timeout");
-    command.args(["20", "bash", "-c", &with_us, "bash", &server.port.to_string()]).env("chinwag", binary());
+    let mut command = timed();
+    command.args(["bash", "-c", &with_us, "bash", &server.port.to_string()]).env("chinwag", binary());
     let mut alice = server.in_room("alice", "#lobby");
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     alice.until("#lobby * clock joined");

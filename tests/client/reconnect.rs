@@ -114,7 +114,7 @@ fn a_hundred_cuts_lose_nothing_and_double_nothing() {
     let mut fetching = [false; 2];
     let mut saved = [false; 2];
     let mut count = 0;
-    let since = Instant::now();
+    let (start, mut since, mut before) = (Instant::now(), Instant::now(), None);
     while count < 100 || saved.contains(&false) || proxies.iter().any(|proxy| proxy.cuts() < CUTS) {
         for (n, person) in people.iter().enumerate() {
             person.types(&format!("line {count} of {}", person.nick));
@@ -129,8 +129,13 @@ fn a_hundred_cuts_lose_nothing_and_double_nothing() {
         }
         count += 1;
         let cuts = [proxies[0].cuts(), proxies[1].cuts()];
+        // How long all of it takes depends on what else the machine does.
+        let so_far = Some((cuts, fetching, saved));
+        if so_far != before {
+            (since, before) = (Instant::now(), so_far);
+        }
         assert!(
-            since.elapsed() < Duration::from_secs(90),
+            since.elapsed() < PATIENCE,
             "{cuts:?} cuts, fetching {fetching:?}, saved {saved:?}\n{:#?}\n{:#?}",
             people[0].besides(),
             people[1].besides()
@@ -139,7 +144,7 @@ fn a_hundred_cuts_lose_nothing_and_double_nothing() {
         // its way at a cut.
         thread::sleep(PACE);
     }
-    eprintln!("after {:?}: {count} lines each", since.elapsed());
+    eprintln!("after {:?}: {count} lines each", start.elapsed());
     for person in &people {
         for other in ["alice", "bob"] {
             let last = format!("> line {} of {other}", count - 1);

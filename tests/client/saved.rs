@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
-use testkit::{Server, binary};
+use testkit::{Server, binary, timed};
 
 /// A person's home, with the file of their servers in it.
 struct Home(tempfile::TempDir);
@@ -19,8 +19,8 @@ impl Home {
 
     /// The client, which finds only this home. If it hangs it is ended: then its exit status is 124.
     fn chinwag(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("timeout");
-        command.args(["20", binary()]).args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
+        let mut command = timed();
+        command.arg(binary()).args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
         for name in ["XDG_CONFIG_HOME", "CHINWAG_SERVER", "CHINWAG_NICK"] {
             command.env_remove(name);
         }

@@ -251,7 +251,7 @@ fn stopped_at_once_it_leaves_nothing_for_the_shell_to_read() {
     for emulator in EMULATORS {
         let (server, _bob) = lobby();
         let script = "set -m; \"$0\" connect --nick alice --join '#lobby' $1; echo stopped; IFS= read -r x; \
-            printf 'read <%q>\\n' \"$x\"";
+            kill -KILL %1; printf 'read <%q>\\n' \"$x\"";
         let mut command = Command::new("bash");
         command.args(["-c", script, binary(), &server.address()]);
         let terminal = Terminal::start(&mut command, 60, 15, emulator, Speaks::Nothing);
@@ -484,19 +484,30 @@ fn what_terminals_and_bad_lines_make_of_a_paste_is_not_said_unasked() {
         terminal.keys("\x03");
         typed(&terminal, "#lobby>");
     }
-    // Its start comes in two parts. Sleep: the time between them is what is tested.
-    for (first, second) in [("\x1b", "[200~"), ("\x1b[20", "0~"), ("\x1b[", "200~")] {
+    assert!(!bob.settle().iter().any(|line| line.contains("<alice>") || line.contains("quit")));
+}
+
+#[test]
+fn the_start_of_a_paste_or_of_a_key_may_come_in_two_parts() {
+    let Some(preload) = faketime() else { return };
+    let (server, mut bob) = lobby();
+    // A line that takes its time is waited for half a second. By the clock of this client that is long enough on the busiest machine.
+    let mut command = connect(&server.address(), &[]);
+    command.env("LD_PRELOAD", preload).env("FAKETIME", "+0 x0.02").env("FAKETIME_DISABLE_SHM", "1");
+    let terminal = Terminal::start(&mut command, 60, 10, Emulator::Reflowing, Speaks::Nothing);
+    come_in(&terminal, &server.address());
+    let keys_in_parts = |first: &str, second: &str| {
         terminal.keys(first);
-        thread::sleep(Duration::from_millis(80));
-        terminal.keys(format!("{second}one\rtwo\x1b[201~"));
+        eventually("the first part has been read", || terminal.is_at_rest());
+        terminal.keys(second);
+    };
+    for (first, second) in [("\x1b", "[200~"), ("\x1b[20", "0~"), ("\x1b[", "200~")] {
+        keys_in_parts(first, &format!("{second}one\rtwo\x1b[201~"));
         typed(&terminal, "#lobby> send these 2 lines? y/n");
         terminal.keys("n");
         typed(&terminal, "#lobby>");
     }
-    terminal.keys("ab\x1b");
-    // Sleep: as above.
-    thread::sleep(Duration::from_millis(80));
-    terminal.keys("[Dc");
+    keys_in_parts("ab\x1b", "[Dc");
     typed(&terminal, "#lobby> acb");
     assert!(!bob.settle().iter().any(|line| line.contains("<alice>") || line.contains("quit")));
 }
@@ -878,7 +889,8 @@ fn typing_is_told_by_itself() {
             told.push(at);
         }
     }
-    assert!(told[1] - told[0] > Duration::from_millis(2_900), "{:?}", told[1] - told[0]);
+    // When the first was told is not known so exactly, as a busy machine may have brought it late.
+    assert!(told[1] - since > Duration::from_millis(2_900), "{:?}", told[1] - since);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
-use testkit::{PATIENCE, Server, binary, eventually, have, noise};
+use testkit::{PATIENCE, Server, binary, eventually, have, noise, timed};
 
 /// What stands between a TLS port and a server in clear. It says where that port is.
 const RELAY: &str = r#"
@@ -139,8 +139,8 @@ impl Home {
     /// The client, which finds only this home and trusts only the authority in it. If it hangs it is ended: then its exit status is
     /// 124.
     fn chinwag(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("timeout");
-        command.args(["20", binary()]).args(arguments);
+        let mut command = timed();
+        command.arg(binary()).args(arguments);
         self.at_home(&mut command);
         command
     }
@@ -455,8 +455,8 @@ fn a_host_alone_is_spoken_with_in_tls_if_it_can() {
         chinwag = binary(),
         fingerprint = own.fingerprint,
     );
-    let mut command = Command::new("timeout");
-    command.args(["20", "unshare", "-Urn", "bash", "-c", &script]);
+    let mut command = timed();
+    command.args(["unshare", "-Urn", "bash", "-c", &script]);
     home.at_home(&mut command);
     let output = command.output().unwrap();
     if String::from_utf8_lossy(&output.stderr).contains("unshare: ") {

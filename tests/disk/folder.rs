@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use testkit::data::{
     Folder, assert_numbered, chunks, digest, fetch, history, kill, listing, seq, share, stop, unstamped, walk,
 };
-use testkit::{Client, Server, binary, eventually, noise};
+use testkit::{Client, Server, binary, eventually, noise, timed};
 
 /// Ends a server in one way or the other; either is the end of a life, and what was kept is kept.
 fn end(server: Server, how: &str) {
@@ -26,7 +26,7 @@ fn a_second_server_is_refused() {
     let folder = Folder::new();
     let serve = || -> Output {
         // Should it run after all, it is ended.
-        Command::new("timeout").args(["20", binary()]).args(folder.arguments(&[])).output().unwrap()
+        timed().arg(binary()).args(folder.arguments(&[])).output().unwrap()
     };
     let server = folder.serve(&[]);
     let mut alice = server.in_room("alice", "#a");

@@ -383,28 +383,21 @@ fn while_logs_are_read_nobody_waits_unanswered_and_signals_are_heard() {
     let folder = with_logs((0..600).map(|n| (format!("r{n}"), log(3, 60, 2026))));
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     // Each log takes so long that the start takes longer than anybody waits.
+    let calls = tempfile::NamedTempFile::new().unwrap();
     let mut command = Command::new("strace");
-    command.args([
-        "-D",
-        "-f",
-        "-o",
-        "/dev/null",
-        "-e",
-        "trace=pread64",
-        "-e",
-        "inject=pread64:delay_enter=50ms",
-        binary(),
-    ]);
+    command.args(["-D", "-f", "-e", "trace=pread64", "-e", "inject=pread64:delay_enter=50ms", "-o"]);
+    command.arg(calls.path()).arg(binary());
     command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data", folder.path.to_str().unwrap()]);
     // The first look at a log tells when it was last used; it begins when the address is taken.
     let mut child = command.env("RUST_LOG", "debug").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     lines.find(|line| line.as_ref().unwrap().contains("at most ")).unwrap().unwrap();
-    for _ in 0..20 {
+    let read = || fs::read_to_string(calls.path()).unwrap().matches("pread64(").count();
+    for n in 0..20 {
+        eventually("another log is read", || read() >= n);
         // Before it is taken it is refused as well.
         let refused = TcpStream::connect(("127.0.0.1", port)).unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-        std::thread::sleep(std::time::Duration::from_millis(50));
     }
     // Those that mean something to other servers change nothing now either.
     for signal in ["-USR1", "-USR2", "-TERM"] {

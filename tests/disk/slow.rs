@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use chinwag::limits::LOG_WAIT;
 use testkit::company::{Company, MANY};
 use testkit::data::{
     Folder, KEPT, NOT_KEPT, assert_numbered, chunks, digest, history, kill, logged, notices, stop, unstamped,
@@ -69,7 +70,8 @@ fn a_disk_that_hangs_holds_up_no_chat_and_no_end() {
     people.say_until_not_kept("hello?");
     assert!(since.elapsed() < Duration::from_secs(3), "lines waited for {:?}", since.elapsed());
     people.say_some(500);
-    assert!(since.elapsed() < Duration::from_secs(20), "lines wait on: {:?}", since.elapsed());
+    // Were each to wait, it would take twice as long; how long it takes besides depends on what else the machine does.
+    assert!(since.elapsed() < 250 * LOG_WAIT, "lines wait on: {:?}", since.elapsed());
     assert_eq!((meddler.calls().len(), logged(&folder.path, "a").len()), (0, before), "the write hangs no more");
     // It does not end before all is written unless it is asked again, which it heeds.
     server.signal("TERM");

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use chinwag::commands;
@@ -15,7 +14,7 @@ use chinwag::settings::{Logging, Settings};
 use chinwag::time::in_seconds;
 use testkit::disk::SmallDisk;
 use testkit::memory::{Memory, Notes, Told, look_at};
-use testkit::{Client, Server, binary, eventually};
+use testkit::{Client, Server, binary, eventually, timed};
 
 const PASSWORD: &str = "correct-horse";
 
@@ -432,8 +431,8 @@ fn a_torn_tail_is_set_aside_and_damage_before_it_stops_the_start() {
     // A whole line that is damaged is no torn tail, wherever it stands.
     for (damaged, line) in [(format!("{good}ban #r three\n{good}"), 2), (good.trim_end().to_owned() + " \n", 1)] {
         fs::write(dir.path().join("ledger"), damaged).unwrap();
-        let mut serve = Command::new("timeout");
-        let serve = serve.args(["20", binary(), "serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path());
+        let mut serve = timed();
+        let serve = serve.args([binary(), "serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path());
         let output = serve.output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && errors.contains(&format!("line {line} of it is damaged")), "{errors}");

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use chinwag::limits::FIRST_LINE;
 use testkit::{Client, Server, binary, eventually};
 
 #[test]
@@ -157,8 +158,8 @@ fn a_server_makes_place_before_it_is_full() {
         client
     };
     let mut crowd: Vec<Client> = (0..29).map(|_| silent()).collect();
-    // They have had their time for a line.
-    std::thread::sleep(Duration::from_millis(5500));
+    // Sleep: that they have had their time for a line is what is tested.
+    std::thread::sleep(FIRST_LINE + Duration::from_millis(500));
     // Thirty of thirty-two is fifteen of sixteen: nobody goes for the thirtieth, and one for the next.
     let mut newcomers = [silent(), silent()];
     assert!(crowd[0].rest().last().unwrap().starts_with("* bye full the server is full, and you have not said a word"));

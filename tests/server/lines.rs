@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use testkit::pty::{Emulator, Speaks, Terminal};
-use testkit::{Client, PATIENCE, Server, binary, eventually};
+use testkit::{Client, PATIENCE, Server, binary, eventually, timed};
 
 /// Everything that comes of sending `parts`, one after the other, and ending the input.
 fn answers(server: &Server, parts: &[&[u8]]) -> String {
@@ -386,7 +386,7 @@ fn what_keeps_the_server_from_starting_is_said_in_one_line() {
     }
     for limit in [9, 20, 63] {
         let script = format!("ulimit -n {limit} && exec \"$0\" serve --listen 127.0.0.1:0");
-        let few = Command::new("timeout").args(["10", "bash", "-c", &script, binary()]).output().unwrap();
+        let few = timed().args(["bash", "-c", &script, binary()]).output().unwrap();
         let told = String::from_utf8(few.stderr).unwrap();
         let want =
             format!("chinwag: cannot serve with {limit} open files; raise the limit to 64 or more with ulimit -n");

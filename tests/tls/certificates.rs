@@ -14,7 +14,7 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::version::TLS13;
 use tempfile::TempDir;
 use testkit::data::Folder;
-use testkit::{PATIENCE, Server, binary, have};
+use testkit::{PATIENCE, Server, binary, have, timed};
 
 use crate::secure::{Secure, Tls};
 
@@ -65,8 +65,8 @@ fn a_certificate_and_a_key_must_belong_together() {
     }
     fs::write(folder.path().join("none"), "nothing of the kind\n").unwrap();
     let serve = |options: &[&str]| {
-        let mut command = Command::new("timeout");
-        command.args(["20", binary(), "serve", "--listen", "none", "--tls", "127.0.0.1:0"]).args(options);
+        let mut command = timed();
+        command.args([binary(), "serve", "--listen", "none", "--tls", "127.0.0.1:0"]).args(options);
         let output = command.current_dir(folder.path()).output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };

@@ -1,9 +1,9 @@
 //! The programs that speak TLS: each of them can talk, and is answered to its end.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use testkit::have;
+use testkit::{have, timed};
 
 use crate::secure::Tls;
 
@@ -15,8 +15,8 @@ fn talk(program: &str, script: &str) {
     let tls = Tls::start(&[]);
     let mut alice = tls.server.in_room("alice", "#a");
     let home = tempfile::tempdir().unwrap();
-    let mut command = Command::new("timeout");
-    command.args(["20", "bash", "-c", script, "bash", &tls.port.to_string()]).env("HOME", home.path());
+    let mut command = timed();
+    command.args(["bash", "-c", script, "bash", &tls.port.to_string()]).env("HOME", home.path());
     let output = command.output().unwrap();
     let (out, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     for line in ["* hello guest", "+ join #a 2", "+ ping end"] {
@@ -103,7 +103,7 @@ fn know(program: &str, language: &str, option: &str) {
         let text = documented(language);
         let text = text.replace("chat.example.org", "127.0.0.1").replace("sha256:...", fingerprint);
         let text = text.replace("2429", &tls.port.to_string());
-        Command::new("timeout").args(["20", program, option, &text]).output().unwrap()
+        timed().args([program, option, &text]).output().unwrap()
     };
     let other = run(&format!("sha256:{}", "12".repeat(32)));
     let told = String::from_utf8_lossy(&other.stderr);

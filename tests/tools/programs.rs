@@ -4,15 +4,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use testkit::pty::{Emulator, Speaks, Terminal};
-use testkit::{Server, have};
+use testkit::{Server, have, timed};
 
 /// What a shell command prints that is given the server's port as `$1`.
 fn shell(server: &Server, script: &str) -> String {
-    let output = Command::new("timeout")
-        .args(["20", "bash", "-c", script, "bash", &server.port.to_string()])
-        .stderr(Stdio::piped())
-        .output()
-        .unwrap();
+    let output =
+        timed().args(["bash", "-c", script, "bash", &server.port.to_string()]).stderr(Stdio::piped()).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     let out = String::from_utf8(output.stdout).unwrap();
     assert!(!out.is_empty(), "{script} prints nothing; {errors}");

@@ -1,10 +1,8 @@
 //! Frames: every rule of them, broken once, and every way in which a message may come in parts.
 
 use std::io::Write;
-use std::thread;
-use std::time::Duration;
 
-use testkit::Server;
+use testkit::{Server, eventually, is_read};
 
 use crate::browser::{BINARY, CLOSE, PING, PONG, Socket, TEXT, frame, start, text};
 
@@ -124,9 +122,9 @@ fn messages_and_lines_may_come_in_any_parts() {
         anna.until("+ join #a");
         bob.expect("#a * anna joined");
         anna.stream.write_all(&all[..cut]).unwrap();
-        if cut % 16 == 0 {
-            // The first part is read by itself, nearly always.
-            thread::sleep(Duration::from_millis(2));
+        // The kernel may take its time to acknowledge it.
+        if cut % 4 == 0 {
+            eventually("the first part is read by itself", || is_read(&anna.stream));
         }
         anna.stream.write_all(&all[cut..]).unwrap();
         for word in want {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::client::wire::store;
+use crate::client::wire::paths;
 use crate::commands;
 use crate::names::clean;
 use crate::register::entry::RuleKind;
@@ -149,7 +149,7 @@ fn complete_path(start: usize, path: &str, list: impl Fn(&Path) -> Vec<(String, 
         return Completion { start, candidates: vec!["~/".to_owned()] };
     }
     let (folder, last) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
-    let names = list(&store::expand(if folder.is_empty() { "." } else { folder })).into_iter();
+    let names = list(&paths::expand(if folder.is_empty() { "." } else { folder })).into_iter();
     let names = names.filter(|(name, _)| last.starts_with('.') || !name.starts_with('.'));
     // A name that cannot be typed cannot be completed.
     let names = names.filter(|(name, _)| clean(name.as_bytes()) == *name);

@@ -13,7 +13,9 @@ use crate::client::model::news::{Extent, TransferAnswer};
 use crate::client::model::session::Session;
 use crate::client::model::transfer::{Ask, CHUNK, Download, Meter, Progress, Upload, Way};
 use crate::client::patient;
-use crate::client::wire::store::{self, Mark, Part, Source};
+use crate::client::wire::paths;
+use crate::client::wire::source::Source;
+use crate::client::wire::store::{Mark, Part};
 use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};
 use crate::listener::reason;
 use crate::names::{Digest, FileId, Place};
@@ -668,10 +670,10 @@ pub fn unwritten(e: &io::Error) -> String {
 
 /// Opens a local file to be shared, as somebody typed or dropped its path. Returns it and what it is to be called.
 pub fn open(path: impl AsRef<OsStr>) -> Result<(Source, String), String> {
-    let path = store::meant(path.as_ref());
+    let path = paths::meant(path.as_ref());
     let why = |e| denied(&e, "whoever owns it can let you read it");
     let source = Source::open(&path).map_err(|e| format!("cannot send {}: {}", path.display(), why(e)))?;
-    Ok((source, store::name_of(&path)))
+    Ok((source, paths::name_of(&path)))
 }
 
 /// What failed here, and what to do next where it is not allowed.

@@ -1,0 +1,197 @@
+//! What was typed by mistake: a command that is misspelled, a secret that would be said, the keys of a terminal.
+
+use super::words::person;
+use super::{TABLE, find};
+use crate::event::{Fault, Verb};
+use crate::limits;
+
+/// What other programs call commands that somebody may look for here.
+const ELSEWHERE: &[(&str, &str)] =
+    &[("w", "msg"), ("tell", "msg"), ("whisper", "msg"), ("bye", "quit"), ("users", "who"), ("channels", "rooms")];
+/// The longest name that may be a slip of the fingers.
+const SLIP_MAX: usize = 12;
+
+/// The names of commands that somebody may mean who has typed this one, which is none: those that begin so, and those that
+/// are a slip or two away.
+pub fn meant(typed: &str) -> Vec<&'static str> {
+    let typed = typed.to_lowercase();
+    if typed.is_empty() || typed.len() > SLIP_MAX {
+        return Vec::new();
+    }
+    let slips = if typed.len() > 4 { 2 } else { usize::from(typed.len() > 2) };
+    let is_meant = |name: &&&str| name.starts_with(&*typed) || slips_between(&typed, name) <= slips;
+    // What is for operators is unknown to others.
+    let common = TABLE.iter().filter(|spec| !spec.verb.is_of_operators());
+    let close = common.filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
+    let elsewhere = ELSEWHERE.iter().filter(|(other, _)| *other == typed).map(|(_, name)| *name);
+    close.chain(elsewhere).collect()
+}
+
+/// How many letters are missing, too many, wrong, or in each other's place.
+fn slips_between(one: &str, other: &str) -> usize {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut rows = vec![vec![0; other.len() + 1]; one.len() + 1];
+    for i in 0..=one.len() {
+        for j in 0..=other.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let is_wrong = usize::from(one[i - 1] != other[j - 1]);
+                let least = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + is_wrong);
+                let is_swapped = i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1];
+                if is_swapped { least.min(rows[i - 2][j - 2] + 1) } else { least }
+            };
+        }
+    }
+    rows[one.len()][other.len()]
+}
+
+/// Why nobody means to say this text: it is nothing but keys, or a secret behind a blank too many.
+pub(super) fn not_meant(text: &str) -> Option<Fault> {
+    if is_keys(text) {
+        return Some(Fault::OnlyKeys);
+    }
+    let is_command = text.trim_start_matches(' ').starts_with('/');
+    if is_command && holds_secret(text) {
+        return Some(Fault::Indented);
+    }
+    slashless_secret(text).map(Fault::Slashless)
+}
+
+/// The command that is meant by a text with just its shape, but without its slash, where others would read a password: one that there is
+/// has the length of one, and one that is to be may be too short yet. Who talks about logging in uses more words, or shorter ones.
+fn slashless_secret(text: &str) -> Option<Verb> {
+    let mut words = text.split(' ').filter(|word| !word.is_empty());
+    let first = words.next()?;
+    let is = |name: &str| first.eq_ignore_ascii_case(name);
+    let may_be_password = |word: &str| limits::PASSWORD.contains(&word.len());
+    match (words.next()?, words.next(), words.next()) {
+        (_, None, _) if is("register") => Some(Verb::Register),
+        (nick, Some(word), None) if is("login") && person(nick).name.is_ok() && may_be_password(word) => {
+            Some(Verb::Login)
+        }
+        (word, None, _) if is("passwd") && may_be_password(word) => Some(Verb::Passwd),
+        (old, Some(new), None) if is("passwd") && (may_be_password(old) || may_be_password(new)) => Some(Verb::Passwd),
+        (word, None, _) if is("drop") && may_be_password(word) => Some(Verb::Drop),
+        _ => None,
+    }
+}
+
+/// Whether a text that was cleaned is nothing but the sequences that terminals send for the keys that move the cursor, the mouse and their
+/// like. Of each the ESC has become U+FFFD.
+pub fn is_keys(text: &str) -> bool {
+    let mut rest = text.trim_matches(' ');
+    while let Some(sequence) = rest.strip_prefix("\u{fffd}[").or_else(|| rest.strip_prefix("\u{fffd}O")) {
+        let end = sequence.trim_start_matches(|c: char| matches!(c, '0'..='9' | ';' | '<'));
+        let Some(behind) = end.strip_prefix(|c: char| c.is_ascii_alphabetic() || c == '~') else { return false };
+        if behind.is_empty() {
+            return true;
+        }
+        rest = behind;
+    }
+    false
+}
+
+/// The commands whose arguments are secret: `/passwd` is among them as `/pass` is.
+const SECRET: [&str; 5] = ["pass", "login", "register", "token", "drop"];
+
+/// Whether a line that was typed may hold a secret, and so is written down and shown nowhere. So may one whose command is
+/// misspelled, or lacks its slash or the blank behind it.
+pub fn holds_secret(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let word = words.next().unwrap_or_default();
+    let begins = |word: &str, start: &str| word.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start));
+    match word.strip_prefix('/') {
+        Some(word) if SECRET.iter().any(|start| begins(word, start)) => true,
+        Some(word) => {
+            let is_meant = |name: &&str| SECRET.iter().any(|start| begins(name, start));
+            // Alone it tells nothing.
+            words.next().is_some() && find(word).is_none() && meant(word).iter().any(is_meant)
+        }
+        // Who forgot the slash did not mean to say it either.
+        None => SECRET.iter().chain(&["passwd"]).any(|start| word.eq_ignore_ascii_case(start)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+    use crate::event::SaidKind;
+    use crate::request::Request;
+
+    fn say(text: &str) -> Request<'_> {
+        Request::Say { kind: SaidKind::Text, text }
+    }
+
+    #[test]
+    fn what_nobody_means_to_say_is_not_said() {
+        let refused = |why| Some(Request::Malformed { verb: Verb::Say, why });
+        for keys in [
+            "\u{fffd}[A",
+            "\u{fffd}[A\u{fffd}[1;5C ",
+            "\u{fffd}OB",
+            "\u{fffd}[3~\u{fffd}[D",
+            "\u{fffd}[<0;10;4M\u{fffd}[<0;10;4m",
+            "\u{fffd}[200~\u{fffd}[201~",
+        ] {
+            assert_eq!(parse(keys), refused(Fault::OnlyKeys), "{keys}");
+        }
+        for secret in [" /pass x", "  /login alice x", " /PAS x", " /lgoin alice x"] {
+            assert_eq!(parse(secret), refused(Fault::Indented), "{secret}");
+        }
+        let slashless = [
+            ("register secret1", Verb::Register),
+            (" Register  secret-word ", Verb::Register),
+            ("login alice correct-horse", Verb::Login),
+            ("LOGIN @alice token:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", Verb::Login),
+            ("passwd correct-horse", Verb::Passwd),
+            ("passwd correct-horse short", Verb::Passwd),
+            ("drop correct-horse", Verb::Drop),
+        ];
+        for (secret, verb) in slashless {
+            assert_eq!(parse(secret), refused(Fault::Slashless(verb)), "{secret}");
+        }
+        for text in [
+            "register",
+            "register your name first",
+            "registers secret-word",
+            "login works now",
+            "login",
+            "login alice correct-horse and so on",
+            "the password is hunter2",
+            "passwd is broken",
+            "drop it",
+            "pass the salt",
+        ] {
+            assert_eq!(parse(text), Some(say(text)), "{text}");
+        }
+        for text in
+            ["\u{fffd}", "\u{fffd}[A up", "so \u{fffd}[A", "\u{fffd}[", " /usr/bin", " /me waves", " pass x", " /who"]
+        {
+            assert_eq!(parse(text), Some(say(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_slip_is_told_from_a_command_that_nobody_has() {
+        for (typed, names) in [
+            ("j", &["join"][..]),
+            ("w", &["who", "msg"]),
+            ("q", &["query", "quit"]),
+            ("lsit", &["list"]),
+            ("HLEP", &["help"]),
+            ("quti", &["quit"]),
+            ("histroy", &["history"]),
+            ("unignroe", &["unignore"]),
+            ("whos", &["who"]),
+            ("tell", &["msg"]),
+            ("x", &[]),
+            ("nope", &[]),
+            ("frobnicate", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(meant(typed), names, "{typed}");
+        }
+    }
+}

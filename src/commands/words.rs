@@ -1,0 +1,153 @@
+//! What stands behind the name of a command, read a word at a time.
+
+use std::time::Duration;
+
+use crate::event::Fault;
+use crate::limits;
+use crate::names::{Nick, RoomName, Text};
+use crate::register::entry::Network;
+use crate::request::{Named, Target};
+use crate::text::is_blank;
+
+/// What is wrong with a command's words.
+pub(super) enum Slip {
+    /// They do not fit its usage.
+    Usage,
+    /// Something that has a name of its own.
+    Fault(Fault),
+}
+
+/// What is still unread of a command's line.
+pub(super) struct Words<'a>(pub(super) &'a str);
+
+impl<'a> Words<'a> {
+    pub(super) fn word(&mut self) -> Option<&'a str> {
+        let rest = self.0.trim_start_matches(' ');
+        let (word, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
+        self.0 = rest;
+        (!word.is_empty()).then_some(word)
+    }
+
+    pub(super) fn need(&mut self) -> Result<&'a str, Slip> {
+        self.word().ok_or(Slip::Usage)
+    }
+
+    /// The next word if it names a room.
+    pub(super) fn room(&mut self) -> Option<Named<'a, RoomName>> {
+        if self.0.trim_start_matches(' ').starts_with('#') { self.word().map(room) } else { None }
+    }
+
+    pub(super) fn keyword(&mut self, keyword: &str) -> bool {
+        let mut ahead = Words(self.0);
+        let found = ahead.word().is_some_and(|word| word.eq_ignore_ascii_case(keyword));
+        if found {
+            self.0 = ahead.0;
+        }
+        found
+    }
+
+    /// The next word if it is a span of time. What begins as one and is none must not pass for the text that comes behind, nor
+    /// may a number without its unit, which stands behind a blank.
+    pub(super) fn time(&mut self) -> Result<Option<Duration>, Slip> {
+        let mut ahead = Words(self.0);
+        let Some(word) = ahead.word().filter(|word| word.starts_with(|c: char| c.is_ascii_digit())) else {
+            return Ok(None);
+        };
+        let is_number = word.bytes().all(|b| b.is_ascii_digit());
+        let unit = Words(ahead.0).word().filter(|next| is_number && is_unit(next));
+        match (span(word), unit) {
+            (Some(time), None) => {
+                self.0 = ahead.0;
+                Ok(Some(time))
+            }
+            (_, unit) => {
+                self.0 = "";
+                let typed = unit.map_or(word.to_owned(), |unit| format!("{word} {unit}"));
+                Err(Slip::Fault(Fault::BadTime(Text::new(&typed))))
+            }
+        }
+    }
+
+    pub(super) fn number(&mut self) -> Result<u64, Slip> {
+        self.number_or_end()?.ok_or(Slip::Usage)
+    }
+
+    pub(super) fn number_or_end(&mut self) -> Result<Option<u64>, Slip> {
+        self.word().map(|word| number(word).ok_or(Slip::Usage)).transpose()
+    }
+
+    /// All that is left, without spaces around it.
+    pub(super) fn rest(&mut self) -> Result<&'a str, Slip> {
+        let rest = std::mem::take(&mut self.0).trim_matches(' ');
+        if rest.is_empty() { Err(Slip::Usage) } else { Ok(rest) }
+    }
+
+    /// All that is left as it was typed, for indented lines are indented for a reason.
+    pub(super) fn text(&mut self) -> Result<&'a str, Slip> {
+        let text = std::mem::take(&mut self.0);
+        let text = text.strip_prefix(' ').unwrap_or(text);
+        if text.trim_matches(' ').is_empty() { Err(Slip::Usage) } else { Ok(text) }
+    }
+}
+
+pub(super) fn switch(word: &str) -> Option<bool> {
+    [("on", true), ("off", false)].into_iter().find(|(w, _)| w.eq_ignore_ascii_case(word)).map(|(_, on)| on)
+}
+
+pub(super) fn target(typed: &str) -> Target<'_> {
+    if typed.starts_with('#') { Target::Room(room(typed)) } else { Target::Person(person(typed)) }
+}
+
+pub(super) fn room(typed: &str) -> Named<'_, RoomName> {
+    Named { typed, name: RoomName::new(typed) }
+}
+
+/// Somebody, with or without the sign that tells people from rooms.
+pub(super) fn person(typed: &str) -> Named<'_, Nick> {
+    Named { typed, name: Nick::new(typed.strip_prefix('@').unwrap_or(typed)) }
+}
+
+/// A network, or that of an address: the address itself, of IPv6 its /64, as that is what one customer has.
+pub(super) fn network(typed: &str) -> Option<Network> {
+    Network::typed(typed).map(Network::known)
+}
+
+/// A pattern of names, with as many characters besides its `*` as it takes not to fit nearly everybody.
+pub(super) fn pattern(typed: &str) -> Option<Text> {
+    let others = typed.chars().filter(|&c| c != '*').count();
+    let fits = others >= limits::PATTERN_LEAST && typed.len() <= limits::PATTERN && !typed.contains(is_blank);
+    fits.then(|| Text::new(typed)).filter(|safe| safe.as_str() == typed)
+}
+
+/// A number. One that is out of range is the largest there is, so that it meets the limit that it is beyond.
+pub(super) fn number(word: &str) -> Option<u64> {
+    let is_number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| word.parse().unwrap_or(u64::MAX))
+}
+
+/// A span of time: a number of seconds, or of what the letter behind it stands for.
+pub(super) fn span(word: &str) -> Option<Duration> {
+    let (number, unit) = match word.char_indices().next_back()? {
+        (_, '0'..='9') => (word, 1),
+        (at, 's' | 'S') => (&word[..at], 1),
+        (at, 'm' | 'M') => (&word[..at], 60),
+        (at, 'h' | 'H') => (&word[..at], 3_600),
+        (at, 'd' | 'D') => (&word[..at], 86_400),
+        _ => return None,
+    };
+    self::number(number).map(|number| Duration::from_secs(number.saturating_mul(unit)))
+}
+
+/// What people call units of time, in two languages.
+const UNITS: &[&str] = &[
+    "s", "sec", "secs", "second", "seconds", "m", "min", "mins", "minute", "minutes", "h", "hr", "hrs", "hour",
+    "hours", "d", "day", "days", "w", "week", "weeks", "month", "months", "year", "years", "sek", "sekunde",
+    "sekunden", "minuten", "std", "stunde", "stunden", "tag", "tage", "woche", "wochen", "monat", "monate", "jahr",
+    "jahre",
+];
+
+/// Whether a word is a unit of time, whatever stands right behind it.
+fn is_unit(word: &str) -> bool {
+    let word = word.trim_end_matches(|c: char| !c.is_alphabetic());
+    UNITS.iter().any(|unit| unit.eq_ignore_ascii_case(word))
+}
