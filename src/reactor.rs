@@ -781,6 +781,8 @@ impl<S: System> Reactor<S> {
             self.silent.pop_front();
             if is_silent {
                 self.core(now, |hub, out| hub.expel(id, now, Bye::MadePlace, out));
+                // Others may have spoken in this turn.
+                self.write_log(now);
                 self.flush_one(id, now);
                 // A farewell that is not taken at once is no reason to keep the place.
                 if self.registry.get(id).is_some_and(|connection| connection.life() == Life::Draining) {

@@ -399,3 +399,21 @@ fn of_too_many_that_arrive_the_most_silent_makes_place() {
     sim.end();
     assert!((2..ARRIVING).all(|who| sim.is_closed(who)));
 }
+
+#[test]
+fn somebody_makes_place_while_others_speak_and_nothing_goes_out_before_it_is_written_down() {
+    let log = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
+    let mut sim = Sim::calm(1 << 24, Duration::ZERO, Settings { max_clients: 3, log, ..Settings::default() });
+    sim.connect(0, &mut Here);
+    meet(&mut sim, 1..3, |_| "/join #a".to_owned());
+    sim.connect_late(Ipv4Addr::LOCALHOST.into(), 1);
+    sim.pass(Duration::from_secs(1));
+    // Both in one turn, in which the one speaks first.
+    sim.send(1, b"hello\n");
+    sim.send(3, b"P/ping\n");
+    sim.pass(Duration::from_secs(1));
+    assert!(heard(&mut sim, 0).iter().any(|line| line.starts_with("* bye full ")) && sim.is_closed(0));
+    assert!(heard(&mut sim, 2).contains(&"#a <p1> hello".to_owned()));
+    assert!(heard(&mut sim, 3).contains(&"+ ping".to_owned()));
+    sim.check_at_rest();
+}
