@@ -95,7 +95,7 @@ impl<S: System> Reactor<S> {
     }
 
     /// Reads once from a connection, and takes note of the end of its input.
-    fn read(&mut self, id: ConnId, most: usize, now: Now) -> usize {
+    pub(super) fn read(&mut self, id: ConnId, most: usize, now: Now) -> usize {
         let Some(connection) = self.registry.get_mut(id) else { return 0 };
         let mut refusals = Vec::new();
         // Errors and the end are noted by the connection itself.
@@ -117,8 +117,9 @@ impl<S: System> Reactor<S> {
         if connection.unsent() > 0 {
             self.egress.hurry(connection);
         }
-        // What browsers send there nobody else has written for them, and no other protocol begins within it.
-        let is_first = !connection.has_spoken() && !connection.layer().is_web();
+        // What browsers send there nobody else has written for them, and no other protocol begins within it. Whoever is not admitted
+        // is heard for a line, whatever it is.
+        let is_first = connection.is_active() && !connection.has_spoken() && !connection.layer().is_web();
         let framing = connection.framing();
         if is_first && framing.lines.is_not_text() {
             let bye = Bye::NotText { tls: self.tls_port.filter(|_| !connection.is_tls()) };

@@ -210,13 +210,13 @@ impl<S: System> Reactor<S> {
             return self.welcome(id, peer, now);
         }
         let may_prove = self.may_prove(peer, now);
+        let replies_allowed = self.egress.replies_allowed();
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if connection.framing().lines.is_searched()
-            && connection.is_readable()
-            && let Ok(read) = self.egress.read(connection, &mut self.scratch[..limits::READ])
-        {
-            connection.framing().feed(&self.scratch[..read], &mut Vec::new());
+        let may_read = connection.is_readable() && connection.outbox().replies() <= replies_allowed;
+        if may_read && connection.framing().lines.is_searched() {
+            self.read(id, limits::READ, now);
         }
+        let Some(connection) = self.registry.get_mut(id) else { return };
         let dialect = self.egress.dialect(connection);
         let mut lines = std::mem::take(&mut connection.framing().lines);
         let (mut asked, mut proves) = (None, false);
