@@ -264,6 +264,11 @@ impl Connects {
         }
     }
 
+    /// Whether this is so of all who are counted and have not gone; for tests.
+    pub fn all_are(&self, is_so: impl Fn(ConnId) -> bool) -> bool {
+        self.counted.keys().all(|&conn| is_so(conn))
+    }
+
     /// They have gone, and are counted all the same.
     pub fn forget(&mut self, conn: ConnId) {
         self.counted.remove(&conn);
