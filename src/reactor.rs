@@ -36,7 +36,7 @@ use crate::scrape::Monitors;
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
-use crate::transport::{Layer, Transport};
+use crate::transport::{Farewell, Layer, Transport};
 use crate::wire::Code;
 
 use self::arrivals::Arrivals;
@@ -587,7 +587,7 @@ impl<S: System> Reactor<S> {
             && self.registry.rejected() >= limits::REJECTED
         {
             // That is all that a storm of connections gets.
-            return self.turn_away(transport, dialect, bye);
+            return self.turn_away(transport, dialect.into(), Style::FIRST, bye);
         }
         if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
             return warn!("cannot set up a connection: {e}");
@@ -656,7 +656,7 @@ impl<S: System> Reactor<S> {
     /// Admits somebody who came by the operator's door, which has places of its own.
     fn admit_control(&mut self, mut transport: S::Stream, dialect: u8, now: Now) {
         if self.registry.controls() >= limits::CONTROLS {
-            return self.turn_away(transport, dialect, Bye::ControlsTaken);
+            return self.turn_away(transport, dialect.into(), Style::FIRST, Bye::ControlsTaken);
         }
         if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
             return warn!("cannot set up a connection: {e}");
@@ -685,11 +685,12 @@ impl<S: System> Reactor<S> {
         }
     }
 
-    /// Tells a newcomer why there is no place for them, if they can be told at once.
-    fn turn_away(&mut self, mut transport: S::Stream, dialect: u8, bye: Bye) {
-        let line = self.egress.alone(dialect, &Event::Bye(bye), Style::FIRST);
-        let told = transport.write(line.as_bytes());
+    /// Tells somebody why there is no place for them, if they can be told at once. Theirs is no connection of the registry.
+    pub(super) fn turn_away(&mut self, mut transport: S::Stream, dialect: usize, style: Style, bye: Bye) {
+        let line = self.egress.alone(dialect, transport.layer(), &Event::Bye(bye), style);
+        let told = transport.write(line.as_bytes()).and_then(|_| transport.shut(Farewell::Refused));
         debug!("somebody is turned away: {bye:?}, {told:?}");
+        self.system.close(transport);
     }
 
     /// Tells through which connections somebody is here.

@@ -1,7 +1,5 @@
 //! Places that outlive their connections: they are kept when a transport is lost, and taken up by another connection.
 
-use std::io::Write as _;
-
 use log::{debug, info, warn};
 
 use crate::connection::{Connection, Life, Pause};
@@ -15,7 +13,6 @@ use crate::plain;
 use crate::request::Request;
 use crate::system::System;
 use crate::time::Now;
-use crate::transport::{Farewell, Transport as _};
 
 use super::Reactor;
 
@@ -287,12 +284,9 @@ impl<S: System> Reactor<S> {
             self.timers.remove(&(wake, id));
         }
         self.egress.discount(connection);
-        let (mut line, style) = (String::new(), connection.style());
-        self.egress.dialect(connection).event(&mut line, &Event::Bye(bye), style);
-        if let Some(mut transport) = self.registry.remove(id).and_then(Connection::into_transport) {
-            let told = transport.write(line.as_bytes()).and_then(|_| transport.shut(Farewell::Refused));
-            debug!("connection {id} is turned away: {bye:?}, {told:?}");
-            self.system.close(transport);
+        let (dialect, style) = (connection.dialect(), connection.style());
+        if let Some(transport) = self.registry.remove(id).and_then(Connection::into_transport) {
+            self.turn_away(transport, dialect, style, bye);
         }
     }
 }
