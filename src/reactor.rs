@@ -279,6 +279,8 @@ impl<S: System> Reactor<S> {
             let place = connection.keep().map(|keep| self.places.get(&keep.token));
             assert!(place.is_none_or(|place| place == Some(&id)), "nobody can take up the place of {id:?}");
         }
+        let is_once = |id| self.held_by_disk.iter().filter(|&other| other == id).count() == 1;
+        assert!(self.held_by_disk.iter().all(is_once), "twice among those whom the disk holds back");
         let arriving = self.registry.iter().filter(|connection| connection.life() == Life::Arriving).count();
         assert_eq!(self.arrivals.len(), arriving, "nobody arrives");
         let kept = self.registry.iter().filter(|connection| connection.keep().is_some()).count();

@@ -189,7 +189,6 @@ impl<S: System> Reactor<S> {
         loop {
             let replies_allowed = self.egress.replies_allowed();
             let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) else { break };
-            let was_held_by_disk = connection.pause() == Some(Pause::Disk);
             connection.set_pause(None);
             if connection.is_past_put_out(lines.len()) {
                 self.hub.forget_void(id);
@@ -208,19 +207,13 @@ impl<S: System> Reactor<S> {
             }
             let is_of_upload = lines.at_chunk() && self.hub.has_upload(id);
             if is_of_upload && (!self.hub.disk_keeps_up() || self.hub.waits_for_space(id)) {
-                connection.set_pause(Some(Pause::Disk));
-                if !was_held_by_disk {
-                    self.held_by_disk.push(id);
-                }
+                self.hold_by_disk(id);
                 break;
             }
             if !self.system.takes_deeds() && self.hub.is_of_operator(id, now) {
                 // What they do must not outrun what is written down of it.
                 self.is_audit_behind = true;
-                connection.set_pause(Some(Pause::Disk));
-                if !was_held_by_disk {
-                    self.held_by_disk.push(id);
-                }
+                self.hold_by_disk(id);
                 break;
             }
             let rate = rate_for(connection, self.hub.settings().rate);
@@ -333,6 +326,15 @@ impl<S: System> Reactor<S> {
             self.input_done(id, now);
         }
         more
+    }
+
+    /// What a connection sent waits for the disk.
+    fn hold_by_disk(&mut self, id: ConnId) {
+        self.registry.get_mut(id).into_iter().for_each(|connection| connection.set_pause(Some(Pause::Disk)));
+        // It may have gone on meanwhile, and be held once more.
+        if !self.held_by_disk.contains(&id) {
+            self.held_by_disk.push(id);
+        }
     }
 
     /// The last request of a connection has been answered, for which its lines waited.

@@ -417,3 +417,20 @@ fn somebody_makes_place_while_others_speak_and_nothing_goes_out_before_it_is_wri
     assert!(heard(&mut sim, 3).contains(&"+ ping".to_owned()));
     sim.check_at_rest();
 }
+
+#[test]
+fn who_waits_for_the_disk_with_one_file_after_another_waits_once() {
+    let settings = Settings { rate: 0, ..Settings::default() };
+    let mut sim = Sim::calm(1 << 26, Duration::from_secs(60), settings);
+    meet(&mut sim, 0..1, |_| "/join #a".to_owned());
+    meet(&mut sim, 1..2, |_| "/join #a".to_owned());
+    let chunks = format!("={}\n", BASE64.encode(vec![7; CHUNK])).repeat(2_000);
+    for file in 1..=2 {
+        sim.send(1, format!("/send #a {} x\n{chunks}", 100 << 20).as_bytes());
+        sim.pass(Duration::from_millis(100));
+        // Whoever made the room may cancel it, and what still comes of it is refused.
+        sim.send(0, format!("/cancel {file}\n").as_bytes());
+        sim.pass(Duration::from_millis(100));
+        assert!(heard(&mut sim, 0).contains(&format!("+ cancel {file}")));
+    }
+}
