@@ -113,6 +113,7 @@ impl PrefixWindow {
     /// Uses one of `limit` of a prefix, and one of [`limits::WIDER`] times as many of the wider one; `false` when either's
     /// are used up.
     #[must_use]
+    #[cfg(test)]
     pub fn take(&mut self, prefix: Prefix, limit: u32, now: Instant) -> bool {
         let left = self.has_left(prefix, limit, now);
         if left {
