@@ -625,7 +625,7 @@ impl<T: Transport> Connection<T> {
     #[inline]
     pub fn listens(&self) -> bool {
         // What comes after a loss waits where a place is kept.
-        matches!(self.life, Life::Active | Life::Kept | Life::Rejected)
+        matches!(self.life, Life::Active | Life::Kept | Life::Applying | Life::Rejected)
             && (self.output_ended.is_none() || self.keep().is_some())
     }
 

@@ -14,7 +14,7 @@ use mio::{Interest, Registry, Token};
 use rustix::fs::{Mode, fchmod};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::home::look_to_put;
+use crate::home::{look_to_put, make_folder};
 use crate::limits;
 
 /// The longest path of a socket that the system takes, in bytes.
@@ -25,8 +25,8 @@ const PATH: usize = 107;
 pub struct ControlListener {
     socket: UnixListener,
     path: PathBuf,
-    /// Which file it is, so that no other is removed in its place.
-    file: (u64, u64),
+    /// Which file it is, so that no other is removed in its place; none once that is swept away.
+    file: Option<(u64, u64)>,
 }
 
 impl ControlListener {
@@ -59,8 +59,19 @@ impl ControlListener {
         Ok(Self {
             socket: UnixListener::from_std(socket.into()),
             path: path.to_owned(),
-            file: (data.dev(), data.ino()),
+            file: Some((data.dev(), data.ino())),
         })
+    }
+
+    /// Opens the door at `path` anew if somebody has swept it away, perhaps with the folder around it; nothing if it is there.
+    pub fn mend(path: &Path) -> Option<io::Result<Self>> {
+        let is_gone = fs::symlink_metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        is_gone.then(|| path.parent().map_or(Ok(()), make_folder).and_then(|()| Self::open(path)))
+    }
+
+    /// It is swept away: when this goes, the disk is not asked for what stands in its place.
+    pub fn forget(&mut self) {
+        self.file = None;
     }
 
     /// What would keep [`ControlListener::open`] from opening the door at `path`, but that another server listens there. Nothing is
@@ -91,7 +102,8 @@ impl ControlListener {
 
 impl Drop for ControlListener {
     fn drop(&mut self) {
-        let is_ours = fs::symlink_metadata(&self.path).is_ok_and(|data| (data.dev(), data.ino()) == self.file);
+        let Some(file) = self.file else { return };
+        let is_ours = fs::symlink_metadata(&self.path).is_ok_and(|data| (data.dev(), data.ino()) == file);
         if let Some(Err(e)) = is_ours.then(|| fs::remove_file(&self.path)) {
             warn!("cannot remove {}: {e}", self.path.display());
         }

@@ -25,7 +25,7 @@ use crate::outbox::{Flushed, Kind, Outbox, Rest, Segment};
 use crate::plain::Style;
 use crate::registry::Registry;
 use crate::time::Instant;
-use crate::transport::Transport;
+use crate::transport::{Layer, Transport};
 use crate::wire;
 
 /// The most that may be [few](Egress::few).
@@ -37,6 +37,17 @@ const FEW_LEAST: usize = 8;
 fn private<T: Transport>(connection: &Connection<T>) -> usize {
     let unsent = if connection.life() == Life::Arriving { 0 } else { connection.unsent() };
     connection.outbox().private() + unsent
+}
+
+/// Encodes an event that is the own affair of somebody who came over this layer.
+fn encode_own(dialect: &dyn Dialect, layer: Layer, line: &mut String, event: &Event, style: Style) {
+    dialect.event(line, event, style);
+    // No key ends a page.
+    if layer.is_web() && matches!(event, Event::Bye(_) | Event::Expelled { .. }) {
+        let said = wire::farewell(line.trim_end_matches(style.end())).len();
+        line.truncate(said);
+        line.push_str(style.end());
+    }
 }
 
 /// How the lines of some connections are encoded: what has the same encoding is encoded once.
@@ -449,10 +460,10 @@ impl Egress {
         self.line = line;
     }
 
-    /// An event as a dialect encodes it, for somebody who has no queue.
-    pub fn alone(&self, dialect: u8, event: &Event, style: Style) -> String {
+    /// An event that is the own affair of somebody who has no queue, as a dialect encodes it.
+    pub fn alone(&self, dialect: usize, layer: Layer, event: &Event, style: Style) -> String {
         let mut line = String::new();
-        self.dialects[usize::from(dialect)].event(&mut line, event, style);
+        encode_own(self.dialects[dialect], layer, &mut line, event, style);
         line
     }
 
@@ -460,16 +471,8 @@ impl Egress {
     pub fn tell<T: Transport>(&mut self, connection: &mut Connection<T>, event: &Event) {
         // It belongs to no answer that is being told.
         let kind = if connection.outbox().is_holding() { Kind::Event } else { Kind::Reply };
-        let is_web = connection.layer().is_web();
-        self.encode_for(connection, kind, |dialect, line, style| {
-            dialect.event(line, event, style);
-            // No key ends a page.
-            if is_web && matches!(event, Event::Bye(_) | Event::Expelled { .. }) {
-                let said = wire::farewell(line.trim_end_matches(style.end())).len();
-                line.truncate(said);
-                line.push_str(style.end());
-            }
-        });
+        let layer = connection.layer();
+        self.encode_for(connection, kind, |dialect, line, style| encode_own(dialect, layer, line, event, style));
     }
 
     /// Queues events for all of `to`, encoded once for each encoding in use.
@@ -748,6 +751,16 @@ mod tests {
         assert_eq!(net.flush(id), Flushed::All);
         net.out().data(id, FileId(1), 0, b"short");
         assert!(net.registry.get(id).unwrap().outbox().memory() < 100);
+    }
+
+    #[test]
+    fn a_goodbye_tells_a_browser_of_no_key_whoever_says_it() {
+        let mut net = Net::new();
+        let egress = &mut net.egress;
+        for (layer, is_told) in [(Layer::Tcp, true), (Layer::Wss, false)] {
+            let line = egress.alone(0, layer, &Event::Bye(crate::event::Bye::Full), Style::FIRST);
+            assert_eq!((line.contains(wire::ENDS_NC), line.ends_with('\n')), (is_told, true), "{line:?}");
+        }
     }
 
     #[test]

@@ -507,8 +507,7 @@ impl Hub {
                 }
             }
             Request::Quit(_) => {
-                self.unlock(conn);
-                self.accounts.forget(conn);
+                self.lose(conn, &Happening::Quit(None), turn);
                 turn.out.reply(conn, &Reply::Done(Done::Quit));
                 turn.out.effect(Effect::Close { conn, bye: None });
             }
@@ -601,7 +600,7 @@ impl Hub {
                 return Ok(None);
             }
             Request::Quit(reason) => {
-                self.part(turn.conn, &Happening::Quit(reason.map(Text::new)), turn);
+                self.lose(turn.conn, &Happening::Quit(reason.map(Text::new)), turn);
                 Ok(Done::Quit)
             }
             Request::Kill { nick, reason } => self.kill(nick, reason, turn),
@@ -850,6 +849,8 @@ impl Hub {
             }
         }
         self.check_accounts();
+        let is_here = |conn| self.people.at(conn).is_some() || self.locked.contains_key(&conn);
+        assert!(self.connects.all_are(is_here), "somebody who has gone is remembered");
         for conn in self.answers.keys() {
             assert!(self.people.at(*conn).is_some() || self.controls.contains_key(conn), "an answer for nobody");
         }

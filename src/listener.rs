@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +13,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::control::ControlListener;
-use crate::home::{hint, make_folder};
+use crate::home::hint;
 use crate::limits;
 use crate::names::Wire;
 use crate::peer::Peer;
@@ -286,14 +285,16 @@ impl Listeners {
         })
     }
 
-    /// Opens the operator's door anew, which somebody has swept away, perhaps with the folder around it.
-    pub fn mend_control(&mut self, path: &Path, registry: &Registry, first: usize) -> io::Result<()> {
-        let is_door = |listener: &Listener| matches!(listener.socket, ListenerSocket::Control(_));
-        self.listeners.retain(|listener| !is_door(listener));
-        path.parent().map_or(Ok(()), make_folder)?;
-        let mut control = ControlListener::open(path)?;
-        control.register(registry, Token(first + self.listeners.len()))?;
-        self.listeners.push(Listener { socket: ListenerSocket::Control(control), dialect: 0, ready: true });
+    /// Listens at this operator's door from now on, in the place of the one that somebody has swept away.
+    pub fn replace_control(&mut self, mut new: ControlListener, registry: &Registry, first: usize) -> io::Result<()> {
+        for (n, listener) in self.listeners.iter_mut().enumerate() {
+            if let ListenerSocket::Control(control) = &mut listener.socket {
+                new.register(registry, Token(first + n))?;
+                std::mem::replace(control, new).forget();
+                listener.ready = true;
+                return Ok(());
+            }
+        }
         Ok(())
     }
 

@@ -113,6 +113,7 @@ impl PrefixWindow {
     /// Uses one of `limit` of a prefix, and one of [`limits::WIDER`] times as many of the wider one; `false` when either's
     /// are used up.
     #[must_use]
+    #[cfg(test)]
     pub fn take(&mut self, prefix: Prefix, limit: u32, now: Instant) -> bool {
         let left = self.has_left(prefix, limit, now);
         if left {
@@ -262,6 +263,11 @@ impl Connects {
         if let Some(prefix) = self.counted.remove(&conn).filter(|_| !self.window.0.is_over(now)) {
             self.window.give_back(prefix);
         }
+    }
+
+    /// Whether this is so of all who are counted and have not gone; for tests.
+    pub fn all_are(&self, is_so: impl Fn(ConnId) -> bool) -> bool {
+        self.counted.keys().all(|&conn| is_so(conn))
     }
 
     /// They have gone, and are counted all the same.

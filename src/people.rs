@@ -566,12 +566,6 @@ impl People {
         self.people.get(self.slot_at(conn)?)?.as_deref()
     }
 
-    /// Who is here through this connection, to be changed in all but name and lag.
-    pub fn at_mut(&mut self, conn: ConnId) -> Option<&mut Person> {
-        let slot = self.slot_at(conn)?;
-        self.people.get_mut(slot)?.as_deref_mut()
-    }
-
     #[inline]
     fn slot_at(&self, conn: ConnId) -> Option<usize> {
         let slot = *self.by_conn.get(conn.slot())? as usize;

@@ -37,7 +37,7 @@ use crate::scrape::Monitors;
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
 use crate::time::{Instant, Now};
-use crate::transport::{Layer, Transport};
+use crate::transport::{Farewell, Layer, Transport};
 use crate::wire::Code;
 
 use self::arrivals::Arrivals;
@@ -280,6 +280,8 @@ impl<S: System> Reactor<S> {
             let place = connection.keep().map(|keep| self.places.get(&keep.token));
             assert!(place.is_none_or(|place| place == Some(&id)), "nobody can take up the place of {id:?}");
         }
+        let is_once = |id| self.held_by_disk.iter().filter(|&other| other == id).count() == 1;
+        assert!(self.held_by_disk.iter().all(is_once), "twice among those whom the disk holds back");
         let arriving = self.registry.iter().filter(|connection| connection.life() == Life::Arriving).count();
         assert_eq!(self.arrivals.len(), arriving, "nobody arrives");
         let kept = self.registry.iter().filter(|connection| connection.keep().is_some()).count();
@@ -576,7 +578,7 @@ impl<S: System> Reactor<S> {
             && self.registry.rejected() >= limits::REJECTED
         {
             // That is all that a storm of connections gets.
-            return self.turn_away(transport, dialect, bye);
+            return self.turn_away(transport, dialect.into(), Style::FIRST, bye);
         }
         if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
             return warn!("cannot set up a connection: {e}");
@@ -645,7 +647,7 @@ impl<S: System> Reactor<S> {
     /// Admits somebody who came by the operator's door, which has places of its own.
     fn admit_control(&mut self, mut transport: S::Stream, dialect: u8, now: Now) {
         if self.registry.controls() >= limits::CONTROLS {
-            return self.turn_away(transport, dialect, Bye::ControlsTaken);
+            return self.turn_away(transport, dialect.into(), Style::FIRST, Bye::ControlsTaken);
         }
         if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
             return warn!("cannot set up a connection: {e}");
@@ -681,11 +683,12 @@ impl<S: System> Reactor<S> {
         }
     }
 
-    /// Tells a newcomer why there is no place for them, if they can be told at once.
-    fn turn_away(&mut self, mut transport: S::Stream, dialect: u8, bye: Bye) {
-        let line = self.egress.alone(dialect, &Event::Bye(bye), Style::FIRST);
-        let told = transport.write(line.as_bytes());
+    /// Tells somebody why there is no place for them, if they can be told at once. Theirs is no connection of the registry.
+    pub(super) fn turn_away(&mut self, mut transport: S::Stream, dialect: usize, style: Style, bye: Bye) {
+        let line = self.egress.alone(dialect, transport.layer(), &Event::Bye(bye), style);
+        let told = transport.write(line.as_bytes()).and_then(|_| transport.shut(Farewell::Refused));
         debug!("somebody is turned away: {bye:?}, {told:?}");
+        self.system.close(transport);
     }
 
     /// Tells through which connections somebody is here.
@@ -777,6 +780,8 @@ impl<S: System> Reactor<S> {
             self.silent.pop_front();
             if is_silent {
                 self.core(now, |hub, out| hub.expel(id, now, Bye::MadePlace, out));
+                // Others may have spoken in this turn.
+                self.write_log(now);
                 self.flush_one(id, now);
                 // A farewell that is not taken at once is no reason to keep the place.
                 if self.registry.get(id).is_some_and(|connection| connection.life() == Life::Draining) {

@@ -6,9 +6,10 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use mio::{Interest, Registry, Token};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use signal_hook::SigId;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -33,6 +34,15 @@ impl Signals {
         let mut stream = mio::net::UnixStream::from_std(ours);
         registry.register(&mut stream, token, Interest::READABLE)?;
         Ok(Self { stream })
+    }
+
+    /// Waits until something is to be read from `input`, or one of them comes, at most for so long.
+    pub fn wait_for_input(&self, input: impl AsFd, most: Duration) -> io::Result<()> {
+        let mut both = [PollFd::new(&input, PollFlags::IN), PollFd::new(&self.stream, PollFlags::IN)];
+        match poll(&mut both, Some(&Timespec::try_from(most).map_err(io::Error::other)?)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// How many have come since this was last asked.

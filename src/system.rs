@@ -3,7 +3,6 @@
 //! The server runs over [`Os`]. Nothing in the loop knows that: whatever else keeps these promises can drive it, with
 //! connections that are no sockets and a clock that is not the world's.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -210,6 +209,8 @@ struct Door {
     path: PathBuf,
     /// When it is looked for again, once the loop is awake.
     look: std::time::Instant,
+    /// Whether somebody is looking.
+    is_asked: bool,
     /// Whether the log says that it is gone.
     is_missed: bool,
 }
@@ -295,7 +296,12 @@ impl Os {
         let path = control.clone().or(in_data.clone());
         let control = open_control(control, in_data)?;
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
-        let door = path.filter(|_| control.is_some()).map(|path| Door { path, look: started, is_missed: false });
+        let door = path.filter(|_| control.is_some()).map(|path| Door {
+            path,
+            look: started,
+            is_asked: false,
+            is_missed: false,
+        });
         let metrics = MetricsDoor::open(taken_for_metrics.wait_at()?, metrics.origins, &waker).map_err(starting)?;
         let listeners = Listeners::open(taken, control, poll.registry(), FIRST)?;
         let (woken, signalled, is_hung_up) = (false, false, false);
@@ -322,27 +328,29 @@ impl Os {
         Ok((os, register, files))
     }
 
-    /// Makes the operator's door anew if it is gone. While nobody says anything, nobody looks.
+    /// Has the operator's door made anew if it is gone. While nobody says anything, nobody looks.
     fn look_for_door(&mut self) {
         let Some(door) = &mut self.door else { return };
+        if let Some(looked) = door.is_asked.then(|| self.reloads.door()).flatten() {
+            door.is_asked = false;
+            let made = looked.map(|made| self.listeners.replace_control(made?, self.poll.registry(), FIRST));
+            match made {
+                None => {}
+                Some(Ok(())) => {
+                    log::warn!("{}, the operator's door was gone; it is made anew", door.path.display());
+                    door.is_missed = false;
+                }
+                Some(Err(e)) if !std::mem::replace(&mut door.is_missed, true) => {
+                    log::warn!("{}, the operator's door is gone and cannot be made anew: {e}", door.path.display());
+                }
+                Some(Err(_)) => {}
+            }
+        }
         let now = std::time::Instant::now();
-        if now < door.look {
-            return;
-        }
-        door.look = now + limits::DOOR_LOOK;
-        let is_gone = || fs::symlink_metadata(&door.path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
-        if !is_gone() {
-            return;
-        }
-        match self.listeners.mend_control(&door.path, self.poll.registry(), FIRST) {
-            Ok(()) => {
-                log::warn!("{}, the operator's door was gone; it is made anew", door.path.display());
-                door.is_missed = false;
-            }
-            Err(e) if !std::mem::replace(&mut door.is_missed, true) => {
-                log::warn!("{}, the operator's door is gone and cannot be made anew: {e}", door.path.display());
-            }
-            Err(_) => {}
+        if now >= door.look && !door.is_asked {
+            (door.look, door.is_asked) = (now + limits::DOOR_LOOK, true);
+            // A disk may take its time to say whether it is there.
+            self.reloads.look_for_door(&door.path);
         }
     }
 

@@ -82,7 +82,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "names time limits register/entry home control peer tls web transport",
         "sockets threads clock instants system log",
     ),
-    ("reload", "effect tls web listener", "sockets threads log"),
+    ("reload", "effect control tls web listener", "sockets threads log"),
     ("ctl", "wire limits control listener", "sockets clock instants"),
     ("outbox", "names limits effect", ""),
     ("connection", "names time limits meters metrics event effect linebuf framing plain peer web transport outbox", ""),
@@ -91,7 +91,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "system",
         "names time limits settings event register effect home control supervisor journal ledger passwords spool signals peer scrape transport listener reload connection",
-        "sockets files threads clock instants system log",
+        "sockets threads clock instants system log",
     ),
     (
         "reactor",
@@ -110,7 +110,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("client/screen", "text unicode names wire client/model", "instants"),
     ("client/screen/terminal", "client/patient client/screen", "files system"),
     ("client/line", "unicode names register/entry commands client/wire client/screen", "files system"),
-    ("client/saved", "listener client/line", "files system"),
+    ("client/saved", "home listener client/line", "files system"),
     ("client/known", "client/wire client/line client/saved", ""),
     ("client/meet", "names signals listener client/patient client/wire client/known", ""),
     ("client/tokens", "unicode names wire client/line client/saved", "files"),

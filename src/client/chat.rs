@@ -367,13 +367,15 @@ impl Chat {
     /// Waits for answers that are still to come, so that they do not go to whoever has the terminal next. Who asks to end a
     /// second time does not want to wait.
     fn hear_out(&mut self) {
-        let until = Instant::now() + QUESTION;
+        let end = Instant::now() + QUESTION;
         self.signals.take();
         while self.gallery.waits().is_some() || self.rows.is_asking() {
-            if Instant::now() >= until || self.keys().is_err() || self.signals.take() > 0 {
+            let until = [self.gallery.waits(), self.gives_up].into_iter().flatten().fold(end, Instant::min);
+            let left = until.saturating_duration_since(Instant::now());
+            let is_given_up = self.signals.wait_for_input(io::stdin(), left).is_err() || self.signals.take() > 0;
+            if is_given_up || self.keys().is_err() || Instant::now() >= end {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(5));
         }
     }
 

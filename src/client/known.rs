@@ -102,11 +102,14 @@ impl Known {
     }
 
     /// Remembers by what this server proves who it is, in the place of what was known of it.
-    pub fn remember(&mut self, address: &Address, trust: Trust) -> io::Result<()> {
-        self.set(address.to_string().to_lowercase(), trust);
+    pub fn remember(&self, address: &Address, trust: Trust) -> io::Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
-        let text: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
-        saved::keep(path, &text)
+        saved::change(path, || {
+            // Another client may have remembered something since this was read.
+            let mut known = Self::of(self.path.clone())?;
+            known.set(address.to_string().to_lowercase(), trust);
+            Ok(known.lines.iter().map(|line| format!("{line}\n")).collect())
+        })
     }
 
     fn set(&mut self, address: String, trust: Trust) {
@@ -119,6 +122,7 @@ impl Known {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::thread;
 
     use super::*;
     use crate::names::Digest;
@@ -146,12 +150,32 @@ mod tests {
     }
 
     #[test]
+    fn what_another_client_remembers_meanwhile_is_known_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/known_servers");
+        let known = || Known::of(Some(path.clone())).unwrap();
+        // Each asks a person, who takes their time.
+        let (one, other) = (known(), known());
+        other.remember(&address("b:1"), Trust::Roots).unwrap();
+        one.remember(&address("a:1"), Trust::Roots).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "b:1 roots\na:1 roots\n");
+        let clients: Vec<Known> = (0..4).map(|_| known()).collect();
+        thread::scope(|scope| {
+            for (n, client) in clients.into_iter().enumerate() {
+                let of = move |port| address(&format!("c{n}:{port}"));
+                scope.spawn(move || (1..=20).for_each(|port| client.remember(&of(port), Trust::Roots).unwrap()));
+            }
+        });
+        assert_eq!(known().lines.len(), 2 + 4 * 20);
+    }
+
+    #[test]
     fn a_line_that_cannot_be_understood_concerns_its_own_server_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("known_servers");
         for text in ["host:1", "Host:1 sha256:12", "host:1 roots x", "host:1 other", "host:1 \u{fffd}"] {
             fs::write(&path, format!("\na:1 roots\n{text}\nhost:1 roots\n")).unwrap();
-            let mut known = Known::of(Some(path.clone())).unwrap();
+            let known = Known::of(Some(path.clone())).unwrap();
             let why = known.trust(&address("host:1")).unwrap_err();
             assert!(why.contains("known_servers:3: a line is HOST:PORT sha256:HEX or"), "{why}");
             assert_eq!(known.complaints().collect::<Vec<_>>(), [why]);

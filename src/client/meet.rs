@@ -16,7 +16,7 @@ use crate::signals::{Interrupts, Waited};
 ///
 /// It is an error if the server is not the one that is meant, or cannot be asked.
 pub fn meet(named: &Named, given: Option<Digest>) -> Result<Server, String> {
-    let mut known = Known::read()?;
+    let known = Known::read()?;
     let address = named.tls();
     let before = known.trust(&address)?;
     known.complaints().for_each(|why| tell(&why));

@@ -10,14 +10,14 @@
 //!
 //! What stands above the first section holds for every server.
 
+use std::env;
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::{env, process};
 
 use crate::client::line::history;
+use crate::home::{Durability, make_folder, open_regular, private, replace};
 use crate::listener::reason;
 
 /// The most bytes that the file may have.
@@ -183,10 +183,7 @@ pub fn remembered(name: &str) -> Option<bool> {
 /// Remembers what was settled in a chat under this name, beside the lines that were typed.
 pub fn remember(name: &str, is_on: bool) -> io::Result<()> {
     let Some(path) = history::default_path().map(|path| path.with_file_name(name)) else { return Ok(()) };
-    if let Some(folder) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    fs::write(path, if is_on { "on\n" } else { "off\n" })
+    keep(&path, if is_on { "on\n" } else { "off\n" })
 }
 
 /// The text of a file of a person's own; `None` if there is no such file. It is an error if it cannot be read, is no text or has too
@@ -215,17 +212,17 @@ pub fn bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
 
 /// Keeps a text in a file that nobody else can read, in the place of the one before.
 pub fn keep(path: &Path, text: &str) -> io::Result<()> {
+    change(path, || Ok(text.to_owned()))
+}
+
+/// Keeps so the text that `text` makes, perhaps of the one before: of several clients each waits until the one before has kept its own.
+pub fn change(path: &Path, text: impl FnOnce() -> Result<String, String>) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let new = folder.join(format!(".{}", process::id()));
-    // What a process of that number has left is nobody's any more.
-    let _ = fs::remove_file(&new);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    let done = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, path));
-    if done.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    done
+    make_folder(folder)?;
+    let lock = open_regular(private().write(true).create(true).truncate(false), &folder.join(".lock"))?;
+    // Not every file system can lock. It is kept all the same.
+    let _ = lock.lock();
+    replace(path, text().map_err(io::Error::other)?.as_bytes(), Durability::Sync)
 }
 
 /// Who quotes a room as in a shell means the room.
@@ -236,6 +233,8 @@ fn unquoted(value: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// What a file with this text says of `work`.
@@ -302,6 +301,18 @@ mod tests {
         ] {
             assert_eq!(why(line).ends_with("; a comment stands on a line of its own"), is_told, "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_leaves_alone_what_others_are_about_to_keep() {
+        let folder = tempfile::tempdir().unwrap();
+        // In another container there may be a client of the same number.
+        let theirs = folder.path().join(format!(".{}", std::process::id()));
+        fs::write(&theirs, "theirs").unwrap();
+        let path = folder.path().join("ours");
+        keep(&path, "ours").unwrap();
+        let read = |path| fs::read_to_string(path).unwrap();
+        assert_eq!((read(path), read(theirs)), ("ours".to_owned(), "theirs".to_owned()));
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl<S: System> Reactor<S> {
     }
 
     /// Reads once from a connection, and takes note of the end of its input.
-    fn read(&mut self, id: ConnId, most: usize, now: Now) -> usize {
+    pub(super) fn read(&mut self, id: ConnId, most: usize, now: Now) -> usize {
         let Some(connection) = self.registry.get_mut(id) else { return 0 };
         let mut refusals = Vec::new();
         // Errors and the end are noted by the connection itself.
@@ -131,8 +131,9 @@ impl<S: System> Reactor<S> {
         if connection.unsent() > 0 {
             self.egress.hurry(connection);
         }
-        // What browsers send there nobody else has written for them, and no other protocol begins within it.
-        let is_first = !connection.has_spoken() && !connection.layer().is_web();
+        // What browsers send there nobody else has written for them, and no other protocol begins within it. Whoever is not admitted
+        // is heard for a line, whatever it is.
+        let is_first = connection.is_active() && !connection.has_spoken() && !connection.layer().is_web();
         let framing = connection.framing();
         if is_first && framing.lines.is_not_text() {
             let bye = Bye::NotText { tls: self.tls_port.filter(|_| !connection.is_tls()) };
@@ -234,7 +235,6 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_active()) else {
             return Next::Nothing;
         };
-        let was_held_by_disk = connection.pause() == Some(Pause::Disk);
         connection.set_pause(None);
         if connection.is_past_put_out(lines.len()) {
             self.hub.forget_void(id);
@@ -256,10 +256,7 @@ impl<S: System> Reactor<S> {
         let outruns_audit = !outruns_disk && !self.system.takes_deeds() && self.hub.is_of_operator(id, now);
         self.is_audit_behind |= outruns_audit;
         if outruns_disk || outruns_audit {
-            connection.set_pause(Some(Pause::Disk));
-            if !was_held_by_disk {
-                self.held_by_disk.push(id);
-            }
+            self.hold_by_disk(id);
             return Next::Nothing;
         }
         let rate = rate_for(connection, self.hub.settings().rate);
@@ -352,6 +349,15 @@ impl<S: System> Reactor<S> {
         match rejection {
             Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
             None => self.core(now, |hub, out| hub.handle(id, now, request, out)),
+        }
+    }
+
+    /// What a connection sent waits for the disk.
+    fn hold_by_disk(&mut self, id: ConnId) {
+        self.registry.get_mut(id).into_iter().for_each(|connection| connection.set_pause(Some(Pause::Disk)));
+        // It may have gone on meanwhile, and be held once more.
+        if !self.held_by_disk.contains(&id) {
+            self.held_by_disk.push(id);
         }
     }
 

@@ -1,7 +1,5 @@
 //! Places that outlive their connections: they are kept when a transport is lost, and taken up by another connection.
 
-use std::io::Write as _;
-
 use log::{debug, info, warn};
 
 use crate::connection::{Connection, Life, Pause};
@@ -15,7 +13,6 @@ use crate::plain;
 use crate::request::Request;
 use crate::system::System;
 use crate::time::Now;
-use crate::transport::{Farewell, Transport as _};
 
 use super::Reactor;
 
@@ -210,13 +207,13 @@ impl<S: System> Reactor<S> {
             return self.welcome(id, peer, now);
         }
         let may_prove = self.may_prove(peer, now);
+        let replies_allowed = self.egress.replies_allowed();
         let Some(connection) = self.registry.get_mut(id) else { return };
-        if connection.framing().lines.is_searched()
-            && connection.is_readable()
-            && let Ok(read) = self.egress.read(connection, &mut self.scratch[..limits::READ])
-        {
-            connection.framing().feed(&self.scratch[..read], &mut Vec::new());
+        let may_read = connection.is_readable() && connection.outbox().replies() <= replies_allowed;
+        if may_read && connection.framing().lines.is_searched() {
+            self.read(id, limits::READ, now);
         }
+        let Some(connection) = self.registry.get_mut(id) else { return };
         let dialect = self.egress.dialect(connection);
         let mut lines = std::mem::take(&mut connection.framing().lines);
         let (mut asked, mut proves) = (None, false);
@@ -287,12 +284,9 @@ impl<S: System> Reactor<S> {
             self.timers.remove(&(wake, id));
         }
         self.egress.discount(connection);
-        let (mut line, style) = (String::new(), connection.style());
-        self.egress.dialect(connection).event(&mut line, &Event::Bye(bye), style);
-        if let Some(mut transport) = self.registry.remove(id).and_then(Connection::into_transport) {
-            let told = transport.write(line.as_bytes()).and_then(|_| transport.shut(Farewell::Refused));
-            debug!("connection {id} is turned away: {bye:?}, {told:?}");
-            self.system.close(transport);
+        let (dialect, style) = (connection.dialect(), connection.style());
+        if let Some(transport) = self.registry.remove(id).and_then(Connection::into_transport) {
+            self.turn_away(transport, dialect, style, bye);
         }
     }
 }

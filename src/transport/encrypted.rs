@@ -198,11 +198,12 @@ impl Encrypted {
                 self.input = Input::Broken;
             }
         }
-        send(&mut self.socket, out, &mut self.unsent)?;
+        let sent = send(&mut self.socket, out, &mut self.unsent);
         let n = buf.len().min(plain.len());
         buf[..n].copy_from_slice(&plain[..n]);
         self.plain = plain[n..].to_vec();
-        Ok(n)
+        // What has come is read though nothing can be answered any more.
+        if n > 0 { Ok(n) } else { sent.map(|()| 0) }
     }
 
     /// Writes what was sealed; `WouldBlock` if the socket does not take all of it.

@@ -1,9 +1,10 @@
 //! Disks that take their time: what is said goes into the log first, and does not wait for long.
 
 use std::fs;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use chinwag::limits::LOG_WAIT;
+use chinwag::limits::{DOOR_LOOK, LOG_WAIT};
 use testkit::company::{Company, MANY};
 use testkit::data::{
     Folder, KEPT, NOT_KEPT, assert_numbered, chunks, digest, history, kill, logged, notices, stop, unstamped,
@@ -159,4 +160,24 @@ fn each_line_is_synced_before_anybody_has_it_if_one_wants_that() {
     people.say_some(300);
     eventually("it is synced", || !meddler.calls().is_empty());
     assert!(meddler.calls().len() < 100, "{:?}", meddler.calls().len());
+}
+
+#[test]
+fn a_disk_that_does_not_say_whether_the_operators_door_is_there_holds_nobody_up() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut alice = server.person("alice");
+    let door = folder.path.join("ctl");
+    let Some(meddler) = Meddler::attach(&server, "%%stat", "delay_enter=1000s", &[&door]) else { return };
+    // It is looked for whenever somebody says something, once a second at most.
+    for _ in 0..3 {
+        thread::sleep(DOOR_LOOK);
+        alice.ask("/ping", "+ ping");
+    }
+    drop(meddler);
+    fs::remove_file(&door).unwrap();
+    eventually("the door is there again", || {
+        alice.ask("/ping", "+ ping");
+        door.exists()
+    });
 }

@@ -399,3 +399,38 @@ fn of_too_many_that_arrive_the_most_silent_makes_place() {
     sim.end();
     assert!((2..ARRIVING).all(|who| sim.is_closed(who)));
 }
+
+#[test]
+fn somebody_makes_place_while_others_speak_and_nothing_goes_out_before_it_is_written_down() {
+    let log = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
+    let mut sim = Sim::calm(1 << 24, Duration::ZERO, Settings { max_clients: 3, log, ..Settings::default() });
+    sim.connect(0, &mut Here);
+    meet(&mut sim, 1..3, |_| "/join #a".to_owned());
+    sim.connect_late(Ipv4Addr::LOCALHOST.into(), 1);
+    sim.pass(Duration::from_secs(1));
+    // Both in one turn, in which the one speaks first.
+    sim.send(1, b"hello\n");
+    sim.send(3, b"P/ping\n");
+    sim.pass(Duration::from_secs(1));
+    assert!(heard(&mut sim, 0).iter().any(|line| line.starts_with("* bye full ")) && sim.is_closed(0));
+    assert!(heard(&mut sim, 2).contains(&"#a <p1> hello".to_owned()));
+    assert!(heard(&mut sim, 3).contains(&"+ ping".to_owned()));
+    sim.check_at_rest();
+}
+
+#[test]
+fn who_waits_for_the_disk_with_one_file_after_another_waits_once() {
+    let settings = Settings { rate: 0, ..Settings::default() };
+    let mut sim = Sim::calm(1 << 26, Duration::from_secs(60), settings);
+    meet(&mut sim, 0..1, |_| "/join #a".to_owned());
+    meet(&mut sim, 1..2, |_| "/join #a".to_owned());
+    let chunks = format!("={}\n", BASE64.encode(vec![7; CHUNK])).repeat(2_000);
+    for file in 1..=2 {
+        sim.send(1, format!("/send #a {} x\n{chunks}", 100 << 20).as_bytes());
+        sim.pass(Duration::from_millis(100));
+        // Whoever made the room may cancel it, and what still comes of it is refused.
+        sim.send(0, format!("/cancel {file}\n").as_bytes());
+        sim.pass(Duration::from_millis(100));
+        assert!(heard(&mut sim, 0).contains(&format!("+ cancel {file}")));
+    }
+}

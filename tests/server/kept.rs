@@ -1,6 +1,6 @@
 //! Places that are kept: connections that are lost, and what nobody notices of that.
 
-use std::io::{BufRead, ErrorKind, Write as _};
+use std::io::{BufRead, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use chinwag::names::ConnId;
 use chinwag::settings::Settings;
 use testkit::memory::Memory;
 use testkit::proxy::{Cut, Plan, Proxy};
-use testkit::{Client, Server, control};
+use testkit::{Client, PATIENCE, Server, control};
 
 /// Cuts a connection off: its other end sees a reset.
 fn reset(client: Client) {
@@ -594,4 +594,18 @@ fn who_gives_up_their_name_has_another_place_from_then_on() {
     let (mut alice, told) = resume(&server, &second, 1);
     assert!(told.len() == 2 && told[0] == "- had 1" && told[1].starts_with("+ resume guest"), "{told:?}");
     alice.ask("/msg #lobby hello", "+ msg #lobby");
+}
+
+#[test]
+fn whoever_waits_for_a_place_is_answered_where_no_line_is() {
+    let server = Server::start(&["--max-clients", "1"]);
+    let mut alice = server.person("alice");
+    keep(&mut alice);
+    // It may be somebody who has a place here.
+    let mut waiting = TcpStream::connect(server.socket_address()).unwrap();
+    waiting.set_read_timeout(Some(PATIENCE)).unwrap();
+    waiting.write_all(b"\xff\xfd\x01").unwrap();
+    let mut answer = [0; 3];
+    waiting.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, *b"\xff\xfc\x01");
 }

@@ -2,9 +2,11 @@
 
 use std::io::Write;
 use std::net::Shutdown;
+use std::time::Duration;
 
 use chinwag::limits;
 use rustls::version::{TLS12, TLS13};
+use socket2::SockRef;
 use testkit::{Client, connect, raise_limit};
 
 use crate::secure::{Secure, Tls};
@@ -195,4 +197,21 @@ fn somebody_idle_in_tls_costs_little_memory() {
     people.last_mut().unwrap().until("+ ping");
     let each = (tls.server.usage().unwrap().resident - before) as usize * 1024 / PEOPLE;
     assert!(each <= 4608, "{each} bytes each");
+}
+
+#[test]
+fn what_was_said_before_a_reset_is_carried_out_though_tls_cannot_answer() {
+    let tls = Tls::start(&[]);
+    let mut alice = tls.server.in_room("alice", "#a");
+    let mut bob = tls.in_room("bob", "#a");
+    alice.expect("#a * bob joined");
+    // What cannot be opened is answered, and all of it has come when the server looks.
+    tls.server.signal("STOP");
+    let sealed = bob.seal(b"the last word\n");
+    bob.stream.write_all(&[&sealed, &b"\x17\x03\x03\0\x20"[..], &[7; 0x20]].concat()).unwrap();
+    SockRef::from(&bob.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(bob);
+    tls.server.signal("CONT");
+    alice.expect("#a <bob> the last word");
+    alice.expect("#a * bob lost reset");
 }

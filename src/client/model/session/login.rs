@@ -105,6 +105,7 @@ impl Logins {
 
 impl Session {
     /// Whose password the person is being asked for. The next line that they type is that.
+    #[cfg(test)]
     pub fn asks_login(&self) -> Option<Nick> {
         self.logins.asking
     }
