@@ -266,13 +266,41 @@ test("the dialogs", async (t) => {
   }
 });
 
-test("German from the browser's languages", async (t) => {
-  const { web } = await serve(t);
-  const anna = await Visitor.come(t, web, {
+/** Somebody with a browser that wants German. @param {Test} t @param {string} web */
+const german = (t, web) =>
+  Visitor.come(t, web, {
     before: (page) =>
       page.evaluateOnNewDocument(() => Object.defineProperty(navigator, "languages", { value: ["de-CH", "en"] })),
   });
+
+test("German from the browser's languages", async (t) => {
+  const { web } = await serve(t);
+  const anna = await german(t, web);
   await anna.page.waitForSelector("html[lang=de]");
   await anna.enter("anna");
   await anna.stands("german");
+});
+
+test("what is refused is told in German, and what the server alone has words for in its English", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await german(t, web)).enter("anna");
+  await anna.loaded();
+  bob.say("/join #club", "/room #club invite-only on");
+  await bob.hears("+ room");
+  // In the bar, at a message, among the messages.
+  await anna.say("/join #club");
+  await anna.sees("In diesen Raum kommt nur, wer eingeladen ist", "#bar p");
+  await anna.press("OK", "#bar");
+  await anna.say("/query nobody hello");
+  await anna.sees("Nicht gesendet: Niemand hier heißt so.", "#log li.refused");
+  await anna.page.click("#rooms button");
+  await anna.say("/kick nobody");
+  await anna.sees("Das darf nur, wer in diesem Raum für Ordnung sorgt.");
+  await anna.say("/unban x y z");
+  await anna.sees("So wird das nicht geschrieben");
+  await anna.sees("it is /unban", "#log [lang=en]");
+  await anna.say("/nick bob");
+  await anna.sees("Jemand hier heißt so", "#bar p");
+  await anna.stands("german-refused");
 });

@@ -135,7 +135,7 @@ export class Chat {
     const talk = this.here();
     if (state === "in" && trouble?.retryAt) return [T.t("regain")];
     if (state === "in" && trouble && trouble !== this.#known && trouble.code !== "bad-key")
-      return [T.refusal(trouble.code, trouble.text), [T.t("ok"), () => this.#dismiss()]];
+      return [trouble, [T.t("ok"), () => this.#dismiss()]];
     if (state === "in" && talk?.kind === "room" && !talk.joined && !talk.isWanted)
       return [T.t("mayNot.outside"), [T.t("join"), () => this.session.join(talk.name)]];
     if (!this.#isOffered) return null;

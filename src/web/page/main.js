@@ -1,11 +1,13 @@
-import { $, button, h, speak, T } from "./dom.js";
+import { $, button, h, refusal, speak, T } from "./dom.js";
 import { gate } from "./gate.js";
 import { Link } from "./link.js";
 import { Session } from "./session.js";
+import { choose } from "./strings.js";
 
 /** @typedef {{ theme?: string, language?: string, notify?: boolean, hideText?: boolean, fold?: boolean, offered?: boolean }} Choices */
+/** @import { Why } from "./types" */
 /** @typedef {"localStorage" | "sessionStorage"} Storage */
-/** @typedef {[text: string, ...acts: [label: string, act: () => void][]] | null} Bar */
+/** @typedef {[text: string | Why, ...acts: [label: string, act: () => void][]] | null} Bar */
 /** @typedef {typeof shell} Shell */
 
 const KEY = "chinwag.1";
@@ -34,7 +36,8 @@ const theme = () => {
   document.documentElement.dataset.theme = choices.theme ?? "";
 };
 theme();
-await speak([choices.language ?? "", ...navigator.languages]);
+const wishes = () => [choices.language ?? "", ...navigator.languages];
+await speak(wishes());
 for (const el of document.querySelectorAll("[data-text]")) el.textContent = T.t(el.getAttribute("data-text") ?? "");
 for (const el of document.querySelectorAll("[data-label]")) {
   el.ariaLabel = T.t(el.getAttribute("data-label") ?? "");
@@ -95,13 +98,11 @@ const shell = {
   draw,
   choices: () => choices,
   /** Something was chosen. */
-  async changed() {
+  changed() {
     keepLocal();
     theme();
     draw();
-    const { lang } = T;
-    await speak([choices.language ?? "", ...navigator.languages]);
-    if (T.lang !== lang) location.reload();
+    if (choose(wishes()) !== T.lang) location.reload();
   },
 };
 
@@ -110,7 +111,7 @@ async function load() {
   if (isLoading) return;
   isLoading = true;
   try {
-    const { Chat } = await import("./chat.js");
+    const [{ Chat }] = await Promise.all([import("./chat.js"), T.more()]);
     chat = new Chat(shell, drafts);
     draw();
   } catch {
@@ -141,7 +142,10 @@ function bar() {
     const [text = "", ...acts] = say ?? [];
     const wait = h("span", { id: "wait", "aria-hidden": "true" });
     if (say)
-      box.append(h("p", {}, text, " ", wait), ...acts.map(([label, act], i) => button(label, act, i ? "" : "main")));
+      box.append(
+        h("p", {}, typeof text === "string" ? text : refusal(text), " ", wait),
+        ...acts.map(([label, act], i) => button(label, act, i ? "" : "main")),
+      );
     if (hadFocus) chat?.focus();
   }
   const wait = document.getElementById("wait");

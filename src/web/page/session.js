@@ -676,7 +676,7 @@ export class Session {
       time: this.clock,
       text,
       code,
-      why: why && { code: why.code, text: why.text },
+      why,
       args,
     });
     if (!to.unread) to.readKey = row.key;
@@ -691,15 +691,7 @@ export class Session {
   /** @param {Why | null} why @param {Partial<Trouble>} [more] */
   tell(why, more) {
     if (why || this.trouble) this.change.state = true;
-    this.trouble = why && {
-      code: why.code,
-      text: why.text,
-      retryAt: null,
-      tries: null,
-      name: null,
-      free: null,
-      ...more,
-    };
+    this.trouble = why && { ...why, retryAt: null, tries: null, name: null, free: null, ...more };
   }
 
   /** @param {string} id */
