@@ -237,6 +237,11 @@ test("the dialogs", async (t) => {
   await anna.page.click("#me");
   await anna.sees("Settings", "dialog h2");
   await anna.stands("settings");
+  await anna.press("Keyboard shortcuts", "dialog");
+  await anna.sees("Shift+F6", "dialog kbd");
+  await anna.stands("keys");
+  await anna.page.keyboard.press("Escape");
+  await anna.misses("kbd");
   await anna.press("Close", "dialog");
   await anna.misses("dialog");
   await anna.page.keyboard.down("Control");

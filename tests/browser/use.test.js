@@ -64,6 +64,13 @@ test("all can be done by keyboard", async (t) => {
     parts.push(await focused(anna));
   }
   assert.deepEqual(parts, ["members", "rooms", "log", "text"]);
+  // What the keys do.
+  await chord(anna, "Control+/");
+  await anna.sees("Ctrl+K", "dialog kbd");
+  assert.equal(await focused(anna), await anna.page.$eval("dialog h2", (el) => el.id));
+  await anna.page.keyboard.press("Escape");
+  await anna.misses("dialog");
+  assert.equal(await focused(anna), "text");
   // The menu of a message.
   for (let i = 0; i < 3; i++) await anna.page.keyboard.press("F6");
   await anna.page.keyboard.press("ArrowUp");

@@ -76,6 +76,7 @@ gone Fort
 guests Zurzeit kommt nur herein, wem ein Name gehört.
 haveName Ich habe hier einen Namen
 heavy Diese Datei hat {0}, was für dieses Gerät zu viel sein kann. Holen?
+help Hilfe
 here {0} hier|{0} hier
 hideText Nur zeigen, wer schreibt, nicht was
 hours {0} Stunde|{0} Stunden
@@ -90,6 +91,11 @@ is.here da
 is.typing da
 join Eintreten
 key Der Schlüssel
+keys Tastenkürzel
+keys.all Überall;F6, Umschalt+F6 – zum nächsten Teil der Seite oder zum vorigen;Alt+↑, Alt+↓ – zum Gespräch darüber oder darunter;Strg+K – zu jedem Raum und jeder Person;Strg+/ – diese Liste;Esc – schließt, was offen ist, und führt zurück ins Feld
+keys.list In Listen und Menüs;↑, ↓, Pos1, Ende – zu einem anderen Eintrag;Eingabe – öffnet ihn
+keys.log Zwischen Nachrichten;↑, ↓ – zur Nachricht davor oder danach;Eingabe – ihr Menü
+keys.text Im Feld;Eingabe – sendet;Umschalt+Eingabe – neue Zeile;Tab – ergänzt einen Namen;↑, ↓ – was du zuvor geschrieben hast;/, #, @ – bietet Befehle, Räume, Personen an
 kick Hinausweisen …
 language Sprache
 leave Verlassen

@@ -60,6 +60,7 @@ forgetWhy Your name, rooms and settings are kept in this browser.
 goTo Go to
 gone Gone
 heavy This file has {0}, which may be too much for this device. Fetch it?
+help Help
 here {0} here|{0} here
 hideText Show who wrote, but not what
 hours {0} hour|{0} hours
@@ -73,6 +74,11 @@ is.gone not here
 is.here here
 is.typing here
 key The key
+keys Keyboard shortcuts
+keys.all Everywhere;F6, Shift+F6 – to the next part of the page, or the one before;Alt+↑, Alt+↓ – to the talk above, or below;Ctrl+K – to any room or person;Ctrl+/ – this list;Esc – closes what is open, and goes back to the field
+keys.list In lists and menus;↑, ↓, Home, End – to another entry;Enter – opens it
+keys.log Among messages;↑, ↓ – to the message before, or after;Enter – its menu
+keys.text In the field;Enter – sends;Shift+Enter – a new line;Tab – completes a name;↑, ↓ – what you wrote before;/, #, @ – offers commands, rooms, people
 kick Put out…
 language Language
 leave Leave
