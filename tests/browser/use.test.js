@@ -179,6 +179,24 @@ test("whoever keeps order finds it in the menus", async (t) => {
   await bob.hears("kicked");
 });
 
+test("whoever is away is seen to be, with all that they say of it", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob", "#club");
+  const anna = await (await Visitor.come(t, web, { hash: "#club" })).enter("anna");
+  await anna.loaded();
+  await anna.sees("bob", "#members li");
+  const text = "at the lake until Sunday, no net there; ".repeat(10).trim();
+  bob.say(`/away ${text}`);
+  await bob.hears("+ away");
+  await anna.say("/join #den");
+  await anna.sees("#den", "h1");
+  await chord(anna, "Alt+ArrowUp");
+  await anna.sees(text, "#members li");
+  const cut = await anna.all("#members .row", (all) => all.filter((el) => el.scrollWidth > el.clientWidth + 1).length);
+  assert.equal(cut, 0, "nothing of it is cut");
+  await anna.stands("away");
+});
+
 test("forgotten here: nothing is kept", async (t) => {
   const { web } = await serve(t);
   const anna = await (await Visitor.come(t, web)).enter("anna");

@@ -12,6 +12,9 @@ await new Promise((done) => {
   document.head.append(h("link", { rel: "stylesheet", href, onload: done, onerror: done }));
 });
 
+/** So often it is asked how those in the room are, in ms. */
+const ASKED = 60_000;
+
 /** What one sees once one is in: talks, what is said there, who is here. */
 export class Chat {
   /** The talk that is shown. @type {string | null} */
@@ -61,7 +64,12 @@ export class Chat {
     for (const id of opens) $(id).addEventListener("click", async () => (await this.rest())?.dialogs.open[id](this));
     $("topic").addEventListener("click", () => $("topic").classList.toggle("whole"));
     $("log").addEventListener("flood", (e) => announce(T.n("flood", /** @type {CustomEvent} */ (e).detail)));
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.#log.leave() : this.#log.read()));
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) return this.#log.leave();
+      this.#log.read();
+      this.#ask();
+    });
+    setInterval(() => this.#ask(), ASKED);
   }
 
   /** What the first look at a room can do without. @private */
@@ -99,6 +107,11 @@ export class Chat {
 
   here() {
     return this.session.talks.get(this.session.current);
+  }
+
+  /** Who has gone away or come back is seen where somebody looks. */
+  #ask() {
+    if (!document.hidden && this.#shown) this.session.askPeople(this.#shown);
   }
 
   /** Closes the drawer that is open, if one is. */
@@ -183,6 +196,8 @@ export class Chat {
     $("typing").replaceChildren(...(count ? parts(count > 3 ? "manyType" : `type${count}`, ...typing) : []));
     composer.label(talk && talk.maySay !== true ? T.t(talk.maySay) : T.t("write", talk?.name ?? ""));
     if (talk && talk.id !== this.#shown) {
+      // Of the first talk all is asked anyway.
+      if (this.#shown) this.session.askPeople(talk.id);
       this.#shown = talk.id;
       this.#log.show(talk);
       composer.show(talk);
