@@ -384,6 +384,10 @@ export class Visitor {
       );
     });
     assert.deepEqual(wrong, []);
+    const told = await this.all("[title]", (all) =>
+      all.filter((el) => el.title === el.ariaLabel && !el.matches(":hover")).map((el) => el.title),
+    );
+    assert.deepEqual(told, [], "nothing is called the same twice");
     const [width, wide] = await this.page.evaluate(() => [
       document.documentElement.clientWidth,
       document.documentElement.scrollWidth,

@@ -197,6 +197,18 @@ test("whoever is away is seen to be, with all that they say of it", async (t) =>
   await anna.stands("away");
 });
 
+test("whoever points at an icon reads what it is", async (t) => {
+  const { web } = await serve(t);
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  await anna.loaded();
+  const titles = () => anna.all("button[title]", (all) => all.map((el) => el.title));
+  assert.deepEqual(await titles(), []);
+  await anna.page.hover("#pick");
+  assert.deepEqual(await titles(), ["Send files"]);
+  await anna.page.hover("#text");
+  assert.deepEqual(await titles(), []);
+});
+
 test("forgotten here: nothing is kept", async (t) => {
   const { web } = await serve(t);
   const anna = await (await Visitor.come(t, web)).enter("anna");

@@ -63,6 +63,13 @@ export class Chat {
     const opens = /** @type {const} */ (["open-left", "open-right", "room", "find", "me"]);
     for (const id of opens) $(id).addEventListener("click", async () => (await this.rest())?.dialogs.open[id](this));
     $("topic").addEventListener("click", () => $("topic").classList.toggle("whole"));
+    // Who points at an icon reads its name; for all others a title with the same words would say it twice.
+    for (const on of ["pointerover", "pointerout"])
+      document.addEventListener(on, ({ target }) => {
+        const el = /** @type {HTMLElement} */ (target).closest(".icon");
+        if (el && on === "pointerover") el.setAttribute("title", el.ariaLabel ?? "");
+        else el?.removeAttribute("title");
+      });
     $("log").addEventListener("flood", (e) => announce(T.n("flood", /** @type {CustomEvent} */ (e).detail)));
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) return this.#log.leave();

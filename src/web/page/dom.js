@@ -44,7 +44,7 @@ export function icon(name) {
 /** @param {string} label @param {(e: MouseEvent) => void} onclick @param {string} [look] @param {string} [picture] */
 export const button = (label, onclick, look = "", picture = "") =>
   picture
-    ? h("button", { type: "button", class: `icon ${look}`, "aria-label": label, title: label, onclick }, icon(picture))
+    ? h("button", { type: "button", class: `icon ${look}`, "aria-label": label, onclick }, icon(picture))
     : h("button", { type: "button", class: look, onclick }, label);
 
 /** A name, set apart from the direction of the text around it. @param {string} name */

@@ -39,10 +39,7 @@ theme();
 const wishes = () => [choices.language ?? "", ...navigator.languages];
 await speak(wishes());
 for (const el of document.querySelectorAll("[data-text]")) el.textContent = T.t(el.getAttribute("data-text") ?? "");
-for (const el of document.querySelectorAll("[data-label]")) {
-  el.ariaLabel = T.t(el.getAttribute("data-label") ?? "");
-  if (el.localName === "button") el.setAttribute("title", el.ariaLabel);
-}
+for (const el of document.querySelectorAll("[data-label]")) el.ariaLabel = T.t(el.getAttribute("data-label") ?? "");
 $("boot").remove();
 
 const wanted = () => {
