@@ -229,7 +229,7 @@ export function browser() {
     headless: true,
     // /dev/shm is small in containers.
     args: isChromium ? [...root, "--disable-dev-shm-usage", `--host-resolver-rules=${rules}`] : [],
-    extraPrefsFirefox: { "network.dns.localDomains": NAMES.join() },
+    extraPrefsFirefox: { "network.dns.localDomains": NAMES.join(), "permissions.default.desktop-notification": 1 },
     timeout: PATIENCE,
     protocolTimeout: 2 * PATIENCE,
   });
@@ -403,9 +403,8 @@ export class Visitor {
   async stands(name) {
     const { page } = this;
     await this.shoot(name);
-    if (!isChromium) return;
     await this.audit();
-    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
+    await this.#light("dark");
     await this.audit();
     await page.setViewport({ width: 320, height: 640 });
     await page.evaluate(() => {
@@ -413,12 +412,20 @@ export class Visitor {
     });
     await this.shoot(`${name}-small`);
     await this.audit();
-    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "light" }]);
+    await this.#light("light");
     await this.audit();
     await page.evaluate(() => {
       document.documentElement.dir = "ltr";
     });
     await page.setViewport({ width: 1200, height: 800 });
+  }
+
+  /** Shows the page as on a device that is so; in Firefox, where a device cannot be played, as in a page that is set so. @param {"light" | "dark"} value */
+  #light(value) {
+    if (isChromium) return this.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value }]);
+    return this.page.evaluate((value) => {
+      document.documentElement.dataset.theme = value;
+    }, value);
   }
 }
 
