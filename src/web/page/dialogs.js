@@ -294,7 +294,8 @@ async function settings(page) {
               document.querySelector("dialog")?.close();
               session.logout();
             })
-          : h("div", {}, line(pass, "register", register), h("p", { class: "quiet" }, T.t("registerWhy"))),
+          : line(pass, "register", register),
+        !me.owned && h("p", { class: "quiet" }, T.t("registerWhy")),
       ),
       part(
         "notify",
