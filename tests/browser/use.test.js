@@ -85,12 +85,15 @@ test("all can be done by keyboard", async (t) => {
 /** How a page is looked at, or not: in Firefox, which shows all pages at once here, it is told so. @param {Visitor} visitor */
 async function glances({ page }) {
   const other = isChromium && (await page.browserContext().newPage());
-  return (/** @type {boolean} */ isSeen) => {
-    if (other) return (isSeen ? page : other).bringToFront();
-    return page.evaluate((isSeen) => {
-      Object.defineProperty(document, "hidden", { value: !isSeen, configurable: true });
-      document.dispatchEvent(new Event("visibilitychange"));
-    }, isSeen);
+  return async (/** @type {boolean} */ isSeen) => {
+    if (other) await (isSeen ? page : other).bringToFront();
+    else
+      await page.evaluate((isSeen) => {
+        Object.defineProperty(document, "hidden", { value: !isSeen, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, isSeen);
+    // The browser has done it before the page has heard of it, and what comes in between is read at once.
+    await page.waitForFunction((isSeen) => document.hidden !== isSeen, { polling: 50 }, isSeen);
   };
 }
 
