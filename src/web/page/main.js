@@ -127,7 +127,8 @@ function bar() {
   if (elsewhere) say = [T.t("elsewhere"), [T.t("useHere"), () => tabs?.postMessage({ take: true })]];
   else if (state === "lost" || state === "ended" || (state === "connecting" && trouble)) {
     const slash = code === "no-websocket" && !location.pathname.endsWith("/");
-    const text = slash ? T.t("noSlash") : T.has(`bye.${code}`) ? T.t(`bye.${code}`) : trouble?.text || T.t("bye.lost");
+    const own = slash ? "noSlash" : T.has(`bye.${code}`) ? `bye.${code}` : "bye.lost";
+    const text = trouble?.text && own === "bye.lost" ? { code: "", text: trouble.text } : T.t(own);
     say = [text, [T.t(state === "ended" ? "tryAgain" : "now"), () => session.now(Date.now())]];
   } else if (newVersion) say = [T.t("newVersion"), [T.t("reload"), () => location.reload()]];
   const box = $("bar");
