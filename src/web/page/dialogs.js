@@ -233,7 +233,12 @@ function shortcuts() {
     const [title, ...lines] = T.t(`keys.${part}`).split(";");
     const rows = lines.map((line) => {
       const [keys, what] = line.split(" – ");
-      return h("div", {}, h("dt", {}, ...keys.split(", ").map((key) => h("kbd", {}, key))), h("dd", {}, what));
+      return h(
+        "div",
+        {},
+        h("dt", {}, ...keys.split(", ").map((key) => h("kbd", { dir: "ltr" }, key))),
+        h("dd", {}, what),
+      );
     });
     return h("section", {}, h("h3", {}, title), h("dl", { class: "keys" }, ...rows));
   });
