@@ -118,7 +118,7 @@ export class Chat {
 
   /** Who has gone away or come back is seen where somebody looks. */
   #ask() {
-    if (!document.hidden && this.#shown) this.session.askPeople(this.#shown);
+    if (!document.hidden && this.session.state === "in") this.session.askPeople(this.session.current);
   }
 
   /** Closes the drawer that is open, if one is. */
@@ -204,7 +204,7 @@ export class Chat {
     composer.label(talk && talk.maySay !== true ? T.t(talk.maySay) : T.t("write", talk?.name ?? ""));
     if (talk && talk.id !== this.#shown) {
       // Of the first talk all is asked anyway.
-      if (this.#shown) this.session.askPeople(talk.id);
+      if (this.#shown) this.#ask();
       this.#shown = talk.id;
       this.#log.show(talk);
       composer.show(talk);
