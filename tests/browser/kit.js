@@ -64,7 +64,8 @@ export async function serve(t, ...options) {
   const program = process.env.CHINWAG;
   assert.ok(program, "CHINWAG names no program to test");
   const doors = options.includes("--web") ? [] : ["--web", "127.0.0.1:0"];
-  const all = ["serve", "--listen", "127.0.0.1:0", "--rate", "0", ...doors, ...options];
+  const rate = options.includes("--rate") ? [] : ["--rate", "0"];
+  const all = ["serve", "--listen", "127.0.0.1:0", ...rate, ...doors, ...options];
   const child = spawn(program, all, { stdio: ["ignore", "pipe", "ignore"] });
   ends(t, () => child.kill("SIGKILL"));
   let port = 0;
