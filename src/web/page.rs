@@ -28,6 +28,7 @@ const PARTS: &[Asset] = &[
     asset!("dom.js", SCRIPT),
     asset!("strings.js", SCRIPT),
     asset!("strings-de.js", SCRIPT),
+    asset!("strings-en.js", SCRIPT),
     asset!("sha256.js", SCRIPT),
     asset!("view.js", SCRIPT),
     asset!("seen.js", SCRIPT),

@@ -64,7 +64,8 @@ export async function serve(t, ...options) {
   const program = process.env.CHINWAG;
   assert.ok(program, "CHINWAG names no program to test");
   const doors = options.includes("--web") ? [] : ["--web", "127.0.0.1:0"];
-  const all = ["serve", "--listen", "127.0.0.1:0", "--rate", "0", ...doors, ...options];
+  const rate = options.includes("--rate") ? [] : ["--rate", "0"];
+  const all = ["serve", "--listen", "127.0.0.1:0", ...rate, ...doors, ...options];
   const child = spawn(program, all, { stdio: ["ignore", "pipe", "ignore"] });
   ends(t, () => child.kill("SIGKILL"));
   let port = 0;
@@ -229,7 +230,7 @@ export function browser() {
     headless: true,
     // /dev/shm is small in containers.
     args: isChromium ? [...root, "--disable-dev-shm-usage", `--host-resolver-rules=${rules}`] : [],
-    extraPrefsFirefox: { "network.dns.localDomains": NAMES.join() },
+    extraPrefsFirefox: { "network.dns.localDomains": NAMES.join(), "permissions.default.desktop-notification": 1 },
     timeout: PATIENCE,
     protocolTimeout: 2 * PATIENCE,
   });
@@ -384,6 +385,10 @@ export class Visitor {
       );
     });
     assert.deepEqual(wrong, []);
+    const told = await this.all("[title]", (all) =>
+      all.filter((el) => el.title === el.ariaLabel && !el.matches(":hover")).map((el) => el.title),
+    );
+    assert.deepEqual(told, [], "nothing is called the same twice");
     const [width, wide] = await this.page.evaluate(() => [
       document.documentElement.clientWidth,
       document.documentElement.scrollWidth,
@@ -399,9 +404,8 @@ export class Visitor {
   async stands(name) {
     const { page } = this;
     await this.shoot(name);
-    if (!isChromium) return;
     await this.audit();
-    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
+    await this.#light("dark");
     await this.audit();
     await page.setViewport({ width: 320, height: 640 });
     await page.evaluate(() => {
@@ -409,12 +413,20 @@ export class Visitor {
     });
     await this.shoot(`${name}-small`);
     await this.audit();
-    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "light" }]);
+    await this.#light("light");
     await this.audit();
     await page.evaluate(() => {
       document.documentElement.dir = "ltr";
     });
     await page.setViewport({ width: 1200, height: 800 });
+  }
+
+  /** Shows the page as on a device that is so; in Firefox, where a device cannot be played, as in a page that is set so. @param {"light" | "dark"} value */
+  #light(value) {
+    if (isChromium) return this.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value }]);
+    return this.page.evaluate((value) => {
+      document.documentElement.dataset.theme = value;
+    }, value);
   }
 }
 

@@ -171,3 +171,21 @@ test("the page's own scripts can make no markup", async (t) => {
   });
   assert.equal(made, "TypeError");
 });
+
+test("a browser is told how its WebSocket ends, and why", async (t) => {
+  const { web } = await serve(t);
+  const anna = await Visitor.come(t, web);
+  await anna.page.waitForSelector("#gate input[name=name]");
+  const ends = (/** @type {string | number[]} */ last) =>
+    anna.page.evaluate(
+      (last) =>
+        new Promise((resolve) => {
+          const socket = new WebSocket(new URL("ws", location.href.replace(/^http/, "ws")));
+          socket.onopen = () => socket.send(typeof last === "string" ? last : new Uint8Array(last));
+          socket.onclose = ({ code }) => resolve(code);
+        }),
+      last,
+    );
+  assert.equal(await ends("/quit"), 1000);
+  assert.equal(await ends([1, 2, 3]), 1003);
+});

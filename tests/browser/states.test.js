@@ -3,7 +3,7 @@ import assert from "node:assert";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Caller, folder, isChromium, puppet, serve, Visitor, Way } from "./kit.js";
+import { Caller, folder, puppet, serve, Visitor, Way } from "./kit.js";
 
 /** @typedef {import("node:test").TestContext} Test */
 
@@ -144,6 +144,8 @@ for (const [code, text, seen, isTried] of /** @type {[string, string, string, bo
     });
     const anna = await Visitor.come(t, way.web);
     await anna.sees(seen, "#bar");
+    // What the page has no words for is English, whatever its own language.
+    if (seen === text) await anna.sees(text, "#bar [lang=en]");
     assert.equal(await anna.page.$eval("body", (body) => body.dataset.state), isTried ? "lost" : "ended");
     await anna.stands(`bye-${code}`);
     const before = came;
@@ -237,6 +239,11 @@ test("the dialogs", async (t) => {
   await anna.page.click("#me");
   await anna.sees("Settings", "dialog h2");
   await anna.stands("settings");
+  await anna.press("Keyboard shortcuts", "dialog");
+  await anna.sees("Shift+F6", "dialog kbd");
+  await anna.stands("keys");
+  await anna.page.keyboard.press("Escape");
+  await anna.misses("kbd");
   await anna.press("Close", "dialog");
   await anna.misses("dialog");
   await anna.page.keyboard.down("Control");
@@ -260,19 +267,47 @@ test("the dialogs", async (t) => {
     await anna.page.click(`#open-${side}`);
     await anna.page.waitForSelector(`dialog.${side}[open]`);
     await anna.shoot(`drawer-${side}`);
-    if (isChromium) await anna.audit();
+    await anna.audit();
     await anna.page.goBack();
     await anna.misses("dialog");
   }
 });
 
-test("German from the browser's languages", async (t) => {
-  const { web } = await serve(t);
-  const anna = await Visitor.come(t, web, {
+/** Somebody with a browser that wants German. @param {Test} t @param {string} web */
+const german = (t, web) =>
+  Visitor.come(t, web, {
     before: (page) =>
       page.evaluateOnNewDocument(() => Object.defineProperty(navigator, "languages", { value: ["de-CH", "en"] })),
   });
+
+test("German from the browser's languages", async (t) => {
+  const { web } = await serve(t);
+  const anna = await german(t, web);
   await anna.page.waitForSelector("html[lang=de]");
   await anna.enter("anna");
   await anna.stands("german");
+});
+
+test("what is refused is told in German, and what the server alone has words for in its English", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await german(t, web)).enter("anna");
+  await anna.loaded();
+  bob.say("/join #club", "/room #club invite-only on");
+  await bob.hears("+ room");
+  // In the bar, at a message, among the messages.
+  await anna.say("/join #club");
+  await anna.sees("In diesen Raum kommt nur, wer eingeladen ist", "#bar p");
+  await anna.press("OK", "#bar");
+  await anna.say("/query nobody hello");
+  await anna.sees("Nicht gesendet: Niemand hier heißt so.", "#log li.refused");
+  await anna.page.click("#rooms button");
+  await anna.say("/kick nobody");
+  await anna.sees("Das darf nur, wer in diesem Raum für Ordnung sorgt.");
+  await anna.say("/unban x y z");
+  await anna.sees("So wird das nicht geschrieben");
+  await anna.sees("it is /unban", "#log [lang=en]");
+  await anna.say("/nick bob");
+  await anna.sees("Jemand hier heißt so", "#bar p");
+  await anna.stands("german-refused");
 });

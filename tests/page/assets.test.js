@@ -10,7 +10,7 @@ const modules = readdirSync(PAGE).filter((name) => name.endsWith(".js"));
 
 /** Each imports only what stands before it. Those before `dom.js` know no document, socket, timer or storage. */
 const LAYERS = [
-  ["strings", "strings-de", "sha256", "view", "seen", "talks", "transfer", "session", "stay", "deeds"],
+  ["strings", "strings-de", "strings-en", "sha256", "view", "seen", "talks", "transfer", "session", "stay", "deeds"],
   ["dom", "link", "media", "notify", "log", "composer", "lists", "gate", "offers", "dialogs", "files", "chat", "main"],
 ].map((names) => names.map((name) => `${name}.js`));
 /** What works for no page, but for the browser. */

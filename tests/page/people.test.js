@@ -61,9 +61,12 @@ test("two people talk, and each sees what the other does", async (t) => {
   await anna.until("bob has typed", () => !lobby(anna).typing.length && anna.texts("#lobby").length === 5);
   await bob.session.away("at tea");
   await bob.until("bob is away", () => bob.session.me.away === "at tea");
-  const people = await new Promise((then) => anna.session.askPeople(then));
+  await bob.until("bob sees it", () => lobby(bob).members.get("bob").away === "at tea");
+  // Nobody is told: it is asked.
+  anna.session.askPeople("#lobby");
+  await anna.until("anna sees it", () => lobby(anna).members.get("bob").away === "at tea");
   assert.deepEqual(
-    people.map(({ nick, state, text }) => [nick, state, text]),
+    [...anna.session.people.values()].map(({ nick, state, text }) => [nick, state, text]),
     [
       ["anna", "here", ""],
       ["bob", "away", "at tea"],

@@ -85,6 +85,16 @@ test("one comes in with one name", async () => {
   ]);
 });
 
+test("what the server tells at once is told once one is in", async () => {
+  const world = await start();
+  world.open();
+  world.hear(HELLO, "* notice history is not being kept");
+  world.session.enter("anna");
+  serve(world);
+  const notes = world.session.talks.get("#lobby").rows.map(({ code, text }) => [code, text]);
+  assert.deepEqual(notes, [["notice", "history is not being kept"]]);
+});
+
 test("a name that somebody has is asked for again, with one that is free", async () => {
   const world = await start();
   world.open();

@@ -2,15 +2,20 @@
 import assert from "node:assert";
 import { readdirSync, readFileSync } from "node:fs";
 import test from "node:test";
-import { languages, texts } from "../../src/web/page/strings.js";
+import { first, languages, texts } from "../../src/web/page/strings.js";
 
 const PAGE = new URL("../../src/web/page/", import.meta.url);
-const sources = readdirSync(PAGE)
-  .filter((name) => /\.(js|html)$/.test(name) && !name.startsWith("strings"))
-  .map((name) => readFileSync(new URL(name, PAGE), "utf8"))
-  .join("\n");
+const read = (name) => readFileSync(new URL(name, PAGE), "utf8");
+const join = (names) => names.map(read).join("\n");
+const isSource = (name) => /\.(js|html)$/.test(name) && !name.startsWith("strings");
+const sources = join(readdirSync(PAGE).filter(isSource));
+/** Whatever a source names a text by. */
+const named = (source) =>
+  [/\b(?:T\.[tn]|parts|field|part|tick|select)\(\s*"([^"]+)"/g, /data-(?:text|label)="([^"]+)"/g].flatMap((find) =>
+    [...source.matchAll(find)].map(([, key]) => key),
+  );
 /** Keys of which the code names the beginning alone. */
-const FAMILIES = /^(refusal|event|note|bye|is|rank|ask|notify)\.|^type[123]$/;
+const FAMILIES = /^(refusal|event|note|bye|is|rank|ask|notify|keys)\.|^type[123]$/;
 const tables = Object.fromEntries(
   await Promise.all(Object.entries(languages).map(async ([lang, table]) => [lang, await table()])),
 );
@@ -30,10 +35,38 @@ test("each key is used, and each that is used is there", () => {
   for (const key of Object.keys(tables.en)) {
     if (!FAMILIES.test(key)) assert.ok(sources.includes(`"${key}"`), `${key} is used`);
   }
-  for (const [, key] of sources.matchAll(/\b(?:T\.[tn]|parts|field|part|tick|select)\(\s*"([^"]+)"/g))
-    assert.ok(key in tables.en, `${key} is there`);
-  for (const [, key] of sources.matchAll(/data-(?:text|label)="([^"]+)"/g))
-    assert.ok(key in tables.en, `${key} is there`);
+  for (const key of named(sources)) assert.ok(key in tables.en, `${key} is there`);
+});
+
+test("the first view has all that it says", async () => {
+  const early = [...read("index.html").matchAll(/(?:modulepreload" href|src)="([^"]+)"/g)].map((m) => m[1]);
+  const source = join(["index.html", ...early.filter(isSource)]);
+  // Where one of two is said, each is.
+  const eithers = [...source.matchAll(/T\.t\([^)]*\? "(\w+)" : "(\w+)"/g)].flatMap(([, one, other]) => [one, other]);
+  assert.ok(eithers.includes("now"), `${eithers}`);
+  for (const key of [...named(source), ...eithers]) assert.ok(key in first, `${key} is there at once`);
+  const en = await texts(["en"]);
+  assert.equal(en.has("below"), false);
+  await en.more();
+  assert.equal(en.has("below"), true);
+});
+
+/** Refusals that nobody meets by what the page offers, and why. */
+const UNMET = {
+  "bad-chunk": "the page makes the chunks",
+  "bad-config": "only operators reload a configuration, and the page offers nothing of that",
+  locked: "instead of it there is a field for the password",
+  "no-upload": "the page sends file data only after the answer that opens an upload",
+};
+
+test("whoever is refused something reads why in their own language", () => {
+  const protocol = readFileSync(new URL("../../PROTOCOL.md", import.meta.url), "utf8");
+  const [, chapter] = /\n## Codes\n(.*?)\n## /s.exec(protocol) ?? [];
+  const rows = [...chapter.matchAll(/^\| `([a-z-]+)` \|/gm)].map((m) => m[1]);
+  const others = [...chapter.matchAll(/: `([a-z-]+)` \(/g)].map((m) => m[1]);
+  const codes = [...rows, ...others];
+  assert.ok(rows.length >= 28 && others.length === 2, `${codes}`);
+  for (const code of codes) assert.notEqual(`refusal.${code}` in tables.en, code in UNMET, code);
 });
 
 test("a language is the first of the wanted ones that there is", async () => {
@@ -44,11 +77,11 @@ test("a language is the first of the wanted ones that there is", async () => {
 
 test("numbers and names are put in", async () => {
   const en = await texts(["en"]);
+  await en.more();
   assert.equal(en.n("below", 1), "1 new message");
   assert.equal(en.n("below", 3), "3 new messages");
   assert.equal(en.t("sendTo", "#lobby"), "Send to #lobby");
   assert.equal(en.span(0), "for good");
   assert.equal(en.span(7200), "2 hours");
-  assert.equal(en.refusal("nonsense", "what the server says"), "what the server says");
   assert.equal((await texts(["de"])).n("below", 3), "3 neue Nachrichten");
 });

@@ -12,6 +12,9 @@ await new Promise((done) => {
   document.head.append(h("link", { rel: "stylesheet", href, onload: done, onerror: done }));
 });
 
+/** So often it is asked how those in the room are, in ms. */
+const ASKED = 60_000;
+
 /** What one sees once one is in: talks, what is said there, who is here. */
 export class Chat {
   /** The talk that is shown. @type {string | null} */
@@ -60,8 +63,20 @@ export class Chat {
     const opens = /** @type {const} */ (["open-left", "open-right", "room", "find", "me"]);
     for (const id of opens) $(id).addEventListener("click", async () => (await this.rest())?.dialogs.open[id](this));
     $("topic").addEventListener("click", () => $("topic").classList.toggle("whole"));
+    // Who points at an icon reads its name; for all others a title with the same words would say it twice.
+    for (const on of ["pointerover", "pointerout"])
+      document.addEventListener(on, ({ target }) => {
+        const el = /** @type {HTMLElement} */ (target).closest(".icon");
+        if (el && on === "pointerover") el.setAttribute("title", el.ariaLabel ?? "");
+        else el?.removeAttribute("title");
+      });
     $("log").addEventListener("flood", (e) => announce(T.n("flood", /** @type {CustomEvent} */ (e).detail)));
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.#log.leave() : this.#log.read()));
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) return this.#log.leave();
+      this.#log.read();
+      this.#ask();
+    });
+    setInterval(() => this.#ask(), ASKED);
   }
 
   /** What the first look at a room can do without. @private */
@@ -101,6 +116,11 @@ export class Chat {
     return this.session.talks.get(this.session.current);
   }
 
+  /** Who has gone away or come back is seen where somebody looks. */
+  #ask() {
+    if (!document.hidden && this.session.state === "in") this.session.askPeople(this.session.current);
+  }
+
   /** Closes the drawer that is open, if one is. */
   shut() {
     document.querySelector("dialog")?.close();
@@ -135,7 +155,7 @@ export class Chat {
     const talk = this.here();
     if (state === "in" && trouble?.retryAt) return [T.t("regain")];
     if (state === "in" && trouble && trouble !== this.#known && trouble.code !== "bad-key")
-      return [T.refusal(trouble.code, trouble.text), [T.t("ok"), () => this.#dismiss()]];
+      return [trouble, [T.t("ok"), () => this.#dismiss()]];
     if (state === "in" && talk?.kind === "room" && !talk.joined && !talk.isWanted)
       return [T.t("mayNot.outside"), [T.t("join"), () => this.session.join(talk.name)]];
     if (!this.#isOffered) return null;
@@ -183,6 +203,8 @@ export class Chat {
     $("typing").replaceChildren(...(count ? parts(count > 3 ? "manyType" : `type${count}`, ...typing) : []));
     composer.label(talk && talk.maySay !== true ? T.t(talk.maySay) : T.t("write", talk?.name ?? ""));
     if (talk && talk.id !== this.#shown) {
+      // Of the first talk all is asked anyway.
+      if (this.#shown) this.#ask();
       this.#shown = talk.id;
       this.#log.show(talk);
       composer.show(talk);

@@ -7,10 +7,12 @@ import { cut, row as detail } from "./view.js";
 /** @import { Session } from "./session.js" */
 /** @import { Stay } from "./stay.js" */
 /** @import { Talk } from "./talks.js" */
-/** @import { Line, Person, Reply, Row, Transfer } from "./types" */
+/** @import { Line, Reply, Row, Transfer } from "./types" */
 
 /** How many lines an older page of the history has. */
 const OLDER = 200;
+/** People in a room whose state is asked for. */
+const SEEN = 100;
 const ALIASES = new Map([
   ["part", "leave"],
   ["list", "rooms"],
@@ -125,9 +127,10 @@ function page(s, talk, after, had = []) {
   );
 }
 
-/** @param {Session} s @param {(people: Person[]) => void} then */
-export function askPeople(s, then) {
-  stay(s).who(() => then([...s.people.values()]));
+/** How those in a room are, as nobody is told who is away: if they are few enough to be looked at. @param {Session} s @param {string} talkId */
+export function askPeople(s, talkId) {
+  const talk = s.find(talkId);
+  if (talk?.joined && talk.kind === "room" && talk.members.size <= SEEN) stay(s).who(talk);
 }
 
 /** @param {Session} s @param {(rooms: { name: string, count: number, topic: string }[]) => void} then */
@@ -310,6 +313,7 @@ function did(s, f, rows, line, name) {
     case "away":
     case "back":
       s.me.away = f.command === "away" ? cut(line)[1] : null;
+      askPeople(s, s.current);
       s.change.state = true;
   }
 }

@@ -227,6 +227,24 @@ export async function moderate(session, talk, verb, nick) {
   if (word) session.menu(verb, talk.id, nick, `${verb === "kick" ? "" : `${time} `}${why.input.value}`.trim());
 }
 
+/** What the keys of a keyboard do. */
+function shortcuts() {
+  const groups = ["all", "text", "log", "list"].map((part) => {
+    const [title, ...lines] = T.t(`keys.${part}`).split(";");
+    const rows = lines.map((line) => {
+      const [keys, what] = line.split(" – ");
+      return h(
+        "div",
+        {},
+        h("dt", {}, ...keys.split(", ").map((key) => h("kbd", { dir: "ltr" }, key))),
+        h("dd", {}, what),
+      );
+    });
+    return h("section", {}, h("h3", {}, title), h("dl", { class: "keys" }, ...rows));
+  });
+  ask(T.t("keys"), groups, []);
+}
+
 /** @param {Page} page */
 async function settings(page) {
   const notifier = (await page.rest())?.notifier;
@@ -281,7 +299,8 @@ async function settings(page) {
               document.querySelector("dialog")?.close();
               session.logout();
             })
-          : h("div", {}, line(pass, "register", register), h("p", { class: "quiet" }, T.t("registerWhy"))),
+          : line(pass, "register", register),
+        !me.owned && h("p", { class: "quiet" }, T.t("registerWhy")),
       ),
       part(
         "notify",
@@ -313,6 +332,7 @@ async function settings(page) {
         ),
         tick("fold", choices.fold, set("fold")),
       ),
+      part("help", button(T.t("keys"), shortcuts)),
       part(
         "device",
         h("p", { class: "quiet" }, T.t("forgetWhy")),
@@ -426,7 +446,11 @@ function room(page, by) {
     [T.t("about"), tell],
   ];
   const isRoom = talk.kind === "room";
-  menu(by, talk.name, [...(isRoom ? own : []), [T.t(isRoom ? "leave" : "close"), () => session.leave(talk.id)]]);
+  menu(by, talk.name, [
+    ...(isRoom ? own : []),
+    [T.t("keys"), shortcuts],
+    [T.t(isRoom ? "leave" : "close"), () => session.leave(talk.id)],
+  ]);
 }
 
 /** The name is registered. @param {string} nick */
@@ -464,6 +488,7 @@ export function keys(page) {
       const stop = /** @type {HTMLElement | null} */ (to.querySelector('[tabindex="0"]'));
       (stop ?? to).focus();
     } else if (e.key.toLowerCase() === "k" && (e.ctrlKey || e.metaKey)) goTo(page);
+    else if (e.key === "/" && (e.ctrlKey || e.metaKey)) shortcuts();
     else if (e.key === "Escape") composer.focus();
     else return;
     e.preventDefault();

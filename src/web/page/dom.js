@@ -44,17 +44,28 @@ export function icon(name) {
 /** @param {string} label @param {(e: MouseEvent) => void} onclick @param {string} [look] @param {string} [picture] */
 export const button = (label, onclick, look = "", picture = "") =>
   picture
-    ? h("button", { type: "button", class: `icon ${look}`, "aria-label": label, title: label, onclick }, icon(picture))
+    ? h("button", { type: "button", class: `icon ${look}`, "aria-label": label, onclick }, icon(picture))
     : h("button", { type: "button", class: look, onclick }, label);
 
 /** A name, set apart from the direction of the text around it. @param {string} name */
 export const bdi = (name) => h("bdi", {}, name);
 
-/** The text of `key` as nodes, each of `args` in a `<bdi>`. @param {string} key @param {...string} args */
+/** The text of `key` as nodes, each of `args` in a `<bdi>`. @param {string} key @param {...(string | Node)} args */
 export const parts = (key, ...args) =>
   T.t(key)
     .split(/(\{\d\})/)
-    .map((part) => (/^\{\d\}$/.test(part) ? bdi(args[Number(part[1])] ?? "") : part));
+    .map((part) => (/^\{\d\}$/.test(part) ? h("bdi", {}, args[Number(part[1])]) : part));
+
+/** Why something was refused: in the words of the page, or else in those of the server, which are English. @param {{ command?: string, code?: string | null, text?: string }} why */
+export function refusal({ command, code, text = "" }) {
+  const key = [`refusal.${code}.${command}`, `refusal.${code}`].find(T.has);
+  const own = h("span", { lang: "en" }, text || code);
+  if (!key) return own;
+  const ms = Date.parse(/\d{4}-\d\d-\d\dT[\d:]+Z/.exec(text)?.[0] ?? "");
+  const wait = Number(/wait (\d+) more second/.exec(text)?.[1]);
+  const more = ms ? T.t("refusal.until", T.day(ms), T.time(ms)) : wait ? T.n("refusal.wait", wait) : "";
+  return h("span", {}, ...parts(key, own), more && ` ${more}`);
+}
 
 /** What only a screen reader says. @param {string} text */
 export const unseen = (text) => h("span", { class: "vh" }, text);

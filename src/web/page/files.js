@@ -1,5 +1,5 @@
 import { ask, tick } from "./dialogs.js";
-import { $, bdi, button, h, parts, T, unseen } from "./dom.js";
+import { $, bdi, button, h, parts, refusal, T, unseen } from "./dom.js";
 import { Blobs, gather, isFetchedUnasked, isHeavy, redraw, save, sourceOf } from "./media.js";
 
 /** @import { Session } from "./session.js" */
@@ -12,6 +12,9 @@ import { Blobs, gather, isFetchedUnasked, isHeavy, redraw, save, sourceOf } from
  */
 
 const SHOWN = /\.(png|jpe?g|gif|webp|avif|mp4|m4v|mov|webm|mp3|m4a|ogg|oga|opus|wav|flac)$/i;
+
+/** Why it does not go on. @param {Transfer} transfer */
+const of = ({ way, why }) => refusal({ ...why, command: way === "up" ? "send" : "get" });
 
 /** Files: their cards in the log, and those under way from here. */
 export class Files {
@@ -127,7 +130,7 @@ export class Files {
       line.append(button(T.t("save"), keep));
     }
     el.append(line);
-    if (problem) el.append(h("p", { class: "problem" }, problem));
+    if (problem) el.append(h("p", { class: "problem" }, transfer ? of(transfer) : problem));
     if (under) el.append(this.#progress(transfer));
     for (const one of el.querySelectorAll("button")) if (!one.ariaLabel) one.append(unseen(` ${file.name}`));
   }
@@ -162,7 +165,7 @@ export class Files {
   #progress(transfer) {
     const { total, done, name, state, why } = transfer;
     const bar = h("progress", { max: Math.max(total, 1), value: done, "aria-label": name });
-    const text = state === "waiting" && why ? h("small", {}, T.refusal(why.code, why.text)) : "";
+    const text = state === "waiting" && why ? h("small", {}, of(transfer)) : "";
     return h(
       "div",
       { class: "line" },
@@ -238,10 +241,9 @@ export class Files {
       li.remove();
       this.#ups.delete(transfer);
     } else if (state === "failed") {
-      const text = T.refusal(transfer.why?.code, transfer.why?.text);
       li.replaceChildren(
         bdi(name),
-        h("span", { class: "problem" }, T.t("unsent", text)),
+        h("span", { class: "problem" }, ...parts("unsent", of(transfer))),
         button(T.t("close"), () => li.remove()),
       );
     } else if (bar && state === "running" && transfer.done) bar.value = transfer.done;

@@ -1,4 +1,4 @@
-import { $, field, h, parts, T } from "./dom.js";
+import { $, field, h, parts, refusal, T } from "./dom.js";
 
 /** @import { Session } from "./session.js" */
 
@@ -7,7 +7,9 @@ import { $, field, h, parts, T } from "./dom.js";
 export function gate(session, room) {
   const { state, trouble, server } = session;
   const box = $("gate");
-  const sign = JSON.stringify([state, trouble?.code, trouble?.text, trouble?.tries, trouble?.free, server?.motd]);
+  const why = trouble && refusal(trouble);
+  // Words of the page that come behind the first view take the place of the server's.
+  const sign = JSON.stringify([state, trouble?.code, why?.textContent, trouble?.tries, trouble?.free, server?.motd]);
   if (box.dataset.sign === sign) return;
   box.dataset.sign = sign;
   const typed = Object.fromEntries([...box.querySelectorAll("input")].map((input) => [input.name, input.value]));
@@ -17,10 +19,7 @@ export function gate(session, room) {
   const closed = locked && box.dataset.way === "login";
   const isLogin = closed || (trouble?.name && /^(refused|insecure)$/.test(code));
   const tries = trouble?.tries == null ? "" : ` ${T.n("tries", trouble.tries)}`;
-  const problem =
-    code &&
-    code !== "locked" &&
-    h("p", { id: "problem", class: "problem", role: "alert" }, T.refusal(code, trouble?.text) + tries);
+  const problem = code && code !== "locked" && h("p", { id: "problem", class: "problem", role: "alert" }, why, tries);
   const wrong = { "aria-describedby": problem && "problem", "aria-invalid": problem && "true" };
   const secret = {
     type: "password",

@@ -26,7 +26,7 @@ function refill(list, rows) {
 /** A number on a button that opens a list. @param {string} id @param {number} count @param {string} label */
 function badge(id, count, label) {
   const el = $(id);
-  el.ariaLabel = el.title = label;
+  el.ariaLabel = label;
   const mark = el.querySelector("span");
   if (mark) mark.textContent = count ? String(count) : "";
 }

@@ -1,4 +1,4 @@
-import { bdi, button, h, parts, T, unseen } from "./dom.js";
+import { bdi, button, h, parts, refusal, T, unseen } from "./dom.js";
 
 /** @import { Talk } from "./talks.js" */
 /** @import { Row, Rows } from "./types" */
@@ -247,10 +247,10 @@ export class Log {
     }
     if (state === "pending") li.append(h("p", { class: "state" }, T.t("pending")));
     else if (state !== "sure") {
-      const why = state === "unknown" ? T.t("unknown") : T.t("unsent", T.refusal(row.why?.code, row.why?.text));
+      const why = state === "unknown" ? [T.t("unknown")] : parts("unsent", refusal(row.why ?? {}));
       const again = button(T.t("again"), () => this.#acts.again(row));
       const drop = button(T.t("drop"), () => this.#acts.drop(row));
-      li.append(h("p", { class: "state" }, why, again, drop));
+      li.append(h("p", { class: "state" }, ...why, again, drop));
     }
     if (more) li.append(more);
   }
@@ -277,7 +277,9 @@ export class Log {
     if (code === "made") key = `event.made.${second}`;
     if (code === "lost" && isPrivate) key = "event.unheard";
     if (!T.has(key)) {
-      what.append(...linked(code === "shut" ? T.refusal(row.why?.code, row.text) : row.text));
+      what.append(...(row.why ? [refusal(row.why)] : linked(row.text)));
+      // The server speaks English.
+      if (code === "notice") what.lang = "en";
       return what;
     }
     const isTimed = /^(banned|muted)$/.test(code) && second;

@@ -1,11 +1,13 @@
-import { $, button, h, speak, T } from "./dom.js";
+import { $, button, h, refusal, speak, T } from "./dom.js";
 import { gate } from "./gate.js";
 import { Link } from "./link.js";
 import { Session } from "./session.js";
+import { choose } from "./strings.js";
 
 /** @typedef {{ theme?: string, language?: string, notify?: boolean, hideText?: boolean, fold?: boolean, offered?: boolean }} Choices */
+/** @import { Why } from "./types" */
 /** @typedef {"localStorage" | "sessionStorage"} Storage */
-/** @typedef {[text: string, ...acts: [label: string, act: () => void][]] | null} Bar */
+/** @typedef {[text: string | Why, ...acts: [label: string, act: () => void][]] | null} Bar */
 /** @typedef {typeof shell} Shell */
 
 const KEY = "chinwag.1";
@@ -34,12 +36,10 @@ const theme = () => {
   document.documentElement.dataset.theme = choices.theme ?? "";
 };
 theme();
-await speak([choices.language ?? "", ...navigator.languages]);
+const wishes = () => [choices.language ?? "", ...navigator.languages];
+await speak(wishes());
 for (const el of document.querySelectorAll("[data-text]")) el.textContent = T.t(el.getAttribute("data-text") ?? "");
-for (const el of document.querySelectorAll("[data-label]")) {
-  el.ariaLabel = T.t(el.getAttribute("data-label") ?? "");
-  if (el.localName === "button") el.setAttribute("title", el.ariaLabel);
-}
+for (const el of document.querySelectorAll("[data-label]")) el.ariaLabel = T.t(el.getAttribute("data-label") ?? "");
 $("boot").remove();
 
 const wanted = () => {
@@ -95,13 +95,11 @@ const shell = {
   draw,
   choices: () => choices,
   /** Something was chosen. */
-  async changed() {
+  changed() {
     keepLocal();
     theme();
     draw();
-    const { lang } = T;
-    await speak([choices.language ?? "", ...navigator.languages]);
-    if (T.lang !== lang) location.reload();
+    if (choose(wishes()) !== T.lang) location.reload();
   },
 };
 
@@ -110,7 +108,7 @@ async function load() {
   if (isLoading) return;
   isLoading = true;
   try {
-    const { Chat } = await import("./chat.js");
+    const [{ Chat }] = await Promise.all([import("./chat.js"), T.more()]);
     chat = new Chat(shell, drafts);
     draw();
   } catch {
@@ -129,7 +127,8 @@ function bar() {
   if (elsewhere) say = [T.t("elsewhere"), [T.t("useHere"), () => tabs?.postMessage({ take: true })]];
   else if (state === "lost" || state === "ended" || (state === "connecting" && trouble)) {
     const slash = code === "no-websocket" && !location.pathname.endsWith("/");
-    const text = slash ? T.t("noSlash") : T.has(`bye.${code}`) ? T.t(`bye.${code}`) : trouble?.text || T.t("bye.lost");
+    const own = slash ? "noSlash" : T.has(`bye.${code}`) ? `bye.${code}` : "bye.lost";
+    const text = trouble?.text && own === "bye.lost" ? { code: "", text: trouble.text } : T.t(own);
     say = [text, [T.t(state === "ended" ? "tryAgain" : "now"), () => session.now(Date.now())]];
   } else if (newVersion) say = [T.t("newVersion"), [T.t("reload"), () => location.reload()]];
   const box = $("bar");
@@ -141,7 +140,10 @@ function bar() {
     const [text = "", ...acts] = say ?? [];
     const wait = h("span", { id: "wait", "aria-hidden": "true" });
     if (say)
-      box.append(h("p", {}, text, " ", wait), ...acts.map(([label, act], i) => button(label, act, i ? "" : "main")));
+      box.append(
+        h("p", {}, typeof text === "string" ? text : refusal(text), " ", wait),
+        ...acts.map(([label, act], i) => button(label, act, i ? "" : "main")),
+      );
     if (hadFocus) chat?.focus();
   }
   const wait = document.getElementById("wait");

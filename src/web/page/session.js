@@ -89,6 +89,8 @@ export class Session {
   #left = /** @type {Kept["session"] | null} */ (null);
   #early = "";
   #details = /** @type {string[]} */ ([]);
+  /** What is to be told once there is a talk to tell it in. */
+  #untold = /** @type {Pick<Row, "text" | "code" | "why" | "args">[]} */ ([]);
   #hooks;
 
   /** @param {{ kept: Kept, hooks: Hooks }} o */
@@ -382,6 +384,7 @@ export class Session {
     if (!this.talks.size) this.opened_("#lobby");
     this.enterAll();
     if (!this.find(this.current)) this.current = this.talks.keys().next().value ?? "";
+    for (const { text, code, why, args } of this.#untold.splice(0)) this.note(null, text, code, why, args);
     if (this.me.away !== null) this.ask(`/away ${this.me.away}`.trim());
     this.ask("/limits", (_, rows) => {
       for (const text of rows) {
@@ -670,13 +673,13 @@ export class Session {
    * @param {Why | null} [why] @param {string[]} [args] */
   note(talk, text, code, why = null, args = []) {
     const to = talk ?? this.find(this.current) ?? this.talks.values().next().value;
-    if (!to) return;
+    if (!to) return void (this.#untold.length < DETAILS && this.#untold.push({ text, code, why, args }));
     const row = this.add(to, {
       kind: "note",
       time: this.clock,
       text,
       code,
-      why: why && { code: why.code, text: why.text },
+      why,
       args,
     });
     if (!to.unread) to.readKey = row.key;
@@ -691,15 +694,7 @@ export class Session {
   /** @param {Why | null} why @param {Partial<Trouble>} [more] */
   tell(why, more) {
     if (why || this.trouble) this.change.state = true;
-    this.trouble = why && {
-      code: why.code,
-      text: why.text,
-      retryAt: null,
-      tries: null,
-      name: null,
-      free: null,
-      ...more,
-    };
+    this.trouble = why && { ...why, retryAt: null, tries: null, name: null, free: null, ...more };
   }
 
   /** @param {string} id */

@@ -517,16 +517,16 @@ export class Stay {
     this.hooks.keep({ local: {}, session: {} });
   }
 
-  /** @param {() => void} [then] */
-  who(then) {
-    this.s.ask("/who", (f, rows) => {
-      if (f?.is === "done") {
+  /** Asks who is here, and how they are. @param {Talk} [room] of those in there alone */
+  who(room) {
+    this.s.ask(room ? `/who ${room.id}` : "/who", (f, rows) => {
+      if (f?.is !== "done") return;
+      if (!room) {
         this.s.people.clear();
-        for (const text of rows) this.#person(text);
         this.#presence = Number(cut(f.text)[0]);
-        this.s.change.people = true;
       }
-      then?.();
+      for (const text of rows) this.#person(text);
+      this.s.change.people = this.s.change.talks = true;
     });
   }
 

@@ -64,7 +64,7 @@ event.topic {0} hat das Thema gesetzt
 event.unbanned {0} lässt {1} wieder ein
 event.unheard {0} ist gegangen, ohne zu bekommen, was du zuletzt geschrieben hast
 event.unmuted {0} lässt {1} wieder sprechen
-find Raum oder Person finden
+find Raum oder Person
 flood {0} neue Nachricht|{0} neue Nachrichten
 fold Kommen und Gehen zusammenzählen
 forGood für immer
@@ -76,6 +76,7 @@ gone Fort
 guests Zurzeit kommt nur herein, wem ein Name gehört.
 haveName Ich habe hier einen Namen
 heavy Diese Datei hat {0}, was für dieses Gerät zu viel sein kann. Holen?
+help Hilfe
 here {0} hier|{0} hier
 hideText Nur zeigen, wer schreibt, nicht was
 hours {0} Stunde|{0} Stunden
@@ -90,6 +91,11 @@ is.here da
 is.typing da
 join Eintreten
 key Der Schlüssel
+keys Tastenkürzel
+keys.all Überall;F6, Umschalt+F6 – zum nächsten Teil der Seite oder zum vorigen;Alt+↑, Alt+↓ – zum Gespräch darüber oder darunter;Strg+K – zu jedem Raum und jeder Person;Strg+/ – diese Liste;Esc – schließt, was offen ist, und führt zurück ins Feld
+keys.list In Listen und Menüs;↑, ↓, Pos1, Ende – zu einem anderen Eintrag;Eingabe – öffnet ihn
+keys.log Zwischen Nachrichten;↑, ↓ – zur Nachricht davor oder danach;Eingabe – ihr Menü
+keys.text Im Feld;Eingabe – sendet;Umschalt+Eingabe – neue Zeile;Tab – ergänzt einen Namen;↑, ↓ – was du zuvor geschrieben hast;/, #, @ – bietet Befehle, Räume, Personen an
 kick Hinausweisen …
 language Sprache
 leave Verlassen
@@ -135,8 +141,8 @@ offer Jemand hat dir geschrieben, während du anderswo warst.
 offers Vorschläge
 ok OK
 older Frühere Nachrichten
-op Für Ordnung sorgen lassen
 oneWord Ein Passwort hat keine Leerzeichen und mindestens 8 Zeichen.
+op Für Ordnung sorgen lassen
 open Los
 original Auch mitsenden, wo und wann Fotos gemacht wurden und was die Kamera sonst notiert hat
 ownName Dein Name
@@ -150,19 +156,60 @@ rank.founder hat den Raum gegründet
 rank.op sorgt für Ordnung
 rank.voice Stimme
 reason Grund
-regain Dein letzter Besuch hat deinen Namen noch. Du bekommst ihn in den nächsten zwei Minuten zurück.
+refusal.bad-digest Unterwegs ging etwas verloren. Sende sie noch einmal.
+refusal.bad-key Dieser Raum hat einen Schlüssel, und das ist er nicht.
 refusal.bad-name Bitte wähle einen anderen Namen: ein Wort aus bis zu 20 Buchstaben einer Schrift, Ziffern, - und _, mit einem Buchstaben am Anfang.
+refusal.bad-name.join So kann kein Raum heißen: ein Wort aus bis zu 30 Buchstaben einer Schrift, Ziffern, - und _ hinter dem #.
+refusal.bad-name.send Unter ihrem Namen kann diese Datei nicht gesendet werden. Gib ihr einen kurzen und sende sie noch einmal.
 refusal.banned Du darfst nicht in diesen Raum. Wer dort für Ordnung sorgt, kann dich einlassen.
 refusal.busy Das ging gerade nicht. Versuche es gleich noch einmal.
 refusal.changed Die Datei hat sich inzwischen geändert. Sende sie noch einmal.
 refusal.elsewhere Die Verbindung war weg, und wer so heißt, kann jetzt jemand anders sein.
 refusal.garbled Unterwegs ging etwas verloren. Hole sie noch einmal.
+refusal.gone Das ist nicht mehr da.
+refusal.held Dieser Name gehörte vor kurzem jemandem. Bitte wähle einen anderen.
 refusal.insecure Auf dieser Verbindung können andere mitlesen: Öffne diese Seite über https, um dich anzumelden.
+refusal.invite-only In diesen Raum kommt nur, wer eingeladen ist. Wer dort für Ordnung sorgt, kann dich einladen.
+refusal.muted Du darfst hier zurzeit nicht sprechen.
+refusal.no-account Das darf nur, wem sein Name gehört. Wie ein Name deiner wird, steht in den Einstellungen.
+refusal.no-account.join Das darf nur, wem sein Name gehört: diesen Raum betreten oder einen neuen machen. Wie ein Name deiner wird, steht in den Einstellungen.
+refusal.no-room Hier hört dich niemand. Betritt zuerst einen Raum.
+refusal.no-space Der Server hat dafür zurzeit keinen Platz. Versuche es später noch einmal.
+refusal.no-such-file Diese Datei ist nicht mehr da.
+refusal.no-such-nick Niemand hier heißt so.
+refusal.no-such-nick.unignore Was von dort kommt, siehst du schon.
+refusal.no-such-room Diesen Raum gibt es nicht.
+refusal.not-in-room Du bist nicht in diesem Raum.
+refusal.not-op Das darf nur, wer in diesem Raum für Ordnung sorgt.
 refusal.owned Dieser Name gehört jemandem. Bist du das, melde dich unten an.
-refusal.refused Das stimmt nicht. Versuche es noch einmal.
+refusal.refused Das darfst du nicht, oder es geht hier nicht.
+refusal.refused.login Das stimmt nicht. Versuche es noch einmal.
+refusal.refused.pass Das stimmt nicht. Versuche es noch einmal.
+refusal.refused.passwd Das stimmt nicht. Versuche es noch einmal.
+refusal.refused.register Hier kann dir kein Name gehören. Frage, wer diesen Server betreibt.
+refusal.stranger Wer so heißt, kann jetzt jemand anders sein. Sende sie noch einmal.
 refusal.taken Jemand hier heißt so, oder so ähnlich. Bitte wähle einen anderen Namen.
+refusal.too-big Diese Datei ist größer, als der Server erlaubt.
+refusal.too-long Das ist zu lang. Fasse dich kürzer.
+refusal.too-many Das war zu oft, oder es ist zu viel. Warte ein wenig und versuche es noch einmal.
+refusal.too-many.get Du holst schon mehrere Dateien. Warte auf eine davon.
+refusal.too-many.ignore Du siehst von so vielen nichts mehr, wie man darf.
+refusal.too-many.invite Das war zu oft, oder es sind schon zu viele eingeladen. Warte ein wenig und versuche es noch einmal.
+refusal.too-many.join Du darfst zurzeit keinen weiteren Raum betreten, oder dieser ist voll. Verlasse einen oder warte ein wenig, und versuche es noch einmal.
+refusal.too-many.login Von da, wo du bist, kamen zu viele falsche Passwörter. Versuche es in zehn Minuten noch einmal.
+refusal.too-many.nick Du hast deinen Namen zu oft geändert. Warte eine Minute.
+refusal.too-many.pass Von da, wo du bist, kamen zu viele falsche Passwörter. Versuche es in zehn Minuten noch einmal.
+refusal.too-many.register Von da, wo du bist, wurden zu viele Namen vergeben. Versuche es morgen noch einmal.
+refusal.too-many.send Du darfst zurzeit nicht mehr Dateien teilen. Nimm eine zurück oder warte, bis andere gesendet sind.
+refusal.unkept Dafür ist in diesem Browser kein Platz. Schließe andere Seiten und hole sie noch einmal.
+refusal.unknown-command Diesen Befehl gibt es nicht. Ein / allein zeigt, welche es gibt.
 refusal.until Das endet {0}, {1}.
+refusal.usage So wird das nicht geschrieben: {0}
+refusal.usage.passwd Ein Passwort hat keine Leerzeichen, mindestens 8 Zeichen und ist nicht der Name.
+refusal.usage.register Ein Passwort hat keine Leerzeichen, mindestens 8 Zeichen und ist nicht der Name.
+refusal.wait Warte {0} Sekunde.|Warte {0} Sekunden.
 refusal.words Ein Name ist ein Wort.
+regain Dein letzter Besuch hat deinen Namen noch. Du bekommst ihn in den nächsten zwei Minuten zurück.
 register Namen behalten
 registerWhy Mit einem Passwort gehört dieser Name dir und niemandem sonst.
 reload Neu laden

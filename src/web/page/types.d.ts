@@ -33,7 +33,8 @@ export type Member = { nick: string; rank: Rank; away: string | null };
 export type Person = { nick: string; state: string; rooms: string[]; text: string };
 /** `gone`: the code of `unfile`. */
 export type FileInfo = { id: number; name: string; size: number; nick: string; talkId: string; gone: string | null };
-export type Why = { code: string; text: string };
+/** Why something is not so. `command`: what was refused. */
+export type Why = { command?: string; code: string; text: string };
 export type Row = {
   /** Unique in its talk; grows from row to row. */
   key: number;
@@ -79,10 +80,8 @@ export type Hooks = {
   /** From 0 to 1. */
   random(): number;
 };
-export type Trouble = {
-  /** A code of `bye` or of a refusal, or `lost`, `no-websocket`. */
-  code: string;
-  text: string;
+/** Its code is one of `bye` or of a refusal, or `lost`, `no-websocket`. */
+export type Trouble = Why & {
   /** In ms. */
   retryAt: number | null;
   /** How many are left. */

@@ -1,0 +1,198 @@
+/** English, of what comes behind the first view; strings.js has the rest. */
+export const english = `
+about About this room
+again Send again
+asDevice As on this device
+asFile Send as a file
+asText Send as messages
+ask.ban Keep {0} out of {1}?
+ask.erase Take this message away, for everybody?
+ask.ignore See nothing more of what {0} says?
+ask.kick Put {0} out of {1}?
+ask.mute Stop {0} from speaking in {1}?
+askKey {0} has a key
+away Away message, shown beside your name
+awayLike Back at one
+ban Keep out…
+below {0} new message|{0} new messages
+came {0} came|{0} came
+cancel Cancel
+close Close
+commands /away TEXT – say that you are away;/back – you are here again;/ban NICK TIME REASON – keep somebody out;/help – all commands;/history 100 – what was said before;/ignore NICK – see nothing more of somebody;/invite NICK – ask somebody in;/join #ROOM – enter a room;/kick NICK REASON – put somebody out;/leave – leave this room;/me TEXT – say what you do;/msg NICK TEXT – write to one person;/mute NICK TIME REASON – stop somebody from speaking;/nick NAME – change your name;/op NICK – let somebody keep order;/room – the rules of this room;/rooms – all rooms;/topic TEXT – what this room is about;/unban ID – end a ban;/unignore NICK – see somebody again;/voice NICK – let somebody speak;/who – who is here
+copy Copy text
+dark Dark
+days {0} day|{0} days
+deop Take back keeping order
+device This browser
+devoice Take back the voice
+drop Remove
+emptyRoom Nothing has been said here yet. Whoever opens the address of this page comes to this room.
+emptyTalk Only the two of you read what is said here, and the server keeps none of it.
+enlarge Enlarge {0}
+erase Take away…
+event.away {0} is away
+event.banned {0} keeps {1} out
+event.erased {0} took messages away
+event.joined {0} came in
+event.kicked {0} put {1} out
+event.left {0} left
+event.lost {0} lost the connection
+event.made.founder {0} hands this room to {1}
+event.made.nobody {0} takes the rank of {1} back
+event.made.op {0} lets {1} keep order
+event.made.voice {0} gives {1} a voice
+event.muted {0} stopped {1} from speaking
+event.offline {0} has gone
+event.online {0} is here again
+event.quit {0} went
+event.renamed {0} is now called {1}
+event.set {0} set a rule: {1} {2}
+event.topic {0} set the topic
+event.unbanned {0} lets {1} in again
+event.unheard {0} has gone, and did not get what you wrote last
+event.unmuted {0} lets {1} speak again
+flood {0} new message|{0} new messages
+fold Count arrivals and departures together
+forGood for good
+forget Forget me here
+forgetAsk Forget your name, rooms and settings on this device?
+forgetWhy Your name, rooms and settings are kept in this browser.
+goTo Go to
+gone Gone
+heavy This file has {0}, which may be too much for this device. Fetch it?
+help Help
+here {0} here|{0} here
+hideText Show who wrote, but not what
+hours {0} hour|{0} hours
+howLong For how long
+ignore Ignore…
+inTalk You are in {0}
+invite Invite somebody
+invites {0} invites you to {1}.
+is.away away
+is.gone not here
+is.here here
+is.typing here
+key The key
+keys Keyboard shortcuts
+keys.all Everywhere;F6, Shift+F6 – to the next part of the page, or the one before;Alt+↑, Alt+↓ – to the talk above, or below;Ctrl+K – to any room or person;Ctrl+/ – this list;Esc – closes what is open, and goes back to the field
+keys.list In lists and menus;↑, ↓, Home, End – to another entry;Enter – opens it
+keys.log Among messages;↑, ↓ – to the message before, or after;Enter – its menu
+keys.text In the field;Enter – sends;Shift+Enter – a new line;Tab – completes a name;↑, ↓ – what you wrote before;/, #, @ – offers commands, rooms, people
+kick Put out…
+language Language
+leave Leave
+light Light
+link Link that invites
+log Messages in {0}
+logout Log out
+long This has {0} line.|This has {0} lines.
+look Look
+manyType Several people are typing …
+mayNot.guests Only people who own their names may speak here.
+mayNot.moderated Only those who were given a voice may speak here.
+mayNot.muted You may not speak here now.
+mayNot.outside You are not in this room.
+mention Mention {0}
+mentions {0} mention|{0} mentions
+minutes {0} minute|{0} minutes
+more More
+mute Stop from speaking…
+myName Your name
+new New
+newPassword A password, of 8 characters or more
+newRoom New room
+no No, thank you
+noPush Only while this page is open: a closed page hears nothing.
+noRoom No room
+note.anew This room began anew: what was said before is gone.
+note.automatic The page does this by itself
+note.missing Messages that are missing here: {1}
+note.unanswered Not known whether this was done
+note.wall {1} tells everybody
+notify Notifications
+notify.denied This browser forbids them to this page: its settings for this page can change that.
+notify.insecure They need an encrypted connection (https).
+notify.none This browser has none.
+offer Somebody wrote to you while you were elsewhere.
+ok OK
+older Earlier messages
+op Let keep order
+open Go
+original Also send where and when photos were taken, and all else that the camera noted
+owned {0} is yours now
+ownedHow With the password you come in by this name from anywhere: “I have a name here”.
+pending Waiting to be sent
+rank.founder founder
+rank.op keeps order
+rank.voice voice
+reason Reason
+refusal.bad-digest Something was lost on the way. Send it again.
+refusal.bad-key This room has a key, and that is not it.
+refusal.bad-name.join No room can be called that: one word of up to 30 letters of one alphabet, digits, - and _ behind the #.
+refusal.bad-name.send This file cannot be sent under its name. Give it a short one, and send it again.
+refusal.banned You may not come into this room. Those who keep order there can let you in.
+refusal.changed The file has changed meanwhile. Send it again.
+refusal.elsewhere The connection was lost, and whoever has that name now may be somebody else.
+refusal.garbled Something was lost on the way. Fetch it again.
+refusal.gone It is there no more.
+refusal.invite-only Only people who are invited come into this room. Those who keep order there can invite you.
+refusal.muted You may not speak here now.
+refusal.no-account Only people who own their names may do that. The settings say how a name becomes yours.
+refusal.no-account.join Only people who own their names may do that: enter this room, or make a room. The settings say how a name becomes yours.
+refusal.no-room Nobody hears you here. Enter a room first.
+refusal.no-space The server has no space for that now. Try again later.
+refusal.no-such-file This file is there no more.
+refusal.no-such-nick Nobody of that name is here.
+refusal.no-such-nick.unignore You see what they say already.
+refusal.no-such-room There is no such room.
+refusal.not-in-room You are not in this room.
+refusal.not-op Only those who keep order in this room may do that.
+refusal.refused You may not do that, or it cannot be done here.
+refusal.refused.passwd That is not right. Try again.
+refusal.refused.register No name can be made yours here. Ask whoever runs this server.
+refusal.stranger Whoever has that name now may be somebody else. Send it again.
+refusal.too-big This file is larger than the server takes.
+refusal.too-long That is too long. Make it shorter.
+refusal.too-many.get You are fetching several files already. Wait for one of them.
+refusal.too-many.ignore You ignore as many people as one may.
+refusal.too-many.invite That was too often, or too many are invited already. Wait a little, and try again.
+refusal.too-many.join You may not enter more rooms now, or this one is full. Leave one, or wait a little, and try again.
+refusal.too-many.login Too many wrong passwords came from where you are. Try again in ten minutes.
+refusal.too-many.nick You have changed your name too often. Wait a minute.
+refusal.too-many.pass Too many wrong passwords came from where you are. Try again in ten minutes.
+refusal.too-many.register Too many names were made somebody’s own from where you are. Try again tomorrow.
+refusal.too-many.send You may not share more files now. Take one back, or wait until others are sent.
+refusal.unkept There is no room for it in this browser. Close other pages, and fetch it again.
+refusal.unknown-command There is no such command. A / alone shows those there are.
+refusal.usage It is not written like that: {0}
+refusal.usage.passwd A password has no blanks, 8 characters or more, and is not the name.
+refusal.usage.register A password has no blanks, 8 characters or more, and is not the name.
+regain Your last visit here still has your name. It comes back to you within two minutes.
+register Own this name
+registerWhy With a password this name is yours, and nobody else’s.
+rename Change
+reply Reply
+save Save
+sendTo Send to {0}
+setAway Set
+show Show
+tell Tell me when somebody writes to me
+textName text
+theme Brightness
+toEnd To the newest
+topic Topic
+type1 {0} is typing …
+type2 {0} and {1} are typing …
+type3 {0}, {1} and {2} are typing …
+unknown Not known whether this arrived.
+unread {0} unread|{0} unread
+unreadable This browser cannot read {0}. Send the original, with the place and all else that its camera wrote into it?
+unsent Not sent: {0}
+voice Give a voice
+went {0} left|{0} left
+write Write to {0}
+writeTo Write to {0}
+wrote wrote to you
+you You
+`;
