@@ -24,12 +24,16 @@ pub fn nfc(text: &str) -> Cow<'_, str> {
 
 /// Whether a name may begin with it: letters of any script.
 pub fn is_letter(c: char) -> bool {
-    c.is_alphabetic() && !is_combining_mark(c) && !is_invisible(c)
+    if c.is_ascii() { c.is_ascii_alphabetic() } else { c.is_alphabetic() && !is_combining_mark(c) && !is_invisible(c) }
 }
 
 /// Whether it may stand in a name: letters, the marks on them, and digits, of any script.
 pub fn is_part(c: char) -> bool {
-    (c.is_alphanumeric() || is_combining_mark(c)) && !is_invisible(c)
+    if c.is_ascii() {
+        c.is_ascii_alphanumeric()
+    } else {
+        (c.is_alphanumeric() || is_combining_mark(c)) && !is_invisible(c)
+    }
 }
 
 /// Whether the profile for identifiers (UTS #39, 3.1) has it: it is in use today, and has no other spelling.
