@@ -1,17 +1,39 @@
-//! Writes the table of what characters look like, for `src/unicode.rs`.
+//! Writes what is in the program and nobody has typed so: the page, compressed, for `src/web/page.rs`, and the table of what
+//! characters look like, for `src/unicode.rs`.
 //!
-//! It says what `unicode_security::skeleton` says, which has a pointer for each of its 6,710 characters: 360 KB of the program, half of
-//! which is put right, and so takes memory, at each start. Here it is 60 KB that are only read.
+//! Of the page's 240 KB a third is left. The table says what `unicode_security::skeleton` says, which has a pointer for each of its
+//! 6,710 characters: 360 KB of the program, half of which is put right, and so takes memory, at each start. Here it is 60 KB that
+//! are only read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use miniz_oxide::deflate::compress_to_vec;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::skeleton;
 
 fn main() -> io::Result<()> {
     // It is looked for from lib/, and one that is not there has everything built anew each time.
     println!("cargo::rerun-if-changed=../build.rs");
+    println!("cargo::rerun-if-changed={PAGE}");
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    compress_page(&out.join("page"))?;
+    fs::write(out.join("confusables.rs"), confusables())
+}
+
+/// Where the parts of the page are.
+const PAGE: &str = "../src/web/page";
+
+fn compress_page(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for part in fs::read_dir(PAGE)? {
+        let part = part?;
+        fs::write(folder.join(part.file_name()), compress_to_vec(&fs::read(part.path())?, 10))?;
+    }
+    Ok(())
+}
+
+fn confusables() -> String {
     let (mut characters, mut ends, mut prototypes, mut ignored) = (vec![], vec![], String::new(), vec![]);
     // What is put together of others looks like these.
     for c in ('\0'..=char::MAX).filter(|&c| std::iter::once(c).nfd().eq([c])) {
@@ -26,13 +48,12 @@ fn main() -> io::Result<()> {
     }
     let ignored: Vec<_> =
         ignored.chunk_by(|&a, &b| a as u32 + 1 == b as u32).map(|range| (range[0], range[range.len() - 1])).collect();
-    let table = format!(
+    format!(
         "static IGNORED: [(char, char); {}] = {ignored:?};
          static CHARACTERS: [char; {count}] = {characters:?};
          static ENDS: [u16; {count}] = {ends:?};
          static PROTOTYPES: &str = {prototypes:?};",
         ignored.len(),
         count = characters.len(),
-    );
-    fs::write(Path::new(&env::var_os("OUT_DIR").unwrap_or_default()).join("confusables.rs"), table)
+    )
 }

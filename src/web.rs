@@ -6,13 +6,13 @@ pub mod http;
 pub mod page;
 
 use std::borrow::Cow;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 
 use log::warn;
 
 use self::http::{Answer, BadRequest, Method, NoUpgrade, Request, Way};
-use self::page::{Cache, Page};
+use self::page::{Cache, PAGE};
 use crate::host;
 use crate::names::Wire;
 use crate::peer::Peer;
@@ -100,8 +100,6 @@ impl Heard {
 /// The door, as it is for whoever comes.
 #[derive(Debug, Default)]
 pub struct Door {
-    /// Made when it is first asked for: a server without browsers never reads it.
-    page: OnceCell<Page>,
     /// Pages of other names than those that nobody can own on the internet.
     origins: RefCell<Vec<Origin>>,
     /// Proxies that are believed.
@@ -257,12 +255,11 @@ impl Door {
             return Err(not_allowed("GET, HEAD"));
         }
         let none = || http::refusal("404 Not Found", "there is nothing here; open the page at /", "");
-        let page = self.page.get_or_init(Page::default);
-        let file = page.at(request.path).ok_or_else(none)?;
+        let file = PAGE.at(request.path).ok_or_else(none)?;
         if room == Room::None {
             return Err(full());
         }
-        let hash = page.hash();
+        let hash = PAGE.hash();
         let mut fields = match file.cache {
             Cache::Ask => "Cache-Control: no-cache\r\n".to_owned(),
             Cache::Immutable => "Cache-Control: max-age=31536000, immutable\r\n".to_owned(),

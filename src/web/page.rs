@@ -1,26 +1,35 @@
-//! The page: what a browser is given, all of which is in the program.
+//! The page: what a browser is given, all of which is in the program, compressed by `build.rs`.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
+use miniz_oxide::inflate::decompress_to_vec;
 use sha2::{Digest as _, Sha256};
 
-/// What the page begins with. Where it names one of [`PARTS`] in double quotes, it gets the path of that.
-const INDEX: &str = include_str!("page/index.html");
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Something that a browser asks for.
 struct Asset {
     name: &'static str,
     kind: &'static str,
-    bytes: &'static [u8],
+    compressed: &'static [u8],
+}
+
+impl Asset {
+    fn bytes(&self) -> Vec<u8> {
+        decompress_to_vec(self.compressed).unwrap_or_default()
+    }
 }
 
 macro_rules! asset {
     ($name:literal, $kind:expr) => {
-        Asset { name: $name, kind: $kind, bytes: include_bytes!(concat!("page/", $name)) }
+        Asset { name: $name, kind: $kind, compressed: include_bytes!(concat!(env!("OUT_DIR"), "/page/", $name)) }
     };
 }
+
+/// What the page begins with. Where it names one of [`PARTS`] in double quotes, it gets the path of that.
+const INDEX: Asset = asset!("index.html", "text/html; charset=utf-8");
 
 /// What the page is made of. Each is at a path with the hash of all, and so never is another than it was.
 const PARTS: &[Asset] = &[
@@ -81,54 +90,55 @@ pub struct File {
     pub cache: Cache,
 }
 
-/// The page as this program has it.
-#[derive(Debug)]
+/// The page as this program has it. It is made when a browser first asks for it: a server without browsers never reads it.
+pub static PAGE: LazyLock<Page> = LazyLock::new(Page::new);
+
+/// All that a browser may ask for.
 pub struct Page {
     /// Twelve digits of the SHA-256 over all that belongs to it.
     hash: String,
-    index: String,
+    index: Vec<u8>,
+    parts: Vec<(&'static Asset, Vec<u8>)>,
+    fixed: Vec<(&'static Asset, Vec<u8>)>,
 }
 
-impl Default for Page {
-    fn default() -> Self {
-        let mut digest = Sha256::new_with_prefix(INDEX);
-        for Asset { name, bytes, .. } in PARTS.iter().chain(FIXED) {
-            digest.update(name);
+impl Page {
+    fn new() -> Self {
+        let [parts, fixed] =
+            [PARTS, FIXED].map(|assets| assets.iter().map(|asset| (asset, asset.bytes())).collect::<Vec<_>>());
+        let index = String::from_utf8(INDEX.bytes()).unwrap_or_default();
+        let mut digest = Sha256::new_with_prefix(&index);
+        for (asset, bytes) in parts.iter().chain(&fixed) {
+            digest.update(asset.name);
             digest.update((bytes.len() as u64).to_be_bytes());
             digest.update(bytes);
         }
         let mut hash = String::new();
         digest.finalize().iter().take(6).for_each(|byte| _ = write!(hash, "{byte:02x}"));
-        let index = PARTS.iter().fold(INDEX.to_owned(), |index, Asset { name, .. }| {
+        let index = PARTS.iter().fold(index, |index, Asset { name, .. }| {
             index.replace(&format!("\"{name}\""), &format!("\"{hash}/{name}\""))
         });
-        Self { hash, index }
+        Self { hash, index: index.into_bytes(), parts, fixed }
     }
-}
 
-impl Page {
     /// By which a browser knows whether what it has is still so.
     pub fn hash(&self) -> &str {
         &self.hash
     }
 
     /// What is at a path.
-    pub fn at(&self, path: &str) -> Option<File> {
+    pub fn at(&'static self, path: &str) -> Option<File> {
         if path == "/" {
-            return Some(File {
-                kind: "text/html; charset=utf-8",
-                bytes: self.index.clone().into_bytes().into(),
-                cache: Cache::Ask,
-            });
+            return Some(File { kind: INDEX.kind, bytes: self.index.as_slice().into(), cache: Cache::Ask });
         }
         let name = path.strip_prefix('/')?;
         let (assets, name, cache) = match name.split_once('/') {
-            Some((hash, name)) if hash == self.hash => (PARTS, name, Cache::Immutable),
+            Some((hash, name)) if hash == self.hash => (&self.parts, name, Cache::Immutable),
             Some(_) => return None,
-            None => (FIXED, name, Cache::Ask),
+            None => (&self.fixed, name, Cache::Ask),
         };
-        let asset = assets.iter().find(|asset| asset.name == name)?;
-        Some(File { kind: asset.kind, bytes: asset.bytes.into(), cache })
+        let (asset, bytes) = assets.iter().find(|(asset, _)| asset.name == name)?;
+        Some(File { kind: asset.kind, bytes: bytes.as_slice().into(), cache })
     }
 }
 
@@ -138,7 +148,7 @@ mod tests {
 
     #[test]
     fn all_that_the_page_names_is_there() {
-        let page = Page::default();
+        let page = &*PAGE;
         assert_eq!(page.hash().len(), 12);
         let index = page.at("/").unwrap();
         // So much of it is counted for each who asks for it.
@@ -157,10 +167,13 @@ mod tests {
         }
         // A file that stands in the folder is one of them, or is for whoever works on the page.
         for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../src/web/page")).unwrap() {
-            let name = file.unwrap().file_name().into_string().unwrap();
+            let file = file.unwrap();
+            let name = file.file_name().into_string().unwrap();
             let is_asset = PARTS.iter().chain(FIXED).any(|asset| asset.name == name);
             let is_other = ["index.html", "package.json", "types.d.ts"].contains(&name.as_str());
             assert!(is_asset || is_other, "{name} is not in the table");
+            let served = page.parts.iter().chain(&page.fixed).find(|(asset, _)| asset.name == name);
+            assert!(served.is_none_or(|(_, bytes)| *bytes == std::fs::read(file.path()).unwrap()), "{name}");
         }
         for none in ["", "//", "/..", "/index.html", "/ws"] {
             assert!(page.at(none).is_none(), "{none}");
