@@ -242,7 +242,7 @@ fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
     let reading = read(&bytes).map_err(io::Error::other)?;
     let mut register = Register::default();
     for (n, entry) in reading.entries.into_iter().enumerate() {
-        register.apply(entry);
+        register.read(entry);
         if register.len() > limits::NAMES {
             let most = limits::NAMES;
             return Err(io::Error::other(format!(
@@ -251,6 +251,7 @@ fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
             )));
         }
     }
+    register.settle();
     Ok((register, bytes, reading.good))
 }
 
@@ -389,7 +390,7 @@ impl LedgerFile {
 /// What these lines say, without what means nothing any more.
 fn said_once(lines: &[u8]) -> io::Result<String> {
     let mut register = Register::default();
-    read(lines).map_err(io::Error::other)?.entries.into_iter().for_each(|entry| register.apply(entry));
+    register.apply_all(read(lines).map_err(io::Error::other)?.entries);
     register.forget_nothings();
     Ok(written(&register, SystemTime::now()))
 }
@@ -787,6 +788,29 @@ mod tests {
         append(&mut file, &name(2));
         let (register, _) = load(&path, now()).unwrap();
         assert!(register.owned(&nick(1)).is_some() && register.owned(&nick(2)).is_some());
+    }
+
+    #[test]
+    fn names_that_are_given_up_cost_no_look_at_every_room_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        let room = |n: usize| crate::names::RoomName::new(&format!("#r{n}")).unwrap();
+        let mut text = String::new();
+        (0..5_000).for_each(|n| encode(&mut text, &name(n)));
+        for n in 0..10_000 {
+            encode(&mut text, &Entry::Role { room: room(n), nick: nick(n / 2), role: Some(crate::register::Role::Op) });
+        }
+        // Others do something between.
+        for n in 0..4_999 {
+            encode(&mut text, &Entry::Drop { nick: nick(n), day: Day::of(now()) });
+            encode(&mut text, &Entry::Rule { room: room(n), rule: crate::register::Rule::Hidden(n % 2 == 0) });
+        }
+        fs::write(&path, &text).unwrap();
+        let begun = Instant::now();
+        let (register, _) = load(&path, now()).unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        register.check();
+        assert_eq!(register.rooms().count(), 2_502);
     }
 
     #[test]
