@@ -17,7 +17,8 @@ use rustix::fs::{Access, access};
 use super::batch::{Batch, Work};
 use super::logs::Logs;
 use crate::event::{Keeping, Trouble};
-use crate::home::{files_open, is_full, lacks_descriptors, make_folder};
+use crate::home::{files_open, lacks_descriptors, make_folder};
+use crate::keeper::trouble;
 use crate::limits;
 use crate::names::RoomName;
 use crate::settings::Logging;
@@ -405,8 +406,4 @@ impl Writer {
             warn!("cannot sync the logs: {e}");
         }
     }
-}
-
-fn trouble(e: &io::Error) -> Trouble {
-    if is_full(e) { Trouble::Full } else { Trouble::Failed }
 }
