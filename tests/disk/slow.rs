@@ -242,3 +242,20 @@ fn what_an_operator_does_is_in_the_audit_log_on_the_disk_before_it_is_done() {
     control(&door, "/wall for whom nobody waits\n");
     eventually("it is synced too", || meddler.calls().len() > synced);
 }
+
+#[test]
+fn a_topic_is_on_the_disk_before_it_takes_the_place_of_the_old_one() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    // Of a room in which nothing was said nothing is kept.
+    alice.send("hello");
+    alice.settle();
+    let new = folder.log("a").with_extension("topic.new");
+    let slow = Duration::from_millis(300);
+    let Some(meddler) = Meddler::attach(&server, "fsync,fdatasync", "delay_enter=300ms", &[&new]) else { return };
+    let since = Instant::now();
+    alice.ask("/topic tea at five", "+ topic #a tea at five");
+    assert!(since.elapsed() >= slow, "it was told after {:?}", since.elapsed());
+    eventually("it is synced under its first name", || !meddler.calls().is_empty());
+}
