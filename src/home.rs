@@ -4,9 +4,10 @@
 //! keeps the mode that it has.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::{info, warn};
@@ -358,28 +359,64 @@ pub fn read_text(path: &Path) -> io::Result<String> {
 /// Writes a whole file: whatever happens meanwhile, there is the old one or the new one, and never half of one. `Sync` waits
 /// for the disk, so that this holds for a loss of power too.
 pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let new = PathBuf::from(new);
-    // What a crash has left there goes. A link that somebody has put there must not be followed.
-    let _ = fs::remove_file(&new);
-    let mut file = private().write(true).create_new(true).open(&new).map_err(|e| match e.kind() {
-        io::ErrorKind::AlreadyExists => io::Error::new(e.kind(), format!("move away {}", new.display())),
-        _ => e,
-    })?;
-    let written = file.write_all(bytes).and_then(|()| match durability {
-        Durability::Sync => file.sync_all(),
+    Replacement::write(path, "new", bytes, durability)?.put_in_place()?;
+    match durability {
+        Durability::Sync => sync_folder_of(path),
         Durability::Soon => Ok(()),
-    });
-    let renamed = written.and_then(|()| fs::rename(&new, path)).and_then(|()| match (durability, path.parent()) {
-        (Durability::Sync, Some(folder)) => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    });
-    if renamed.is_err() {
-        // A full disk needs every block.
-        let _ = fs::remove_file(&new);
     }
-    renamed
+}
+
+/// Waits until the disk knows what is called how in the folder of this file.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+/// A whole file that has not taken the place of another one yet. Unless it does, it goes again, as a full disk needs every block.
+#[derive(Debug)]
+pub struct Replacement<'a> {
+    path: &'a Path,
+    new: PathBuf,
+    file: Arc<File>,
+}
+
+impl<'a> Replacement<'a> {
+    /// Writes what is to be at `path` beside it, with `.ENDING` behind its name.
+    pub fn write(path: &'a Path, ending: &str, bytes: &[u8], durability: Durability) -> io::Result<Self> {
+        let mut new = path.as_os_str().to_owned();
+        new.push(".");
+        new.push(ending);
+        let new = PathBuf::from(new);
+        // What a crash has left there goes. A link that somebody has put there must not be followed.
+        let _ = fs::remove_file(&new);
+        let file = private().read(true).write(true).create_new(true).open(&new).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => io::Error::new(e.kind(), format!("move away {}", new.display())),
+            _ => e,
+        })?;
+        let replacement = Self { path, new, file: Arc::new(file) };
+        replacement.file.write_all_at(bytes, 0)?;
+        if durability == Durability::Sync {
+            replacement.file.sync_all()?;
+        }
+        Ok(replacement)
+    }
+
+    /// The file that is written.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// It is what there is from now on.
+    pub fn put_in_place(self) -> io::Result<Arc<File>> {
+        fs::rename(&self.new, self.path)?;
+        Ok(Arc::clone(&self.file))
+    }
+}
+
+impl Drop for Replacement<'_> {
+    fn drop(&mut self) {
+        // It is not there any more if it has taken its place.
+        let _ = fs::remove_file(&self.new);
+    }
 }
 
 /// When something must be on the disk.

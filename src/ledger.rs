@@ -2,7 +2,7 @@
 //!
 //! A thread of its own writes, and another one syncs. What is noted goes out when it is written, and what is of names when it is
 //! synced, so that a slow disk holds up nobody but those who wait for it. The file is written anew when most of it means
-//! nothing any more.
+//! nothing any more, and when a sync of it has failed, as nobody knows then what the disk has of it.
 
 mod audit;
 mod format;
@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -26,8 +26,10 @@ pub use format::{Damage, Reading, encode, parse, read};
 
 use crate::effect::Entered;
 use crate::event::Trouble;
-use crate::home::{Durability, OTHERS, give_way, is_full, make_folder, open_regular, private, replace};
-use crate::journal::Patience;
+use crate::home::{
+    Durability, OTHERS, Replacement, give_way, make_folder, open_regular, private, replace, sync_folder_of,
+};
+use crate::keeper::{Keeper, trouble};
 use crate::limits;
 use crate::register::{Entry, Register};
 use crate::settings::Logging;
@@ -37,18 +39,14 @@ use crate::time::Day;
 /// The ways to the threads. What is still to be written is written when this goes.
 #[derive(Debug)]
 pub struct Ledger {
-    lines: Option<Sender<Task>>,
+    lines: Sender<Task>,
     /// Lines of the audit log that wait for the disk.
     deeds: Arc<AtomicUsize>,
     outcomes: Receiver<Entered>,
-    /// There is one for each line of the audit log and each call of [`Ledger::note`] that has been tried.
-    noted: Receiver<()>,
-    /// How many of these there will still be.
+    reports: Receiver<Report>,
+    /// How many lines of the audit log and calls of [`Ledger::note`] have not been reported on.
     noting: usize,
-    /// Whether what people hear goes out ahead of that.
-    is_ahead: bool,
-    patience: Patience,
-    trouble: Arc<Mutex<Option<Trouble>>>,
+    keeper: Keeper,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -59,28 +57,37 @@ impl Ledger {
         let (lines, inbox) = channel();
         let (to_sync, written) = channel();
         let (outcomes, entered) = channel();
-        let (note, noted) = channel();
+        let (reporting, reports) = channel();
         let (deeds, file) = (Arc::<AtomicUsize>::default(), Arc::new(Mutex::new(file)));
-        let syncer = Syncer { file: Arc::clone(&file), sync, unsynced: None, outcomes, waker: Arc::clone(&waker) };
-        let trouble = Arc::<Mutex<Option<Trouble>>>::default();
+        let keeper = Keeper::new("rules and bans are");
+        let syncer = Syncer {
+            file: Arc::clone(&file),
+            sync,
+            unsynced: None,
+            deeds: None,
+            audit: audit.path().to_owned(),
+            outcomes,
+            reports: reporting.clone(),
+            to_writer: lines.clone(),
+            waker: Arc::clone(&waker),
+        };
         let writer = Writer {
             file,
             audit,
             deeds: Arc::clone(&deeds),
             to_sync,
-            noted: note,
+            reports: reporting,
             waker,
             waiting: Waiting::default(),
             again: Instant::now(),
-            failed: Instant::now(),
-            trouble: Arc::clone(&trouble),
+            failing: None,
+            in_trouble: keeper.in_trouble(),
         };
         let threads = vec![
             thread::Builder::new().name("ledger-sync".into()).spawn(move || syncer.run(&written))?,
             thread::Builder::new().name("ledger".into()).spawn(move || writer.run(&inbox))?,
         ];
-        let (lines, patience) = (Some(lines), Patience::default());
-        Ok(Self { lines, deeds, outcomes: entered, noted, noting: 0, is_ahead: false, patience, trouble, threads })
+        Ok(Self { lines, deeds, outcomes: entered, reports, noting: 0, keeper, threads })
     }
 
     /// Has entries written down and synced, all of them or none. There is one outcome of each call.
@@ -108,34 +115,50 @@ impl Ledger {
     }
 
     /// Returns when all that was noted is written, so that whoever kills the process undoes nothing that people were told; and when that
-    /// takes too long. Then nothing waits any more until it is.
+    /// takes too long. Then there is trouble, and nothing waits any more until it is over.
     pub fn settle(&mut self) {
-        if self.noting == 0 {
+        self.hear();
+        if self.noting == 0 || self.keeper.is_ahead() {
             return;
         }
-        self.noting -= self.noted.try_iter().count();
-        let (begun, patience) = (Instant::now(), self.patience.left());
-        while self.noting > 0 && !self.is_ahead {
-            match self.noted.recv_timeout(patience.saturating_sub(begun.elapsed())) {
-                Ok(()) => self.noting -= 1,
-                Err(_) => {
-                    warn!("the ledger is late: what people do goes on without waiting for it");
-                    self.is_ahead = true;
-                }
-            }
+        let wait = self.keeper.begin();
+        while self.noting > 0
+            && let Some(report) = self.keeper.next(&self.reports, wait)
+        {
+            self.note_report(report);
         }
-        self.is_ahead &= self.noting > 0;
-        self.patience.spend(begun.elapsed());
+        self.keeper.end(wait);
+        if self.noting > 0 {
+            // The thread may have done all of it in this moment, and is to find out whether the disk is well.
+            self.give(Task::TryAgain);
+        }
     }
 
     /// How long [`Ledger::settle`] has waited so far.
     pub fn waited(&self) -> Duration {
-        self.patience.spent()
+        self.keeper.waited()
     }
 
-    /// Why what was noted cannot be written, if it cannot. The waker is woken when that changes.
-    pub fn trouble(&self) -> Option<Trouble> {
-        *lock(&self.trouble)
+    /// Why what was noted is not being kept, if it is not. This is to be asked again when the loop is woken, and at [`Ledger::next_look`].
+    pub fn trouble(&mut self) -> Option<Trouble> {
+        self.hear();
+        self.keeper.trouble(self.noting == 0)
+    }
+
+    /// In how long the trouble will be over, if nothing happens.
+    pub fn next_look(&self) -> Option<Duration> {
+        self.keeper.next_look(self.noting == 0)
+    }
+
+    fn hear(&mut self) {
+        while let Ok(report) = self.reports.try_recv() {
+            self.note_report(report);
+        }
+    }
+
+    fn note_report(&mut self, report: Report) {
+        self.noting -= usize::from(report.is_of_task);
+        self.keeper.note(report.failing, report.took);
     }
 
     /// Whether the audit log keeps up. If not, the waker is woken when half of what waits is written.
@@ -144,7 +167,7 @@ impl Ledger {
     }
 
     fn give(&self, task: Task) {
-        if self.lines.as_ref().is_none_or(|thread| thread.send(task).is_err()) {
+        if self.lines.send(task).is_err() {
             error!("the ledger's thread is gone: nothing is written down any more");
         }
     }
@@ -157,7 +180,7 @@ impl Ledger {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        self.lines = None;
+        self.give(Task::End);
         if self.threads.drain(..).any(|thread| thread.join().is_err()) {
             error!("a thread of the ledger failed");
         }
@@ -175,6 +198,21 @@ enum Task {
     Audit(audit::Line),
     /// How much is kept from now on.
     Set(Logging),
+    /// Something may be well again, or is not any more.
+    TryAgain,
+    /// Write what there is, once more, and end.
+    End,
+}
+
+/// How it stands.
+#[derive(Clone, Copy, Debug)]
+struct Report {
+    /// Whether this is the report on a line of the audit log or on a call of [`Ledger::note`]. There is one on each.
+    is_of_task: bool,
+    /// What stands in the way of all that is not written.
+    failing: Option<Trouble>,
+    /// How long the last try took.
+    took: Duration,
 }
 
 fn encoded(entries: &[Entry]) -> String {
@@ -188,6 +226,9 @@ pub fn durability(entries: &[Entry]) -> Durability {
     if entries.iter().any(is_of_name) { Durability::Sync } else { Durability::Soon }
 }
 
+/// What a shorter ledger is called with till it takes the place of the longer one. The other thread may write it anew at the same time.
+const SHORTER: &str = "shorter";
+
 /// The file, open at its end.
 #[derive(Debug)]
 pub struct LedgerFile {
@@ -199,6 +240,10 @@ pub struct LedgerFile {
     needed: u64,
     /// Whether there may be half a line behind the whole ones.
     is_torn: bool,
+    /// Whether a sync of it has failed. The system may take for written what is not then, so it must be written anew before anything is added.
+    is_doubted: bool,
+    /// What it said when that happened: what memory has of it may be gone later.
+    kept: Option<Vec<u8>>,
 }
 
 /// Reads a ledger and writes it anew, without what means nothing any more; where that cannot be, as on a full disk, it goes on as it
@@ -207,6 +252,8 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
     let (mut register, bytes, good) = gather(path)?;
     let torn = &bytes[good..];
     let is_torn = !torn.is_empty();
+    // A crash has left it there.
+    let _ = fs::remove_file(path.with_extension(SHORTER));
     if let Some(Err(e)) = is_torn.then(|| set_aside(path, torn)) {
         let count = counted(torn.len() as u64, "byte");
         warn!("the ledger was damaged: its end, {count}, is left out, and cannot be set aside: {e}");
@@ -242,7 +289,7 @@ fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
     let reading = read(&bytes).map_err(io::Error::other)?;
     let mut register = Register::default();
     for (n, entry) in reading.entries.into_iter().enumerate() {
-        register.apply(entry);
+        register.read(entry);
         if register.len() > limits::NAMES {
             let most = limits::NAMES;
             return Err(io::Error::other(format!(
@@ -251,6 +298,7 @@ fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
             )));
         }
     }
+    register.settle();
     Ok((register, bytes, reading.good))
 }
 
@@ -294,7 +342,11 @@ impl LedgerFile {
     /// Opens one that is there, of which so many bytes are whole lines.
     fn open(path: &Path, len: u64, is_torn: bool) -> io::Result<Self> {
         let file = Arc::new(open_regular(File::options().read(true).write(true), path)?);
-        Ok(Self { path: path.to_owned(), file, len, needed: len, is_torn })
+        Ok(Self::of(path, file, len, is_torn))
+    }
+
+    fn of(path: &Path, file: Arc<File>, len: u64, is_torn: bool) -> Self {
+        Self { path: path.to_owned(), file, len, needed: len, is_torn, is_doubted: false, kept: None }
     }
 
     /// Adds lines at its end, and says where they stand. An error leaves it as it was.
@@ -304,7 +356,9 @@ impl LedgerFile {
             self.file.set_len(self.len)?;
             self.is_torn = false;
         }
-        if !self.is_in_place() {
+        if self.is_doubted {
+            self.compact()?;
+        } else if !self.is_in_place() {
             warn!("{} was gone or is another; it is made anew", self.path.display());
             self.compact()?;
         }
@@ -321,8 +375,7 @@ impl LedgerFile {
 
     /// Takes lines out again of which nobody knows whether the disk has them. What was added behind them stays.
     fn take_out(&mut self, lines: &Range<u64>) -> io::Result<()> {
-        let mut rest = vec![0; usize::try_from(self.len - lines.end).map_err(io::Error::other)?];
-        self.file.read_exact_at(&mut rest, lines.end)?;
+        let rest = stretch(&self.file, lines.end..self.len)?;
         self.file.write_all_at(&rest, lines.start)?;
         self.len -= lines.end - lines.start;
         self.is_torn = self.file.set_len(self.len).is_err();
@@ -349,20 +402,20 @@ impl LedgerFile {
         here.is_ok_and(|(here, there)| (here.dev(), here.ino()) == (there.dev(), there.ino()))
     }
 
-    /// Writes it anew, if most of it means nothing any more.
-    fn shrink(&mut self) {
-        if self.len < limits::LEDGER_LEAST.max(2 * self.needed) {
-            return;
-        }
-        let before = self.len;
-        match self.compact() {
-            Ok(()) => info!("the ledger has {} bytes again, and had {before}", self.len),
-            Err(e) => {
-                warn!("cannot write the ledger anew: {e}");
-                // It is tried again when it has grown as much once more.
-                self.needed = before;
-            }
-        }
+    /// Whether most of it means nothing any more.
+    fn is_wasteful(&self) -> bool {
+        !self.is_doubted && self.len >= limits::LEDGER_LEAST.max(2 * self.needed)
+    }
+
+    /// Finds out whether the disk writes, by writing its end once more.
+    fn probe(&self) -> io::Result<()> {
+        self.len.checked_sub(1).map_or(Ok(()), |last| self.file.write_all_at(b"\n", last))
+    }
+
+    /// Nobody knows any more what the disk has of it.
+    fn doubt(&mut self) {
+        self.is_doubted = true;
+        self.kept = stretch(&self.file, 0..self.len).ok();
     }
 
     fn compact(&mut self) -> io::Result<()> {
@@ -372,8 +425,7 @@ impl LedgerFile {
 
     /// What it says with these lines behind it, said once.
     fn said(&self, more: &str) -> io::Result<String> {
-        let mut bytes = vec![0; usize::try_from(self.len).map_err(io::Error::other)?];
-        self.file.read_exact_at(&mut bytes, 0)?;
+        let bytes = self.kept.clone().map_or_else(|| stretch(&self.file, 0..self.len), Ok)?;
         said_once(&[&bytes, more.as_bytes()].concat())
     }
 
@@ -386,10 +438,40 @@ impl LedgerFile {
     }
 }
 
+/// Writes a ledger anew of which most means nothing any more, and gives what is to be synced then. What is added meanwhile is added to both,
+/// and nobody waits for more than that.
+fn shrink(shared: &Mutex<LedgerFile>) -> io::Result<Option<Arc<File>>> {
+    let (path, old, before) = {
+        let file = lock(shared);
+        if !file.is_wasteful() {
+            return Ok(None);
+        }
+        (file.path.clone(), Arc::clone(&file.file), file.len)
+    };
+    let text = said_once(&stretch(&old, 0..before)?)?;
+    let shorter = Replacement::write(&path, SHORTER, text.as_bytes(), Durability::Sync)?;
+    let mut file = lock(shared);
+    if file.is_doubted || !Arc::ptr_eq(&file.file, &old) {
+        return Ok(None);
+    }
+    let (added, needed) = (stretch(&old, before..file.len)?, text.len() as u64);
+    shorter.file().write_all_at(&added, needed)?;
+    let len = needed + added.len() as u64;
+    *file = LedgerFile { needed, ..LedgerFile::of(&path, shorter.put_in_place()?, len, false) };
+    info!("the ledger has {len} bytes again, and had {}", before + added.len() as u64);
+    Ok(Some(Arc::clone(&file.file)))
+}
+
+fn stretch(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, range.start)?;
+    Ok(bytes)
+}
+
 /// What these lines say, without what means nothing any more.
 fn said_once(lines: &[u8]) -> io::Result<String> {
     let mut register = Register::default();
-    read(lines).map_err(io::Error::other)?.entries.into_iter().for_each(|entry| register.apply(entry));
+    register.apply_all(read(lines).map_err(io::Error::other)?.entries);
     register.forget_nothings();
     Ok(written(&register, SystemTime::now()))
 }
@@ -430,16 +512,15 @@ struct Writer {
     audit: AuditLog,
     deeds: Arc<AtomicUsize>,
     to_sync: Sender<Appended>,
-    noted: Sender<()>,
+    reports: Sender<Report>,
     waker: Arc<Waker>,
     /// What was noted and could not be written. What comes later waits behind it.
     waiting: Waiting,
     /// When that is tried again.
     again: Instant,
-    /// When something could not be written last.
-    failed: Instant,
-    /// What stands in the way.
-    trouble: Arc<Mutex<Option<Trouble>>>,
+    /// Why, of what failed last.
+    failing: Option<Trouble>,
+    in_trouble: Arc<AtomicBool>,
 }
 
 /// What was written, or else the thread that syncs must know.
@@ -449,6 +530,8 @@ enum Appended {
     Set(Duration),
     /// Something for which nobody waits.
     Notes,
+    /// What operators did, in this file.
+    Deeds(File),
     /// Somebody waits for these lines, if they could be written, to be synced in this file.
     Entries(io::Result<(Arc<File>, Range<u64>)>),
 }
@@ -456,34 +539,37 @@ enum Appended {
 impl Writer {
     fn run(mut self, inbox: &Receiver<Task>) {
         loop {
-            let is_in_trouble = lock(&self.trouble).is_some() || self.audit.is_behind();
-            if is_in_trouble && self.again <= Instant::now() {
+            let is_to_try = self.is_in_trouble() || self.audit.is_behind();
+            if is_to_try && self.again <= Instant::now() {
                 self.try_again();
             }
-            let next = if is_in_trouble {
+            let next = if is_to_try {
                 inbox.recv_timeout(self.again.saturating_duration_since(Instant::now()))
             } else {
                 inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
+            let begun = Instant::now();
             let goes_on = match next {
                 Ok(Task::Audit(line)) => {
                     self.audit.append(line);
+                    self.note_deeds();
                     if self.deeds.fetch_sub(1, Ordering::Relaxed) == limits::DEEDS / 2 {
                         wake(&self.waker);
                     }
-                    self.noted.send(()).is_ok()
+                    self.report(true, begun.elapsed())
                 }
                 Ok(Task::Note(lines)) => {
                     self.note(&lines);
-                    self.noted.send(()).is_ok()
+                    self.report(true, begun.elapsed())
                 }
                 Ok(Task::Enter(lines)) => self.enter(&lines),
                 Ok(Task::Set(logging)) => {
                     self.audit.set_max(logging.max);
                     self.to_sync.send(Appended::Set(logging.sync)).is_ok()
                 }
+                Ok(Task::TryAgain) => self.recover(),
                 Err(RecvTimeoutError::Timeout) => true,
-                Err(RecvTimeoutError::Disconnected) => false,
+                Ok(Task::End) | Err(RecvTimeoutError::Disconnected) => false,
             };
             // Nobody hears of it but who is still there.
             if !goes_on {
@@ -492,6 +578,7 @@ impl Writer {
         }
         // What is left stands in the log of the process.
         let _ = self.audit.catch_up();
+        self.note_deeds();
         if let Err(e) = self.catch_up() {
             let path = lock(&self.file).path.clone();
             error!("lost is what could not be written to {}: {e}", path.display());
@@ -515,9 +602,10 @@ impl Writer {
         let shared = Arc::clone(&self.file);
         let mut file = lock(&shared);
         if self.waiting.lines.is_empty() {
-            match file.append(lines) {
-                Ok(_) => return self.wrote(),
-                Err(e) => self.set_trouble(&e, &file.path),
+            let written = file.append(lines);
+            self.tried(written.as_ref().err(), &file.path);
+            if written.is_ok() {
+                return self.wrote();
             }
         }
         if let Err(e) = self.waiting.add(lines, &file) {
@@ -532,46 +620,74 @@ impl Writer {
 
     /// Writes all that waits.
     fn catch_up(&mut self) -> io::Result<()> {
-        if self.waiting.lines.is_empty() {
-            return Ok(());
-        }
         let shared = Arc::clone(&self.file);
         let mut file = lock(&shared);
-        let Waiting { lines, is_all, .. } = &self.waiting;
-        if let Err(e) = if *is_all { file.put(lines) } else { file.append(lines).map(drop) } {
-            self.set_trouble(&e, &file.path);
-            return Err(e);
+        if self.waiting.lines.is_empty() && !file.is_doubted {
+            return Ok(());
         }
+        let Waiting { lines, is_all, .. } = &self.waiting;
+        let written = if *is_all { file.put(lines) } else { file.append(lines).map(drop) };
+        self.tried(written.as_ref().err(), &file.path);
+        written?;
         self.waiting = Waiting::default();
         self.wrote();
         Ok(())
     }
 
-    /// Tries to write what waits; the trouble is over when nothing has failed for a while.
+    fn is_in_trouble(&self) -> bool {
+        self.failing.is_some() || self.in_trouble.load(Ordering::SeqCst)
+    }
+
+    /// Tries once more what could not be written.
     fn try_again(&mut self) {
         self.again = Instant::now() + limits::LOG_RETRY;
-        let audited = self.audit.catch_up();
-        if lock(&self.trouble).is_none() {
-            if audited.is_ok() {
-                info!("the audit log is written again");
-            }
-            return;
+        if self.audit.is_behind() && self.audit.catch_up().is_ok() {
+            info!("the audit log is written again");
         }
-        if self.catch_up().is_ok() && self.failed.elapsed() >= limits::LOG_STEADY {
-            info!("rules and bans are being kept again");
-            *lock(&self.trouble) = None;
-            wake(&self.waker);
+        self.note_deeds();
+        if self.is_in_trouble() {
+            self.recover();
         }
     }
 
-    fn set_trouble(&mut self, e: &io::Error, path: &Path) {
-        let now = Instant::now();
-        (self.failed, self.again) = (now, now + limits::LOG_RETRY);
-        let why = if is_full(e) { Trouble::Full } else { Trouble::Failed };
-        if lock(&self.trouble).replace(why).is_none() {
-            warn!("rules and bans are not being kept: cannot write to {}: {e}", path.display());
+    /// Writes what waits, and finds out whether the disk writes at all; `false` if nobody is there to hear of it.
+    fn recover(&mut self) -> bool {
+        let begun = Instant::now();
+        if self.catch_up().is_ok() {
+            let shared = Arc::clone(&self.file);
+            let file = lock(&shared);
+            self.tried(file.probe().as_ref().err(), &file.path);
+        }
+        self.report(false, begun.elapsed())
+    }
+
+    /// The audit log is to be synced, if anything was added to it.
+    fn note_deeds(&mut self) {
+        if let Some(file) = self.audit.unsynced.take() {
+            // It is synced as long as there is somebody who does that.
+            let _ = self.to_sync.send(Appended::Deeds(file));
+        }
+    }
+
+    /// Notes what came of a try to write.
+    fn tried(&mut self, failed: Option<&io::Error>, path: &Path) {
+        let was_failing = self.failing.is_some();
+        self.failing = failed.map(trouble);
+        if let Some(e) = failed {
+            self.again = Instant::now() + limits::LOG_RETRY;
+            if !was_failing {
+                warn!("cannot write to {}: {e}; trying on", path.display());
+            }
+        }
+    }
+
+    /// Tells the loop; `false` if it is gone.
+    fn report(&self, is_of_task: bool, took: Duration) -> bool {
+        let is_told = self.reports.send(Report { is_of_task, failing: self.failing, took }).is_ok();
+        if self.is_in_trouble() {
             wake(&self.waker);
         }
+        is_told
     }
 }
 
@@ -582,7 +698,12 @@ struct Syncer {
     sync: Duration,
     /// Since when something is written that is not synced.
     unsynced: Option<Instant>,
+    /// The audit log, if something of it is not synced. What it tells of is not on the disk before it.
+    deeds: Option<File>,
+    audit: PathBuf,
     outcomes: Sender<Entered>,
+    reports: Sender<Report>,
+    to_writer: Sender<Task>,
     waker: Arc<Waker>,
 }
 
@@ -596,12 +717,16 @@ impl Syncer {
             };
             match next {
                 Ok(Appended::Set(sync)) => self.sync = sync,
-                Ok(Appended::Notes) => drop(self.unsynced.get_or_insert_with(Instant::now)),
+                Ok(Appended::Notes) => self.is_unsynced(),
+                Ok(Appended::Deeds(file)) => {
+                    self.deeds = Some(file);
+                    self.is_unsynced();
+                }
                 Ok(Appended::Entries(entries)) => self.sync_entries(entries, written),
                 Err(RecvTimeoutError::Timeout) => self.sync_late(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            lock(&self.file).shrink();
+            self.shrink();
         }
         if self.unsynced.is_some() {
             self.sync_late();
@@ -611,6 +736,7 @@ impl Syncer {
     /// Syncs lines for which somebody waits. If that fails, nothing that waits for a sync is sure, and all of it is taken out again.
     fn sync_entries(&mut self, entries: io::Result<(Arc<File>, Range<u64>)>, written: &Receiver<Appended>) {
         let Ok((synced, lines)) = entries else { return self.tell(Entered::Failed) };
+        self.sync_deeds();
         let Err(e) = synced.sync_data() else {
             // What was written before is synced with it.
             self.unsynced = None;
@@ -618,11 +744,14 @@ impl Syncer {
         };
         let shared = Arc::clone(&self.file);
         let mut file = lock(&shared);
-        warn!("cannot sync {}: {e}", file.path.display());
-        let mut all = vec![Ok((synced, lines))];
+        let mut all = vec![Ok((Arc::clone(&synced), lines))];
         all.extend(written.try_iter().filter_map(|appended| match appended {
             Appended::Entries(entries) => Some(entries),
             Appended::Notes => None,
+            Appended::Deeds(file) => {
+                self.deeds = Some(file);
+                None
+            }
             Appended::Set(sync) => {
                 self.sync = sync;
                 None
@@ -631,7 +760,8 @@ impl Syncer {
         // Those that stand last go first, so that the others stay where they are.
         let outcomes: Vec<Entered> = all.iter().rev().map(|entries| file.undo(entries.as_ref().ok())).collect();
         outcomes.into_iter().rev().for_each(|entered| self.tell(entered));
-        self.unsynced.get_or_insert_with(Instant::now);
+        self.cannot_sync(&mut file, &synced, &e);
+        self.is_unsynced();
     }
 
     fn tell(&self, entered: Entered) {
@@ -641,14 +771,57 @@ impl Syncer {
         }
     }
 
+    fn is_unsynced(&mut self) {
+        self.unsynced.get_or_insert_with(Instant::now);
+    }
+
+    fn sync_deeds(&mut self) {
+        let Some(file) = self.deeds.take() else { return };
+        if let Err(e) = file.sync_data().and_then(|()| sync_folder_of(&self.audit)) {
+            warn!("cannot sync {}: {e}", self.audit.display());
+        }
+    }
+
     fn sync_late(&mut self) {
+        self.sync_deeds();
+        let file = Arc::clone(&lock(&self.file).file);
+        self.note_sync(&file, file.sync_data());
+    }
+
+    fn shrink(&mut self) {
+        let shared = Arc::clone(&self.file);
+        match shrink(&shared) {
+            Ok(None) => {}
+            Ok(Some(shorter)) => {
+                let path = lock(&shared).path.clone();
+                self.note_sync(&shorter, sync_folder_of(&path).and_then(|()| shorter.sync_data()));
+            }
+            Err(e) => {
+                warn!("cannot write the ledger anew: {e}");
+                // It is tried again when it has grown as much once more.
+                let mut file = lock(&shared);
+                file.needed = file.len;
+            }
+        }
+    }
+
+    fn note_sync(&mut self, synced: &Arc<File>, result: io::Result<()>) {
         self.unsynced = None;
-        let (path, file) = {
-            let file = lock(&self.file);
-            (file.path.clone(), Arc::clone(&file.file))
-        };
-        if let Err(e) = file.sync_data() {
-            warn!("cannot sync {}: {e}", path.display());
+        if let Err(e) = result {
+            let shared = Arc::clone(&self.file);
+            self.cannot_sync(&mut lock(&shared), synced, &e);
+        }
+    }
+
+    /// The thread that writes is to write the ledger anew, which is the only way to be sure of it, unless it has done that.
+    fn cannot_sync(&self, file: &mut LedgerFile, which: &Arc<File>, e: &io::Error) {
+        warn!("cannot sync {}: {e}", file.path.display());
+        if Arc::ptr_eq(&file.file, which) && !file.is_doubted {
+            file.doubt();
+            // At the very end nobody is there to hear it.
+            let _ = self.reports.send(Report { is_of_task: false, failing: Some(trouble(e)), took: Duration::ZERO });
+            let _ = self.to_writer.send(Task::TryAgain);
+            wake(&self.waker);
         }
     }
 }
@@ -714,8 +887,9 @@ mod tests {
     fn a_ledger_that_says_most_things_twice_is_written_anew() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger");
-        let (_, mut file) = load(&path, now()).unwrap();
-        append(&mut file, &name(1));
+        let (_, file) = load(&path, now()).unwrap();
+        let file = Mutex::new(file);
+        append(&mut lock(&file), &name(1));
         let token = |n: u64| {
             let mut digest = [0; 32];
             digest[..8].copy_from_slice(&n.to_le_bytes());
@@ -723,9 +897,9 @@ mod tests {
         };
         let mut most = 0;
         for n in 0..15_000 {
-            append(&mut file, &token(n));
-            most = most.max(file.len);
-            file.shrink();
+            append(&mut lock(&file), &token(n));
+            most = most.max(lock(&file).len);
+            shrink(&file).unwrap();
         }
         assert!((limits::LEDGER_LEAST..limits::LEDGER_LEAST + 4096).contains(&most), "{most}");
         assert!(fs::metadata(&path).unwrap().len() < limits::LEDGER_LEAST);
@@ -787,6 +961,29 @@ mod tests {
         append(&mut file, &name(2));
         let (register, _) = load(&path, now()).unwrap();
         assert!(register.owned(&nick(1)).is_some() && register.owned(&nick(2)).is_some());
+    }
+
+    #[test]
+    fn names_that_are_given_up_cost_no_look_at_every_room_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        let room = |n: usize| crate::names::RoomName::new(&format!("#r{n}")).unwrap();
+        let mut text = String::new();
+        (0..5_000).for_each(|n| encode(&mut text, &name(n)));
+        for n in 0..10_000 {
+            encode(&mut text, &Entry::Role { room: room(n), nick: nick(n / 2), role: Some(crate::register::Role::Op) });
+        }
+        // Others do something between.
+        for n in 0..4_999 {
+            encode(&mut text, &Entry::Drop { nick: nick(n), day: Day::of(now()) });
+            encode(&mut text, &Entry::Rule { room: room(n), rule: crate::register::Rule::Hidden(n % 2 == 0) });
+        }
+        fs::write(&path, &text).unwrap();
+        let begun = Instant::now();
+        let (register, _) = load(&path, now()).unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        register.check();
+        assert_eq!(register.rooms().count(), 2_502);
     }
 
     #[test]

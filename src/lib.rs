@@ -19,6 +19,7 @@ pub mod home;
 pub mod host;
 pub mod hub;
 pub mod journal;
+mod keeper;
 pub mod ledger;
 pub mod limits;
 pub mod linebuf;

@@ -281,6 +281,8 @@ pub const RECORDS: usize = 1_024;
 pub const LOG_WAIT: Duration = Duration::from_millis(500);
 /// A write of the log that takes no longer is in time, and waiting for it does not count.
 pub const LOG_QUICK: Duration = Duration::from_millis(50);
+/// For so many times as long as it has taken to sync a topic before it takes the place of the old one none is synced so.
+pub const TOPIC_REST: u32 = 10;
 /// How long the log must have been in time again before people are told so.
 pub const LOG_STEADY: Duration = Duration::from_secs(3);
 /// How often it is looked for the operator's door, which somebody may have swept away.

@@ -6,7 +6,7 @@
 mod blocks;
 pub mod entry;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::time::{Duration, SystemTime};
 
@@ -35,6 +35,10 @@ pub struct Register {
     of_guests: usize,
     /// How often a name has come to an owner, see [`Owned::ownership`].
     ownerships: u32,
+    /// How often a name has ceased to be its owner's.
+    losses: u64,
+    /// Which of these was the last one of each name whose rights in rooms are still to be taken, see [`Register::settle`].
+    lost: HashMap<Nick, u64>,
 }
 
 /// The names that are owned or held. No two of them look alike.
@@ -235,6 +239,8 @@ pub struct Rules {
     invited: Vec<Nick>,
     /// In the order of their numbers; no two touch each other.
     erased: Vec<(u64, u64)>,
+    /// How many losses of names had been when the rights of those were last taken here.
+    losses: u64,
 }
 
 impl Rules {
@@ -248,6 +254,7 @@ impl Rules {
         banned: Vec::new(),
         invited: Vec::new(),
         erased: Vec::new(),
+        losses: 0,
     };
 
     /// Whose it is, if that is known.
@@ -358,15 +365,24 @@ impl Rules {
         self.banned.dedup();
     }
 
-    /// Nothing of this name is left; the eldest op follows its founder.
-    fn drop_name(&mut self, nick: &Nick) {
-        self.roles.retain(|(other, _)| other != nick);
-        self.invited.retain(|other| other != nick);
-        self.change_bans(|bans| bans.retain(|ban| ban.who != Who::Name(*nick)));
-        if self.founder == Some(Founder::Owner(*nick)) {
+    /// Nothing is left of names that were lost since this was last done; the eldest op follows a founder.
+    fn take_rights(&mut self, lost: &HashMap<Nick, u64>, losses: u64) {
+        let before = std::mem::replace(&mut self.losses, losses);
+        let is_lost = |nick: &Nick| lost.get(nick).is_some_and(|&loss| loss > before);
+        let had = self.lines();
+        self.roles.retain(|(nick, _)| !is_lost(nick));
+        self.invited.retain(|nick| !is_lost(nick));
+        if self.banned.iter().any(is_lost) {
+            self.change_bans(|bans| bans.retain(|ban| !matches!(&ban.who, Who::Name(nick) if is_lost(nick))));
+        }
+        let is_followed = matches!(&self.founder, Some(Founder::Owner(nick)) if is_lost(nick));
+        if is_followed {
             let eldest = self.roles.iter().position(|(_, role)| *role == Role::Op);
             let next = eldest.map(|at| self.roles.remove(at).0);
             self.founder = Some(next.map_or(Founder::Gone, Founder::Owner));
+        }
+        if (is_followed || self.lines() < had) && self.is_nothing() {
+            *self = Self { losses, ..Self::default() };
         }
     }
 
@@ -392,9 +408,29 @@ impl Rules {
     }
 }
 
+/// Changes what is so of a room, and with it how many lines say that, in all and of rooms which nobody owns.
+fn counted(rules: &mut Rules, (lines, of_guests): (&mut usize, &mut usize), change: impl FnOnce(&mut Rules)) {
+    let (old, old_of_guests) = (rules.lines(), rules.lines_of_guests());
+    change(rules);
+    *lines = *lines - old + rules.lines();
+    *of_guests = *of_guests - old_of_guests + rules.lines_of_guests();
+}
+
 impl Register {
     /// What is so when this has been so too.
     pub fn apply(&mut self, entry: Entry) {
+        self.apply_all([entry]);
+    }
+
+    /// What is so when all of this has been so too, in its order.
+    pub fn apply_all(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        entries.into_iter().for_each(|entry| self.read(entry));
+        self.settle();
+    }
+
+    /// The same as [`Register::apply`], but rooms may have something of names that are nobody's any more until [`Register::settle`]. Of
+    /// many entries each may be the end of a name, and all rooms are looked through once.
+    pub fn read(&mut self, entry: Entry) {
         let ownership = self.ownerships.wrapping_add(1);
         if matches!(entry, Entry::Name { .. } | Entry::Once { .. }) {
             self.ownerships = ownership;
@@ -500,7 +536,9 @@ impl Register {
         while let Some(old) = self.names.remove(&name.nick()) {
             self.lines -= old.lines();
             if matches!(*old, Name::Owned(_)) {
-                self.drop_rights(old.nick());
+                self.losses += 1;
+                self.lost.insert(old.nick(), self.losses);
+                self.change_blocks(|blocks| blocks.drop_name(old.nick()));
             }
         }
         self.lines += name.lines();
@@ -527,11 +565,12 @@ impl Register {
     }
 
     fn change_rules(&mut self, room: RoomName, change: impl FnOnce(&mut Rules)) {
-        let rules = self.rooms.entry(room).or_default();
-        let (old, of_guests) = (rules.lines(), rules.lines_of_guests());
-        change(rules);
-        self.lines = self.lines - old + rules.lines();
-        self.of_guests = self.of_guests - of_guests + rules.lines_of_guests();
+        let Self { rooms, lost, losses, lines, of_guests, .. } = self;
+        let rules = rooms.entry(room).or_default();
+        counted(rules, (lines, of_guests), |rules| {
+            rules.take_rights(lost, *losses);
+            change(rules);
+        });
     }
 
     fn drop_name(&mut self, nick: Nick, day: Day) {
@@ -540,16 +579,17 @@ impl Register {
         self.set_name(Name::Held(nick.into(), day));
     }
 
-    /// Nothing that a name had is left to the next owner.
-    fn drop_rights(&mut self, nick: Nick) {
-        for rules in self.rooms.values_mut() {
-            let (old, of_guests) = (rules.lines(), rules.lines_of_guests());
-            rules.drop_name(&nick);
-            self.lines = self.lines - old + rules.lines();
-            self.of_guests = self.of_guests - of_guests + rules.lines_of_guests();
+    /// Nothing that a name had is left to the next owner. That is to be done when all of a ledger is read.
+    pub fn settle(&mut self) {
+        let lost = std::mem::take(&mut self.lost);
+        if lost.is_empty() {
+            return;
         }
-        self.forget_nothings();
-        self.change_blocks(|blocks| blocks.drop_name(nick));
+        let Self { rooms, losses, lines, of_guests, .. } = self;
+        rooms.retain(|_, rules| {
+            counted(rules, (lines, of_guests), |rules| rules.take_rights(&lost, *losses));
+            rules.lines() > 0
+        });
     }
 
     fn change_blocks(&mut self, change: impl FnOnce(&mut Blocks)) {
@@ -670,7 +710,12 @@ impl Register {
 
     /// The rooms of which a name is the founder.
     pub fn founded(&self, nick: &Nick) -> Vec<RoomName> {
-        let is_theirs = |rules: &Rules| rules.founder == Some(Founder::Owner(*nick));
+        self.founded_by(|founder| founder == nick)
+    }
+
+    /// The rooms of which one of these names is the founder.
+    pub fn founded_by(&self, is_one: impl Fn(&Nick) -> bool) -> Vec<RoomName> {
+        let is_theirs = |rules: &Rules| matches!(&rules.founder, Some(Founder::Owner(nick)) if is_one(nick));
         self.rooms.iter().filter(|(_, rules)| is_theirs(rules)).map(|(room, _)| *room).collect()
     }
 
@@ -736,6 +781,8 @@ impl Register {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::names::Text;
 
@@ -901,6 +948,39 @@ mod tests {
         assert_eq!(owners(&register)[2], some("ALICE"));
         register.apply(dropped("alice"));
         assert_eq!((owners(&register)[2].clone(), register.len()), (None, 3));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_at_once_says_what_is_read_one_by_one(picks in prop::collection::vec((0..10_u64, 0..4_usize, 0..2_usize), 0..60)) {
+            let who = |n: usize| nick(["alice", "bob", "carol", "A1ice"][n]);
+            let entry = |(kind, n, room): (u64, usize, usize)| {
+                let (nick, room) = (who(n), RoomName::new(["#a", "#b"][room]).unwrap());
+                let banned = |id, who| match ban(id, who) {
+                    Entry::Ban { ban, .. } => Entry::Ban { room, ban },
+                    other => other,
+                };
+                match kind {
+                    0 | 1 => Entry::Drop { nick, day: day("2026-12-01") },
+                    2 | 3 => Entry::Name { nick, since: day("2026-11-28"), password: None },
+                    4 => Entry::Room { room, founder: Founder::Owner(nick) },
+                    5 | 6 => Entry::Role { room, nick, role: Some(Role::Op) },
+                    7 => Entry::Invite { room, nick, on: true },
+                    8 => banned(n as u64, Who::Name(nick)),
+                    _ => banned(9, Who::Guest(nick)),
+                }
+            };
+            let entries: Vec<Entry> = picks.into_iter().map(entry).collect();
+            let (mut at_once, one_by_one) = (Register::default(), register(entries.clone()));
+            at_once.apply_all(entries);
+            at_once.check();
+            let said = |register: &Register| register.entries(day("2026-12-01")).collect::<Vec<Entry>>();
+            prop_assert_eq!(said(&at_once), said(&one_by_one));
+            for room in ["#a", "#b"].map(|room| RoomName::new(room).unwrap()) {
+                let next = |register: &Register| register.room(&room).map(Rules::next_ban);
+                prop_assert_eq!(next(&at_once), next(&one_by_one));
+            }
+        }
     }
 
     #[test]

@@ -647,6 +647,8 @@ impl System for Os {
     }
 
     fn next_log(&self) -> Option<Duration> {
-        self.journal.as_ref().and_then(Journal::next_look)
+        let journal = self.journal.as_ref().and_then(Journal::next_look);
+        let ledger = self.names.as_ref().and_then(|(ledger, _)| ledger.next_look());
+        journal.into_iter().chain(ledger).min()
     }
 }

@@ -63,10 +63,15 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("stderr", "text time limits", "threads system log"),
     ("host", "", "sockets"),
     ("supervisor", "limits", "sockets clock instants system log"),
-    ("journal", "text names time limits settings event effect home", "sockets files threads clock instants system log"),
+    ("keeper", "limits event home", "threads clock instants log"),
+    (
+        "journal",
+        "text names time limits settings event effect home keeper",
+        "sockets files threads clock instants system log",
+    ),
     (
         "ledger",
-        "text names limits settings time event effect register home journal",
+        "text names limits settings time event effect register home keeper",
         "sockets files threads clock instants log",
     ),
     ("passwords", "limits register effect home", "sockets threads log"),

@@ -5,7 +5,7 @@
 
 mod request;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
@@ -612,7 +612,7 @@ impl Hub {
 
     /// Something is so from now on, and is written down before anybody hears of it, if anything is.
     pub(super) fn note(&mut self, entries: Vec<Entry>, out: &mut impl Output) {
-        entries.iter().for_each(|entry| self.accounts.register.apply(entry.clone()));
+        self.accounts.register.apply_all(entries.iter().cloned());
         if self.settings.log.is_some() && !entries.is_empty() {
             out.effect(Effect::Note(entries));
         }
@@ -639,14 +639,14 @@ impl Hub {
         let here: Vec<Nick> = self.people.iter().map(Person::nick).collect();
         here.iter().for_each(|nick| self.note_seen(nick, turn));
         let Some(ttl) = self.settings.name_ttl else { return };
-        for nick in self.accounts.register.expired(ttl, today) {
-            // Whoever is here has not gone.
-            if self.owner_here(&nick).is_none() && !self.accounts.changes(nick).any {
-                let dropped = self.register().founded(&nick);
-                self.note(vec![Entry::Drop { nick, day: today }], turn.out);
-                self.tell_who_follows(&dropped, &mut Turn::of_server(turn.now, &mut *turn.out));
-            }
-        }
+        let mut expired = self.accounts.register.expired(ttl, today);
+        // Whoever is here has not gone.
+        expired.retain(|nick| self.owner_here(nick).is_none() && !self.accounts.changes(*nick).any);
+        // All rooms are looked through once for all of them, as a whole school may expire on one day.
+        let expired: BTreeSet<Nick> = expired.into_iter().collect();
+        let dropped = self.register().founded_by(|founder| expired.contains(founder));
+        self.note(expired.into_iter().map(|nick| Entry::Drop { nick, day: today }).collect(), turn.out);
+        self.tell_who_follows(&dropped, &mut Turn::of_server(turn.now, &mut *turn.out));
     }
 
     /// Whether whose turn it is may be who owns this name, having proved it: who it is may come, and not by too many connections.

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use super::format::{self, Reading};
 use super::search;
 use crate::effect::{Logged, PastRoom};
-use crate::home::{Durability, files_open, make_folder, not_ours, open_regular, private, read_text, replace};
+use crate::home::{Durability, Replacement, files_open, make_folder, not_ours, open_regular, private, read_text};
 use crate::limits;
 use crate::names::{RoomName, Text};
 use crate::text::counted;
@@ -104,22 +104,25 @@ impl Logs {
         self.open.last().map_or(Ok(()), |log| log.file.write_all_at(b"\n", log.len - 1))
     }
 
-    /// Writes down what a room is about.
-    pub fn set_topic(&self, room: RoomName, topic: Option<&str>) -> io::Result<()> {
+    /// Writes down what a room is about, and gives the file, for syncing. With `Sync` a loss of power leaves the old topic or the new one.
+    pub fn set_topic(
+        &self,
+        room: RoomName,
+        topic: Option<&str>,
+        durability: Durability,
+    ) -> io::Result<Option<Arc<File>>> {
         let path = self.path(room, "topic");
-        match topic {
-            Some(topic) => {
-                let text = format!("{topic}\n");
-                match replace(&path, text.as_bytes(), Durability::Soon) {
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                        self.make_anew()?;
-                        replace(&path, text.as_bytes(), Durability::Soon)
-                    }
-                    done => done,
-                }
+        let Some(topic) = topic else { return remove(&path).map(|()| None) };
+        let text = format!("{topic}\n");
+        let put = || Replacement::write(&path, "new", text.as_bytes(), durability)?.put_in_place();
+        let file = match put() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.make_anew()?;
+                put()
             }
-            None => remove(&path),
-        }
+            done => done,
+        };
+        file.map(Some)
     }
 
     /// Nothing of a room is there any more.

@@ -17,7 +17,8 @@ use rustix::fs::{Access, access};
 use super::batch::{Batch, Work};
 use super::logs::Logs;
 use crate::event::{Keeping, Trouble};
-use crate::home::{files_open, is_full, lacks_descriptors, make_folder};
+use crate::home::{Durability, files_open, lacks_descriptors, make_folder};
+use crate::keeper::trouble;
 use crate::limits;
 use crate::names::RoomName;
 use crate::settings::Logging;
@@ -58,6 +59,8 @@ pub(super) struct Unsynced {
     files: BTreeMap<usize, Arc<File>>,
     /// Whether there were more files than are kept open, so that the whole file system must be synced.
     others: bool,
+    /// Whether something was renamed or removed, and no more than that.
+    names: bool,
 }
 
 impl Unsynced {
@@ -77,10 +80,11 @@ impl Unsynced {
     fn append(&mut self, other: Self) {
         other.files.into_values().for_each(|file| self.add(file));
         self.others |= other.others;
+        self.names |= other.names;
     }
 
     fn is_empty(&self) -> bool {
-        self.files.is_empty() && !self.others
+        self.files.is_empty() && !self.others && !self.names
     }
 
     /// Waits until all of it, and what was created or renamed in `folder`, is on the disk.
@@ -108,6 +112,8 @@ pub(super) struct Writer {
     /// Why, of what failed last.
     failing: Option<Trouble>,
     unsynced: Unsynced,
+    /// From when on a topic is synced before it takes the place of the old one.
+    topics: Instant,
     /// The way to the thread that syncs, which takes its time.
     syncing: Option<Sender<Unsynced>>,
     syncer: Option<JoinHandle<()>>,
@@ -154,6 +160,7 @@ impl Writer {
             again: now,
             failing: None,
             unsynced: Unsynced::default(),
+            topics: now,
             syncing: Some(syncing),
             syncer: Some(syncer),
             last_sync: now,
@@ -294,6 +301,7 @@ impl Writer {
     fn try_room(&mut self, work: &mut Work) -> io::Result<()> {
         if work.is_forgotten {
             self.logs.forget(work.name)?;
+            self.unsynced.names = true;
             work.is_forgotten = false;
         }
         if !work.lines.is_empty() {
@@ -308,13 +316,19 @@ impl Writer {
             work.lines = String::new();
         }
         let Some(topic) = &work.topic else { return Ok(()) };
-        let set = match self.logs.set_topic(work.name, topic.as_deref()) {
+        let begun = Instant::now();
+        // Lines wait for that, so whoever sets topics all the time has the others synced as lines are.
+        let durability = if self.topics <= begun { Durability::Sync } else { Durability::Soon };
+        let set = match self.logs.set_topic(work.name, topic.as_deref(), durability) {
             Err(e) if lacks_descriptors(&e) => {
                 self.close_logs();
-                self.logs.set_topic(work.name, topic.as_deref())
+                self.logs.set_topic(work.name, topic.as_deref(), durability)
             }
             set => set,
         };
+        if durability == Durability::Sync {
+            self.topics = begun + limits::TOPIC_REST * begun.elapsed();
+        }
         match set {
             Err(e) if trouble(&e) == Trouble::Full => Err(e),
             // No line shall wait for a topic.
@@ -322,7 +336,11 @@ impl Writer {
                 warn!("cannot write the topic of {}: {e}", work.name);
                 Ok(())
             }
-            Ok(()) => Ok(()),
+            Ok(file) => {
+                self.unsynced.names = true;
+                file.into_iter().for_each(|file| self.unsynced.add(file));
+                Ok(())
+            }
         }
     }
 
@@ -405,8 +423,4 @@ impl Writer {
             warn!("cannot sync the logs: {e}");
         }
     }
-}
-
-fn trouble(e: &io::Error) -> Trouble {
-    if is_full(e) { Trouble::Full } else { Trouble::Failed }
 }

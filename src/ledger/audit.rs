@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use log::warn;
@@ -23,6 +23,8 @@ pub struct AuditLog {
     half: u64,
     /// Lines that could not be written, in their order. What comes later waits behind them.
     waiting: VecDeque<Line>,
+    /// The file in which the last lines stand, until somebody takes it to sync it.
+    pub(super) unsynced: Option<File>,
 }
 
 /// The line that tells of a deed.
@@ -45,7 +47,11 @@ impl Line {
 impl AuditLog {
     /// The one at `path`, which with the older one has at most `max` bytes.
     pub fn new(path: PathBuf, max: u64) -> Self {
-        Self { path, half: max / 2, waiting: VecDeque::new() }
+        Self { path, half: max / 2, waiting: VecDeque::new(), unsynced: None }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// It has at most so many bytes from the next line on.
@@ -74,14 +80,16 @@ impl AuditLog {
 
     /// Writes what waits, as far as the disk takes it.
     pub(super) fn catch_up(&mut self) -> io::Result<()> {
-        while let Some(line) = self.waiting.front() {
-            self.try_append(&line.text)?;
-            self.waiting.pop_front();
+        while let Some(line) = self.waiting.pop_front() {
+            if let Err(e) = self.try_append(&line.text) {
+                self.waiting.push_front(line);
+                return Err(e);
+            }
         }
         Ok(())
     }
 
-    fn try_append(&self, line: &str) -> io::Result<()> {
+    fn try_append(&mut self, line: &str) -> io::Result<()> {
         let file = open_regular(private().read(true).write(true).create(true).truncate(false), &self.path)?;
         let begun = file.metadata()?.len();
         let mut last = [b'\n'];
@@ -96,11 +104,13 @@ impl AuditLog {
             return Err(e);
         }
         if begun + line.len() as u64 >= self.half {
-            // The line is written all the same.
-            if let Err(e) = fs::rename(&self.path, self.path.with_extension("log.1")) {
+            // Nobody syncs the older one any more. The line is written all the same.
+            let renamed = file.sync_data().and_then(|()| fs::rename(&self.path, self.path.with_extension("log.1")));
+            if let Err(e) = renamed {
                 warn!("cannot begin {} anew: {e}", self.path.display());
             }
         }
+        self.unsynced = Some(file);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! nothing that was written is damaged.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 use testkit::company::{Company, MANY, assert_all_is_kept};
@@ -256,6 +257,41 @@ fn a_failing_disk_stops_no_talk_and_costs_no_line() {
         let server = folder.serve(MANY);
         assert_all_is_kept(&server, &folder.path, &people.heard);
     }
+}
+
+#[test]
+fn a_ledger_that_cannot_be_synced_is_written_anew_and_everybody_is_told() {
+    const NOT_KEPT: &str = "* notice rules and bans are not being kept: the server's disk fails; ";
+    let folder = Folder::new();
+    let server = folder.serve(MANY);
+    let mut alice = owner(&server, "alice");
+    alice.send("/join #r");
+    alice.until_starting("+ join #r ");
+    let mut bob = server.in_room("bob", "#r");
+    let [ledger, new] = ["ledger", "ledger.new"].map(|name| folder.path.join(name));
+    let before = fs::metadata(&ledger).unwrap().ino();
+    let failing = Meddler::attach(&server, "fsync,fdatasync", "error=EIO", &[&ledger, &new]);
+    let Some(failing) = failing else { return };
+    alice.send("/ban evil1* 1d");
+    alice.until_starting("+ ban #r 1 ");
+    bob.until_starting(NOT_KEPT);
+    alice.send("/ban evil2* 1d");
+    alice.until_starting("+ ban #r 2 ");
+    bob.send(&format!("/register {PASSWORD}"));
+    bob.until_starting("! register no-space ");
+    let tries = failing.calls().len();
+    eventually("it is tried again", || failing.calls().len() > tries + 1);
+    drop(failing);
+    alice.until("* notice rules and bans are being kept again");
+    assert_ne!(fs::metadata(&ledger).unwrap().ino(), before, "nobody knows what the disk has of it");
+    bob.send(&format!("/register {PASSWORD}"));
+    bob.until("+ register bob");
+    kill(server);
+    let server = folder.serve(MANY);
+    let mut alice = again(&server, "alice");
+    alice.send("/join #r\n/bans");
+    alice.until("+ bans #r 2");
+    again(&server, "bob");
 }
 
 #[test]

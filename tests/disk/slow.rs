@@ -4,13 +4,13 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chinwag::limits::{DOOR_LOOK, LOG_WAIT};
+use chinwag::limits::{DOOR_LOOK, LEDGER_LEAST, LOG_WAIT};
 use testkit::company::{Company, MANY};
 use testkit::data::{
     Folder, KEPT, NOT_KEPT, assert_numbered, chunks, digest, history, kill, logged, notices, stop, unstamped,
 };
 use testkit::disk::{Meddler, WRITES};
-use testkit::eventually;
+use testkit::{control, eventually};
 
 #[test]
 fn a_disk_that_takes_a_second_for_each_write_holds_up_no_chat() {
@@ -180,4 +180,104 @@ fn a_disk_that_does_not_say_whether_the_operators_door_is_there_holds_nobody_up(
         alice.ask("/ping", "+ ping");
         door.exists()
     });
+}
+
+const RULES_NOT_KEPT: &str = "* notice rules and bans are not being kept: ";
+const RULES_KEPT: &str = "* notice rules and bans are being kept again";
+
+#[test]
+fn a_ledger_that_hangs_holds_nobody_up_and_everybody_is_told_before_they_hear_of_a_change() {
+    let folder = Folder::new();
+    let server = folder.serve(MANY);
+    let mut bob = server.in_room("bob", "#r");
+    let mut alice = server.in_room("alice", "#r");
+    let ledger = folder.path.join("ledger");
+    let Some(meddler) = Meddler::attach(&server, WRITES, "delay_enter=1000s", &[&ledger]) else { return };
+    bob.settle();
+    let since = Instant::now();
+    bob.send("/ban eve* 1d");
+    let before = alice.until_starting(RULES_NOT_KEPT);
+    assert!(before.iter().all(|line| !line.contains("eve*")), "{before:?}");
+    bob.until_starting("+ ban #r 1 ");
+    bob.until_starting(RULES_NOT_KEPT);
+    for n in 0..20 {
+        bob.send(&format!("/ban evil{n}* 1d"));
+        bob.until_starting("+ ban #r ");
+    }
+    assert!(since.elapsed() < Duration::from_secs(3), "it is waited for: {:?}", since.elapsed());
+    server.connect_raw().until_starting(RULES_NOT_KEPT);
+    drop(meddler);
+    let told = alice.until(RULES_KEPT);
+    assert_eq!(notices(&told), Vec::<&str>::new());
+    kill(server);
+    let written = fs::read_to_string(&ledger).unwrap();
+    assert_eq!(written.lines().filter(|line| line.starts_with("ban #r ")).count(), 21, "{written}");
+}
+
+#[test]
+fn a_ledger_that_is_written_anew_holds_nobody_up() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut bob = server.in_room("bob", "#r");
+    let (ledger, door) = (folder.path.join("ledger"), folder.path.join("ctl"));
+    let size = || fs::metadata(&ledger).unwrap().len();
+    let some = format!("/block 203.0.113.0/24 all 1d {}\n/unblock 203.0.113.0/24\n", "x".repeat(200)).repeat(50);
+    while size() < LEDGER_LEAST - 20_000 {
+        control(&door, &some);
+    }
+    let new = ["ledger.shorter", "ledger.new"].map(|name| folder.path.join(name));
+    let how = "delay_enter=3s";
+    let Some(meddler) = Meddler::attach(&server, "fsync", how, &[&new[0], &new[1]]) else { return };
+    while size() < LEDGER_LEAST {
+        control(&door, &some);
+    }
+    let since = Instant::now();
+    let mut told = Vec::new();
+    while size() >= LEDGER_LEAST {
+        control(&door, "/block 203.0.113.0/24 all 1d\n/unblock 203.0.113.0/24\n");
+        told.extend(bob.settle());
+        assert!(since.elapsed() < Duration::from_secs(30), "it is not written anew");
+    }
+    assert!(!meddler.calls().is_empty(), "nothing was slow");
+    assert_eq!(notices(&told), Vec::<&str>::new());
+    bob.send("/ban eve* 1d");
+    bob.until_starting("+ ban #r ");
+    drop(meddler);
+    kill(server);
+    let written = fs::read_to_string(&ledger).unwrap();
+    assert!(written.lines().any(|line| line.starts_with("ban #r ")), "{written:.500}");
+}
+
+#[test]
+fn what_an_operator_does_is_in_the_audit_log_on_the_disk_before_it_is_done() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let (audit, door) = (folder.path.join("audit.log"), folder.path.join("ctl"));
+    control(&door, "/wall hello\n");
+    let slow = Duration::from_millis(300);
+    let Some(meddler) = Meddler::attach(&server, "fsync,fdatasync", "delay_enter=300ms", &[&audit]) else { return };
+    let since = Instant::now();
+    assert!(control(&door, "/grant zoe\n")[0].starts_with("+ grant zoe "));
+    assert!(since.elapsed() >= slow, "it was done after {:?}", since.elapsed());
+    eventually("it is synced", || !meddler.calls().is_empty());
+    let synced = meddler.calls().len();
+    control(&door, "/wall for whom nobody waits\n");
+    eventually("it is synced too", || meddler.calls().len() > synced);
+}
+
+#[test]
+fn a_topic_is_on_the_disk_before_it_takes_the_place_of_the_old_one() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    // Of a room in which nothing was said nothing is kept.
+    alice.send("hello");
+    alice.settle();
+    let new = folder.log("a").with_extension("topic.new");
+    let slow = Duration::from_millis(300);
+    let Some(meddler) = Meddler::attach(&server, "fsync,fdatasync", "delay_enter=300ms", &[&new]) else { return };
+    let since = Instant::now();
+    alice.ask("/topic tea at five", "+ topic #a tea at five");
+    assert!(since.elapsed() >= slow, "it was told after {:?}", since.elapsed());
+    eventually("it is synced under its first name", || !meddler.calls().is_empty());
 }

@@ -9,9 +9,10 @@ use chinwag::commands;
 use chinwag::event::{Done, Fault, Reply, Verb};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::{self, PASSWORDS_WAITING};
-use chinwag::names::{ConnId, Nick, Origin, Prefix, Wire};
+use chinwag::names::{ConnId, Nick, Origin, Prefix, RoomName, Wire};
+use chinwag::register::{Entry, Founder, Register, Role};
 use chinwag::settings::{Logging, Settings};
-use chinwag::time::in_seconds;
+use chinwag::time::{Day, in_seconds};
 use testkit::disk::SmallDisk;
 use testkit::memory::{Memory, Notes, Told, look_at};
 use testkit::{Client, Server, binary, eventually, timed};
@@ -590,6 +591,29 @@ fn ask(memory: &mut Memory, name: &str, line: &str) -> String {
 
 fn network(last: u8) -> Origin {
     Origin::Network(Prefix::v4([192, 0, 2, last]))
+}
+
+#[test]
+fn names_that_expire_together_hold_nobody_up() {
+    let mut memory = keeping(Settings { name_ttl: Some(Duration::from_secs(365 * 86_400)), ..Settings::default() });
+    let (now, long_ago) = (memory.now(), Day::new("2025-01-01").unwrap());
+    let nick = |n: usize| Nick::new(&format!("x{n}q")).unwrap();
+    let mut register = Register::default();
+    register.apply_all((0..3_000).map(|n| Entry::Name { nick: nick(n), since: long_ago, password: None }));
+    register.apply(Entry::Name { nick: Nick::new("bob").unwrap(), since: Day::of(now.wall), password: None });
+    for n in 0..6_000 {
+        let room = RoomName::new(&format!("#r{n}")).unwrap();
+        register.apply(Entry::Role { room, nick: Nick::new("bob").unwrap(), role: Some(Role::Op) });
+        register.apply(Entry::Room { room, founder: Founder::Owner(nick(n / 2)) });
+    }
+    let begun = std::time::Instant::now();
+    memory.hub.restore_register(register, now, &mut memory.notes);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    memory.hub.check();
+    let register = memory.hub.register();
+    assert_eq!(register.founded(&Nick::new("bob").unwrap()).len(), 6_000);
+    assert!(register.owned(&nick(0)).is_none() && register.len() == 3_001);
+    assert_eq!(memory.notes.ledger.entries.len(), 3_000);
 }
 
 #[test]
