@@ -677,6 +677,7 @@ fn is_of_name(entry: &Entry) -> bool {
         | Entry::Room { .. }
         | Entry::Role { .. }
         | Entry::Rule { .. }
+        | Entry::Topic { .. }
         | Entry::Ban { .. }
         | Entry::Unban { .. }
         | Entry::Invite { .. }

@@ -457,7 +457,7 @@ impl Hub {
                             let topic = self.topic_for(who, id);
                             tell(slice, &Detail::Room { name, count: self.rooms[id].members().len(), topic });
                         }
-                        None => tell(slice, &Detail::Room { name, count: 0, topic: self.rooms.known_topic(&name) }),
+                        None => tell(slice, &Detail::Room { name, count: 0, topic: self.topic_put_away(&name) }),
                     }
                 }
                 Some(Done::Rooms(*count))
