@@ -343,10 +343,12 @@ impl LedgerFile {
         Entered::Failed
     }
 
-    /// Whether it is still what stands in its place: somebody may have swept it away.
+    /// Whether it is still what stands in its place: somebody may have swept it away. Where we may not look, it is open all the same.
     fn is_in_place(&self) -> bool {
-        let here = self.file.metadata().and_then(|here| Ok((here, fs::metadata(&self.path)?)));
-        here.is_ok_and(|(here, there)| (here.dev(), here.ino()) == (there.dev(), there.ino()))
+        match self.file.metadata().and_then(|here| Ok((here, fs::metadata(&self.path)?))) {
+            Ok((here, there)) => (here.dev(), here.ino()) == (there.dev(), there.ino()),
+            Err(e) => e.kind() == io::ErrorKind::PermissionDenied,
+        }
     }
 
     /// Writes it anew, if most of it means nothing any more.
