@@ -199,7 +199,8 @@ fn end_at_once(code: i32) -> Result<Arc<AtomicBool>, String> {
 
 fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) -> Result<(), String> {
     // Who sends such a signal does not know how far the start has come.
-    for signal in signals::OF_NOTE.into_iter().chain(signals::of_a_reload()) {
+    let hangup = Some(signals::OF_A_RELOAD).filter(|_| !signals::ends_with_terminal());
+    for signal in signals::OF_NOTE.into_iter().chain(hangup) {
         register(signal, Arc::default()).map_err(|e| reason(&e))?;
     }
     // Until it listens, there is nobody to say goodbye to.
