@@ -209,7 +209,10 @@ pub(super) fn explain(why: &Fault) -> String {
         Fault::BusyFile(id) => format!("file {id} is on its way to you already; /cancel {id} stops it"),
         Fault::WrongPassword => "that is not the password; try again".to_owned(),
         Fault::WrongLogin(nick) => {
-            format!("that is neither the password nor a token of {nick}; try again, or ask the operator if yours is lost")
+            format!(
+                "that is neither the password nor a token of {nick}; try again, or ask the operator if yours is lost; a token is \
+                 typed as token:TOKEN"
+            )
         },
         Fault::NoOwner { nick, vacancy: Vacancy::Free } => {
             format!("nobody owns {nick}; /nick {nick} takes it, and /register PASSWORD makes it yours")
