@@ -458,6 +458,11 @@ impl Session {
         self.ask(Command::Get { file, offset }, Pending::Get(key));
     }
 
+    /// Whether what was said before is still to come.
+    pub fn is_reading_history(&self) -> bool {
+        self.asked.iter().any(|asked| typed::name(&asked.line) == "history")
+    }
+
     /// Asks whether the server is still there.
     pub fn ask_alive(&mut self) {
         self.ask(Command::Ping("alive"), Pending::Quiet);
