@@ -99,6 +99,7 @@ pub(super) fn explain(why: &Fault) -> String {
         Fault::Usage(verb) => {
             let usage = commands::spec_of(*verb).map_or("", |spec| spec.usage);
             let where_from = match verb {
+                Verb::Nick => "; a name is one word",
                 Verb::Unban => "; /bans lists the IDs",
                 Verb::Unblock => "; /blocks lists the IDs",
                 Verb::Block => "; WHO is a nick, or an address as in 203.0.113.5 or 203.0.113.0/24",
