@@ -58,13 +58,13 @@ pub enum Group {
     Operator,
 }
 
-/// The groups in the order in which they are listed, and how each is called.
+/// The groups in the order in which they are listed, and how each is called. What most need stands last: a terminal shows that.
 pub const GROUPS: &[(Group, &str)] = &[
-    (Group::Talk, "talk"),
+    (Group::Yours, "yours"),
+    (Group::Files, "files"),
     (Group::People, "people"),
     (Group::Rooms, "rooms"),
-    (Group::Files, "files"),
-    (Group::Yours, "yours"),
+    (Group::Talk, "talk"),
     (Group::Operator, "operator"),
 ];
 

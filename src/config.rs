@@ -70,7 +70,7 @@ pub fn parse<P: Parser>(words: &[OsString]) -> Result<(P, Config), Wrong> {
     match together(&config.lines.iter().collect::<Vec<_>>()) {
         Ok(parsed) => Ok((parsed, config)),
         Err(error) => Err(match config.culprit(|lines| together(lines).is_err()) {
-            Some(line) => Wrong::Configured(config.at(line.number, &in_a_line(&error))),
+            Some(line) => Wrong::Configured(config.at(line.number, &config.why(line, &in_a_line(&error)))),
             None => Wrong::Typed(error),
         }),
     }
@@ -115,6 +115,16 @@ impl Config {
         match self.lines.iter().find(is_it) {
             Some(line) => self.at(line.number, &mistake.text),
             None => mistake.text.clone(),
+        }
+    }
+
+    /// What is wrong with a line, of which `told` is what would be told of it if it were typed.
+    fn why(&self, line: &Line, told: &str) -> String {
+        match self.lines.iter().find(|other| other.id == line.id) {
+            Some(first) if told.ends_with(TWICE) => {
+                format!("{} stands in line {} already; leave one of them out", line.option, first.number)
+            }
+            _ => told.to_owned(),
         }
     }
 
@@ -174,6 +184,9 @@ fn unknown(option: &str, tried: &Result<ArgMatches, clap::Error>) -> String {
     };
     format!("there is no option {option}; {meant}")
 }
+
+/// How clap ends what it says of an option that may stand once.
+const TWICE: &str = "cannot be used multiple times";
 
 /// The first paragraph of what clap says.
 fn in_a_line(error: &clap::Error) -> String {
@@ -264,7 +277,7 @@ mod tests {
                 "spool 10X",
                 "1: invalid value '10X' for '--spool <SIZE>': a size is a whole number with K, M, G or T, as in 10M or 10MB, or of bytes",
             ),
-            ("rate 5\nspool 5M\nrate 5", "3: the argument '--rate <N>' cannot be used multiple times"),
+            ("rate 5\nspool 5M\nrate 5", "3: rate stands in line 1 already; leave one of them out"),
             ("rate 5\nsync 5s", "2: the following required arguments were not provided: --data <DIR>"),
             ("rate \u{1b}[2J", "1: invalid value '\u{fffd}[2J' for '--rate <N>': invalid digit found in string"),
         ] {
@@ -349,6 +362,7 @@ mod tests {
             let (filed, typed) = (read(lines.concat().as_bytes(), &[]), read(b"", &words));
             match (filed, typed) {
                 (Ok(filed), Ok(typed)) => prop_assert_eq!(filed, typed),
+                (Err(filed), Err(typed)) if typed.ends_with(TWICE) => prop_assert!(filed.contains(" already; "), "{}", filed),
                 (Err(filed), Err(typed)) => prop_assert!(filed.ends_with(&typed), "{} is not {}", filed, typed),
                 (filed, typed) => prop_assert!(false, "{:?} is not {:?}", filed, typed),
             }

@@ -53,14 +53,30 @@ pub fn ask(path: &Path, words: &[String], out: &mut impl Write) -> Result<Answer
             ServerLine::Done(_) => Some(Answer::Done),
             ServerLine::Refused { .. } => Some(Answer::Refused),
             ServerLine::Bye { text, .. } => return Err(farewell(text).to_owned()),
+            ServerLine::Notice(text) => {
+                warn(text);
+                continue;
+            }
             _ => continue,
         };
         say(&line)?;
         if let Some(answer) = answer {
+            // What the disk did not take of it comes with the answer.
+            let with_it = lines.buffer().split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+            with_it.for_each(|line| {
+                if let ServerLine::Notice(text) = ServerLine::parse(line) {
+                    warn(text);
+                }
+            });
             return Ok(answer);
         }
     }
     Err("the server has gone without an answer; look whether it runs".to_owned())
+}
+
+/// Tells whoever asked what the server says besides its answer.
+fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "chinwag: {text}");
 }
 
 /// A server that takes a connection and says nothing.
@@ -78,7 +94,7 @@ fn next_line(lines: &mut impl BufRead) -> io::Result<Option<String>> {
             }
             Err(_) if !is_told => {
                 is_told = true;
-                let _ = writeln!(io::stderr(), "chinwag: the server has not answered yet; waiting for a minute");
+                warn("the server has not answered yet; waiting for a minute");
             }
             Err(_) => {}
         }

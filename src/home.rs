@@ -3,7 +3,7 @@
 //! It is for this server's user alone: folders are made with the mode 0700 and files with 0600. What somebody else has made
 //! keeps the mode that it has.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use log::{info, warn};
-use rustix::fs::{Access, OFlags, access};
+use rustix::fs::{Access, OFlags, access, statvfs};
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, geteuid, getrlimit};
 
 use crate::limits;
 use crate::names::FileId;
@@ -73,9 +73,8 @@ impl Home {
         let (spool, rooms) = (dir.join("spool"), dir.join("rooms"));
         make_own_folder(&spool).map_err(|e| about("spool in it", &e))?;
         make_own_folder(&rooms).map_err(|e| about("rooms in it", &e))?;
-        let mode = fs::metadata(dir)?.mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            warn!("others than its owner can enter {} (mode {mode:o}); if they shall not: chmod 700", dir.display());
+        if let Some(warning) = open_to_others(dir, &fs::metadata(dir)?) {
+            warn!("{warning}");
         }
         Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), kept: Kept::Locked(dir.to_owned(), lock), _held: held })
     }
@@ -93,6 +92,9 @@ impl Home {
         };
         lock.map_err(|e| about("lock in it", &e))?;
         Ids::read(dir).map_err(|e| about("next-id in it", &e))?;
+        if statvfs(dir).is_ok_and(|disk| disk.f_bavail == 0) {
+            warn!("cannot reserve IDs for files: no space is left on the disk of {}", dir.display());
+        }
         for name in ["spool", "rooms"] {
             let folder = dir.join(name);
             let looked =
@@ -139,7 +141,7 @@ impl Home {
     pub fn ours(&self) -> io::Result<&Path> {
         let is_ours = match (&self.kept, fs::symlink_metadata(&self.spool)?) {
             (Kept::Temporary, data) => {
-                let own = rustix::process::geteuid().as_raw();
+                let own = geteuid().as_raw();
                 data.is_dir() && data.uid() == own && data.mode() & 0o077 == 0
             }
             (Kept::Locked(..), data) => data.is_dir(),
@@ -219,6 +221,18 @@ fn new_temporary() -> io::Result<PathBuf> {
     }
 }
 
+/// What is to be said of a folder that others can enter, and what keeps them out. Where another user owns it, the server may be in its
+/// group alone, and its own way in must stay.
+fn open_to_others(dir: &Path, data: &Metadata) -> Option<String> {
+    let (mode, user, dir) = (data.mode() & 0o7777, geteuid(), dir.display());
+    let is_own = user.is_root() || data.uid() == user.as_raw();
+    let others = if is_own { 0o077 } else { 0o007 };
+    let owner = if is_own { String::new() } else { format!("chown {} {dir} && ", user.as_raw()) };
+    (mode & others != 0).then(|| {
+        format!("others than its owner can enter {dir} (mode {mode:o}); if they shall not: {owner}chmod 700 {dir}")
+    })
+}
+
 fn open_lock(dir: &Path) -> io::Result<File> {
     open_regular(private().write(true).create(true).truncate(false), &dir.join("lock"))
 }
@@ -252,7 +266,7 @@ fn hold(dir: &Path) -> Result<File, TryLockError> {
 /// Removes the temporary folders of servers that were killed. They are told from others by their name and their owner, and
 /// from those of servers that run by the lock. What no spool has written stays, and its folder too.
 fn remove_left_over(parent: &Path) {
-    let own = rustix::process::geteuid().as_raw();
+    let own = geteuid().as_raw();
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY)
             && entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == own);
@@ -310,9 +324,11 @@ fn not_made(e: &io::Error) -> io::Error {
 
 /// The same error, with what it is about, and what to do.
 pub fn about(what: &str, e: &io::Error) -> io::Error {
-    let text = e.to_string();
+    let (text, user) = (e.to_string(), geteuid().as_raw());
     let hint = match e.kind() {
-        io::ErrorKind::PermissionDenied => "; it must belong to the user that the server runs as",
+        io::ErrorKind::PermissionDenied => &*format!(
+            "; the user {user}, as which the server runs, must be able to write there: chown -R {user} FOLDER"
+        ),
         io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => "; move away what stands there",
         _ => hint(e),
     };

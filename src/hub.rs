@@ -251,7 +251,7 @@ impl Hub {
                 (Some(_), None) => Event::KeptAgain(what),
                 _ => continue,
             };
-            out.publish(&mut self.people.conns(), &[event]);
+            out.publish(&mut self.people.conns().chain(self.controls.keys().copied()), &[event]);
         }
     }
 
@@ -354,9 +354,14 @@ impl Hub {
         for line in &self.settings.motd {
             turn.out.answer(conn, &Event::Motd(Text::of_operator(line)));
         }
+        self.tell_trouble(conn, turn.out);
+    }
+
+    /// Tells a connection what is not being kept, if anything is not.
+    fn tell_trouble(&self, conn: ConnId, out: &mut impl Output) {
         for (what, trouble) in [(Kept::History, self.trouble), (Kept::Rules, self.rules_trouble)] {
             if let Some(trouble) = trouble {
-                turn.out.answer(conn, &Event::NotKept(what, trouble));
+                out.answer(conn, &Event::NotKept(what, trouble));
             }
         }
     }

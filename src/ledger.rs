@@ -396,10 +396,12 @@ impl LedgerFile {
         Entered::Failed
     }
 
-    /// Whether it is still what stands in its place: somebody may have swept it away.
+    /// Whether it is still what stands in its place: somebody may have swept it away. Where we may not look, it is open all the same.
     fn is_in_place(&self) -> bool {
-        let here = self.file.metadata().and_then(|here| Ok((here, fs::metadata(&self.path)?)));
-        here.is_ok_and(|(here, there)| (here.dev(), here.ino()) == (there.dev(), there.ino()))
+        match self.file.metadata().and_then(|here| Ok((here, fs::metadata(&self.path)?))) {
+            Ok((here, there)) => (here.dev(), here.ino()) == (there.dev(), there.ino()),
+            Err(e) => e.kind() == io::ErrorKind::PermissionDenied,
+        }
     }
 
     /// Whether most of it means nothing any more.
@@ -850,6 +852,7 @@ fn is_of_name(entry: &Entry) -> bool {
         | Entry::Room { .. }
         | Entry::Role { .. }
         | Entry::Rule { .. }
+        | Entry::Topic { .. }
         | Entry::Ban { .. }
         | Entry::Unban { .. }
         | Entry::Invite { .. }

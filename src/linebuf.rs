@@ -24,9 +24,9 @@ pub enum Line<'a> {
 /// How the newest line ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ending {
-    /// LF alone, CR NUL, or the end of input.
+    /// LF alone, or the end of input.
     Lf,
-    /// CR and LF.
+    /// CR and LF, or CR and NUL, which a terminal sends in telnet that shows each line end as it is.
     Crlf,
 }
 
@@ -308,9 +308,8 @@ impl LineBuf {
             self.searched = small(at + 1);
             let after_cr = at > self.start() && self.buf[at - 1] == b'\r';
             match (self.buf[at], after_cr) {
-                (b'\n', true) => return Some((at - 1, at + 1, Ending::Crlf)),
+                (_, true) => return Some((at - 1, at + 1, Ending::Crlf)),
                 (b'\n', false) => return Some((at, at + 1, Ending::Lf)),
-                (_, true) => return Some((at - 1, at + 1, Ending::Lf)),
                 (_, false) => {}
             }
         }
@@ -418,7 +417,7 @@ pub(crate) mod tests {
 
     #[test]
     fn lines_end_in_lf_crlf_or_cr_nul() {
-        check(b"a\nb\r\nc\r\0d", &["\"a\" Lf", "\"b\" Crlf", "\"c\" Lf", "\"d\" Lf"]);
+        check(b"a\nb\r\nc\r\0d", &["\"a\" Lf", "\"b\" Crlf", "\"c\" Crlf", "\"d\" Lf"]);
         check(b"\n\r\n", &["\"\" Lf", "\"\" Crlf"]);
         check(b"a\0b\rc\n", &[r#""a\x00b\rc" Lf"#]);
         check(b"=QUJD\n= \r\nx", &["=QUJD Lf", "=  Crlf", "\"x\" Lf"]);

@@ -152,10 +152,11 @@ fn main() -> ExitCode {
 }
 
 /// Tells what is wrong with the command line, and ends. A bare `#` and what follows it never came here, so that is told too,
-/// and how the port is written that stood alone, as `nc` takes it.
+/// and how the port is written that stood alone, as `nc` takes it, or had an option of its own.
 fn refuse(error: &clap::Error) -> ! {
     const QUOTES: &str = "put the room in quotes, as in '#lobby'; a shell takes a bare # for a comment";
     const COLON: &str = "the port goes behind the host and a colon, as in 127.0.0.1:2428";
+    const LISTEN: &str = "the port belongs to --listen, as in --listen :2428";
     let _ = error.print();
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let is_last = |known: &[&str]| words.last().is_some_and(|last| known.contains(&last.as_str()));
@@ -164,6 +165,9 @@ fn refuse(error: &clap::Error) -> ! {
         ErrorKind::InvalidValue if is_last(&["--join", "--to"]) => Some(QUOTES),
         ErrorKind::MissingRequiredArgument if is_last(&["say"]) => Some(QUOTES),
         ErrorKind::UnknownArgument if words[0] == "connect" && words.iter().any(is_port) => Some(COLON),
+        ErrorKind::UnknownArgument if words[0] == "serve" && words.iter().any(|word| word.starts_with("--port")) => {
+            Some(LISTEN)
+        }
         _ => None,
     };
     if let Some(tip) = tip {
@@ -199,7 +203,8 @@ fn end_at_once(code: i32) -> Result<Arc<AtomicBool>, String> {
 
 fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) -> Result<(), String> {
     // Who sends such a signal does not know how far the start has come.
-    for signal in signals::OF_NOTE.into_iter().chain(signals::of_a_reload()) {
+    let hangup = Some(signals::OF_A_RELOAD).filter(|_| !signals::ends_with_terminal());
+    for signal in signals::OF_NOTE.into_iter().chain(hangup) {
         register(signal, Arc::default()).map_err(|e| reason(&e))?;
     }
     // Until it listens, there is nobody to say goodbye to.

@@ -654,7 +654,7 @@ impl<S: System> Reactor<S> {
         }
         let id = self.registry.insert(transport, (Peer::CONTROL, now.at), dialect, Life::Active);
         debug!("connection {id} by the operator's door");
-        self.hub.connect_control(id, now);
+        self.core(now, |hub, out| hub.connect_control(id, now, out));
         self.run_soon(id);
     }
 

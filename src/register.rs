@@ -19,7 +19,7 @@ pub use entry::{
 
 use crate::event::Standing;
 use crate::limits;
-use crate::names::{Digest, KeptNick, Nick, RoomName};
+use crate::names::{Digest, KeptNick, Nick, RoomName, Text};
 use crate::nametable::NameTable;
 use crate::time::Day;
 
@@ -241,6 +241,8 @@ pub struct Rules {
     erased: Vec<(u64, u64)>,
     /// How many losses of names had been when the rights of those were last taken here.
     losses: u64,
+    /// What it is about.
+    topic: Option<Text>,
 }
 
 impl Rules {
@@ -255,6 +257,7 @@ impl Rules {
         invited: Vec::new(),
         erased: Vec::new(),
         losses: 0,
+        topic: None,
     };
 
     /// Whose it is, if that is known.
@@ -317,6 +320,11 @@ impl Rules {
         (last + 1).saturating_sub(first) - gone.sum::<u64>()
     }
 
+    /// What it is about, if it has or had a founder. Of others the log tells it.
+    pub fn topic(&self) -> Option<&Text> {
+        self.topic.as_ref()
+    }
+
     /// Whether a guest made it and it keeps something from others: then it goes with the last who is in it.
     pub fn goes_when_empty(&self) -> bool {
         self.founder == Some(Founder::Guest) && self.rules.iter().any(Rule::is_restriction)
@@ -328,9 +336,9 @@ impl Rules {
         self.is_erased(0)
     }
 
-    /// Whether nothing is so of it. That a guest made it is nothing by itself.
+    /// Whether nothing is so of it. That a guest made it, and what it is about, is nothing by itself.
     fn is_nothing(&self) -> bool {
-        self.lines() == usize::from(self.founder == Some(Founder::Guest))
+        self.lines() == usize::from(self.founder == Some(Founder::Guest)) + usize::from(self.topic.is_some())
     }
 
     /// The messages from one number to another are shown to nobody. No two stretches of them touch each other.
@@ -393,8 +401,9 @@ impl Rules {
         let bans = self.bans.iter().map(move |ban| Entry::Ban { room, ban: ban.clone() });
         let invited = self.invited.iter().map(move |&nick| Entry::Invite { room, nick, on: true });
         let erased = self.erased.iter().map(move |&(first, last)| Entry::Erase { room, first, last });
-        // That a guest made it means nothing by itself, and so would be forgotten if it came first.
-        roles.chain(rules).chain(bans).chain(invited).chain(erased).chain(founder)
+        let topic = self.topic.iter().map(move |topic| Entry::Topic { room, topic: Some(topic.clone()) });
+        // That a guest made it and what it is about mean nothing by themselves, and so would be forgotten if they came first.
+        roles.chain(rules).chain(bans).chain(invited).chain(erased).chain(founder).chain(topic)
     }
 
     /// Its lines, if nobody owns it.
@@ -404,7 +413,7 @@ impl Rules {
 
     fn lines(&self) -> usize {
         let lists = [self.roles.len(), self.rules.len(), self.bans.len(), self.invited.len(), self.erased.len()];
-        usize::from(self.founder.is_some()) + lists.iter().sum::<usize>()
+        usize::from(self.founder.is_some()) + usize::from(self.topic.is_some()) + lists.iter().sum::<usize>()
     }
 }
 
@@ -504,6 +513,7 @@ impl Register {
                     rules.rules.push(rule);
                 }
             }),
+            Entry::Topic { room, topic } => self.change_room(room, |rules| rules.topic = topic),
             Entry::Ban { room, ban } => self.change_room(room, |rules| {
                 rules.last_ban = rules.last_ban.max(ban.id);
                 rules.change_bans(|bans| match bans.binary_search_by_key(&ban.id, |other| other.id) {
@@ -784,7 +794,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::names::Text;
 
     fn nick(name: &str) -> Nick {
         Nick::new(name).unwrap()

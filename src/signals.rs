@@ -105,23 +105,24 @@ impl Drop for Interrupts {
     }
 }
 
-/// The signals that ask a server to end: SIGINT and SIGTERM; and SIGHUP, which is a terminal that closes, where there is one
-/// and whoever started it did not say that it shall go on then, as `nohup` does.
-pub fn of_the_end() -> impl Iterator<Item = i32> {
-    [SIGINT, SIGTERM].into_iter().chain(Some(SIGHUP).filter(|_| !hangup_is_ignored() && has_terminal()))
-}
+/// The signals that ask a server to end.
+pub const OF_THE_END: [i32; 2] = [SIGINT, SIGTERM];
 
-/// The signal that has a server read its configuration anew: SIGHUP where there is no terminal, and whoever started it did not say
-/// that it shall be ignored.
-pub fn of_a_reload() -> Option<i32> {
-    Some(SIGHUP).filter(|_| !hangup_is_ignored() && !has_terminal())
+/// The signal that has a server read its configuration anew, unless it tells of the terminal's end.
+pub const OF_A_RELOAD: i32 = SIGHUP;
+
+/// Whether the end of its terminal is to end this process: whoever started it did not say that it shall go on then, as `nohup` does.
+pub fn ends_with_terminal() -> bool {
+    // Once the signal is taken, nothing tells any more that it was ignored.
+    static ENDS: LazyLock<bool> = LazyLock::new(|| !hangup_is_ignored() && has_terminal());
+    *ENDS
 }
 
 /// The signals that a server only takes note of: they mean something to other servers.
 pub const OF_NOTE: [i32; 2] = [SIGUSR1, SIGUSR2];
 
 /// Whether this process belongs to a terminal, wherever its input and output are.
-fn has_terminal() -> bool {
+pub fn has_terminal() -> bool {
     File::open("/dev/tty").is_ok()
 }
 

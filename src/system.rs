@@ -236,6 +236,10 @@ pub struct Os {
     /// Whether a signal has come that nobody has asked about, of those that end the server, and of those that ask for a reload.
     signalled: bool,
     is_hung_up: bool,
+    /// Whether the end of the terminal is to end the server.
+    ends_with_terminal: bool,
+    /// Whether a reload is under way.
+    is_reloading: bool,
     reloads: Reloads,
     /// It holds the way to the spool, and so must go before it.
     jobs: Sender<Job>,
@@ -290,9 +294,10 @@ impl Os {
         let spool = Spool::start(home, Arc::clone(&waker)).map_err(|e| cannot("start the thread of the files", &e))?;
         let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
         // From here on nobody waits for long, and signals are heard by the loop.
-        let signals = Signals::open(poll.registry(), SIGNALS, signals::of_the_end()).map_err(starting)?;
+        let ends_with_terminal = signals::ends_with_terminal();
+        let signals = Signals::open(poll.registry(), SIGNALS, signals::OF_THE_END).map_err(starting)?;
         let noted = Signals::open(poll.registry(), NOTED, signals::OF_NOTE).map_err(starting)?;
-        let hangups = Signals::open(poll.registry(), RELOAD, signals::of_a_reload()).map_err(starting)?;
+        let hangups = Signals::open(poll.registry(), RELOAD, [signals::OF_A_RELOAD]).map_err(starting)?;
         let path = control.clone().or(in_data.clone());
         let control = open_control(control, in_data)?;
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
@@ -319,6 +324,8 @@ impl Os {
             woken,
             signalled,
             is_hung_up,
+            ends_with_terminal,
+            is_reloading: false,
             reloads,
             jobs,
             journal,
@@ -526,7 +533,15 @@ impl System for Os {
     }
 
     fn signals(&mut self) -> usize {
-        if std::mem::take(&mut self.signalled) { self.signals.take() } else { 0 }
+        let count = if std::mem::take(&mut self.signalled) { self.signals.take() } else { 0 };
+        // Some terminals are taken away only after the signal that tells of it.
+        let is_hung_up = self.ends_with_terminal && (self.is_hung_up || self.is_reloading);
+        if !is_hung_up || signals::has_terminal() {
+            return count;
+        }
+        log::info!("the terminal was closed");
+        (self.ends_with_terminal, self.is_hung_up) = (false, false);
+        count + 1
     }
 
     fn heard_reload(&mut self) -> bool {
@@ -535,11 +550,13 @@ impl System for Os {
 
     fn reload(&mut self) {
         self.supervisor.reloading();
+        self.is_reloading = true;
         self.reloads.ask();
     }
 
     fn reloaded(&mut self) -> Option<Result<Reloaded, String>> {
         let read = self.reloads.results().next()?;
+        self.is_reloading = false;
         match &read {
             Ok(Anew { what: Reloaded { settings, restart }, certificate, proxies, origins }) => {
                 self.listeners.replace_origins(origins);

@@ -4,7 +4,7 @@
 # It forgets after an hour, or when an op says "!pardon NICK". Ops may do as they like.
 # Run it as:  guard.py HOST PORT ROOM WORDS [NICK]  (CHINWAG_PASSWORD: the server's; CHINWAG_TOKEN: one of NICK)
 # NICK must own its name, and be an op of the room: whoever founded it says /op NICK while NICK is there.
-import collections, os, re, socket, sys, time
+import collections, os, re, signal, socket, sys, time
 people = {}  # of each nick: how often they were at fault, when last, and when they said what they said last
 def fault(nick, text):  # what is to be done about it, if anything is
     len(people) > 10000 and people.pop(next(iter(people)))  # who came first
@@ -31,7 +31,7 @@ def talk(sock):
             ask(f"/login {nick} token:{token}", "/set stamp on", f"/join {room}", f"/op {room}")
         elif kind == "-":
             details.append(text)
-        elif kind in ("+", "!"):
+        elif kind in ("+", "!") and text != "ping alive":
             command, rows, details = asked.popleft(), details, []
             if kind == "!":
                 sys.exit(text) if text.startswith(("join ", "login ", "pass ")) else print(text, file=sys.stderr)
@@ -49,12 +49,12 @@ def talk(sock):
 
 len(sys.argv) > 4 or sys.exit("usage: guard.py HOST PORT ROOM WORDS [NICK]")
 (host, port, room, path, nick), token = (sys.argv[1:] + ["guard"])[:5], os.environ.get("CHINWAG_TOKEN")
-words = "|".join(re.escape(word) for word in open(path, encoding="utf-8").read().split())
-words = rf"(?i)\b(?:{words or '(?!)'})\b"
+words = rf"(?i)\b(?:{'|'.join(map(re.escape, open(path, encoding='utf-8').read().split())) or '(?!)'})\b"
 while True:
     try:
-        with socket.create_connection((host, port)) as sock:
+        with socket.create_connection((host, port), 75) as sock:  # silent for so long, nobody is there any more
+            signal.signal(signal.SIGALRM, lambda *_: sock.sendall(b"/ping alive\n")), signal.setitimer(signal.ITIMER_REAL, 30, 30)
             talk(sock)
     except OSError as error:
         print(error, file=sys.stderr)
-    time.sleep(2)
+    signal.setitimer(signal.ITIMER_REAL, 0), time.sleep(2)

@@ -2,7 +2,7 @@
 # Writes what is said in a room to a file, one message a line: [SEQ@TIME] <nick> text. Stop it and start it again as
 # you like: the last lines tell how far it came, and /history brings what was said since, if the server remembers it.
 # Run it as:  logger.py HOST PORT ROOM FILE [NICK]  (CHINWAG_PASSWORD: the server's; CHINWAG_TOKEN: one of NICK)
-import collections, os, random, re, socket, sys, time
+import collections, os, random, re, signal, socket, sys, time
 def seq(line):
     return int(line[1:].partition("@")[0]) if re.match(r"\[\d+@", line) else 0
 
@@ -31,7 +31,7 @@ def talk(sock, log):
             print(text, file=sys.stderr)
         elif kind == "-":
             details.append(text)
-        elif kind in ("+", "!"):
+        elif kind in ("+", "!") and text != "ping alive":
             command, found, details = asked.popleft(), details, []
             if text.startswith("nick taken "):
                 ask(f"/nick {nick}{random.randint(2, 99)}")
@@ -52,9 +52,9 @@ len(sys.argv) > 4 or sys.exit("usage: logger.py HOST PORT ROOM FILE [NICK]")
 (host, port, room, path, nick), token = (sys.argv[1:] + ["logger"])[:5], os.environ.get("CHINWAG_TOKEN")
 while True:
     try:
-        with open(path, "a+b") as log, socket.create_connection((host, port)) as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # tells when the server has silently gone
+        with open(path, "a+b") as log, socket.create_connection((host, port), 75) as sock:  # silent so long, it is gone
+            signal.signal(signal.SIGALRM, lambda *_: sock.sendall(b"/ping alive\n")), signal.setitimer(signal.ITIMER_REAL, 30, 30)
             talk(sock, log)
     except OSError as error:
         print(error, file=sys.stderr)
-    time.sleep(2)
+    signal.setitimer(signal.ITIMER_REAL, 0), time.sleep(2)

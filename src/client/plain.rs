@@ -77,6 +77,8 @@ struct Plain {
     head: Head,
     /// The day of what was told last.
     day: Date,
+    /// Whether what was told last was said before, and nothing tells when.
+    is_past: bool,
     bell: Bell,
     /// When the bell rang last.
     rang: Option<Instant>,
@@ -111,6 +113,7 @@ impl Plain {
         let look = Look { colour: false, zone: TimeZone::system() };
         let mut plain = Self {
             day: look.day_of(SystemTime::now()),
+            is_past: false,
             look,
             head: Head { times, rooms, last: None },
             visit,
@@ -263,6 +266,9 @@ impl Plain {
                 Shown::Picture(picture) => self.picture(&picture.name, &picture.base64),
             }
         }
+        if !self.visit.client.session.is_reading_history() {
+            self.end_past();
+        }
         self.hide();
         self.unsure();
         self.typists();
@@ -284,6 +290,11 @@ impl Plain {
         if news.call().is_some() && self.bell == Bell::Rings && !is_early {
             self.rang = Some(Instant::now());
             self.out.push('\x07');
+        }
+        match news {
+            News::Said { age: Age::Past, .. } => self.is_past = !self.head.times,
+            News::Said { .. } => self.end_past(),
+            _ => {}
         }
         self.print(news);
     }
@@ -333,6 +344,13 @@ impl Plain {
             Ok(path) => News::Note(format!("saved {}, as plain text shows no pictures", path.display())),
             Err(e) => News::Refused(format!("saving {name}: {}", reason(&e))),
         });
+    }
+
+    /// Tells where what was said before ends, as the times do not tell that.
+    fn end_past(&mut self) {
+        if std::mem::take(&mut self.is_past) {
+            self.print(&News::Note("that was said before".to_owned()));
+        }
     }
 
     /// Prints news, below a line that tells the day where that is another one than before.

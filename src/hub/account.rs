@@ -15,11 +15,12 @@ use crate::event::{Bye, Deed, Detail, Done, Event, Fault, Loss, Quota, Reply, Un
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
 use crate::metrics::LoginBy;
-use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Token, Wire};
+use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
 use crate::people::Person;
 use crate::policy::may_come_as;
 use crate::register::{Author, Entry, PasswordHash, Register, Rules};
 use crate::request::Credential;
+use crate::rooms::RoomId;
 use crate::settings;
 use crate::time::{Day, Now};
 
@@ -238,6 +239,11 @@ impl Hub {
         // Nobody is left in a room that a guest made for few.
         going.into_iter().for_each(|room| self.forget_room(room, &mut Turn::of_server(now, out)));
         self.put_away_erased();
+        // A room is there already that has a file.
+        let about = self.rooms.iter().filter(|(_, room)| !room.is_kept());
+        let about: Vec<(RoomId, Text)> =
+            about.filter_map(|(id, room)| Some((id, self.register().room(&room.name)?.topic()?.clone()))).collect();
+        about.into_iter().for_each(|(id, topic)| self.rooms.set_topic(id, Some((PersonId::NOBODY, topic))));
         self.expire_names(&mut Turn::of_server(now, out));
     }
 

@@ -518,7 +518,7 @@ impl Hub {
                     let topic = self.topic_for(who, id);
                     telling.tell(&Detail::Room { name, count: self.rooms[id].members().len(), topic });
                 }
-                None => telling.tell(&Detail::Room { name, count: 0, topic: self.rooms.known_topic(&name) }),
+                None => telling.tell(&Detail::Room { name, count: 0, topic: self.topic_put_away(&name) }),
             }
         }
         Some(())

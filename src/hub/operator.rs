@@ -24,9 +24,10 @@ pub(super) struct Control {
 /// The door.
 impl Hub {
     /// A connection has come in by the operator's door: nobody is online through it, and it may do what operators may. It is told
-    /// nothing but what it asks for.
-    pub fn connect_control(&mut self, conn: ConnId, now: Now) {
+    /// nothing but what it asks for, and what the disk does not keep of what is done.
+    pub fn connect_control(&mut self, conn: ConnId, now: Now, out: &mut impl Output) {
         let until = now.at + limits::CONTROL_SILENCE;
+        self.tell_trouble(conn, out);
         self.controls.insert(conn, Control { intake: Intake::None { told: false }, until });
         self.alarm(until, Alarm::Control(conn));
     }

@@ -264,7 +264,7 @@ impl Hub {
                 Actor::Control | Actor::Locked(_) => false,
             };
             if is_theirs {
-                self.taken_up = self.rooms.open(name, self.origin(turn)).ok();
+                self.taken_up = self.open_room(name, turn).ok();
             }
         }
         self.room_or_current(room, doing, turn)
@@ -412,6 +412,7 @@ impl Hub {
             }
             subject.who.into_iter().for_each(|who| self.rooms.book_mut(id).set_role(who, None));
             self.note(entries, turn.out);
+            self.keep_topic(id, turn.out);
             let what = Happening::Made { nick: subject.nick, rank: Some(Rank::Founder) };
             if !is_theirs && turn.who != PersonId::NOBODY {
                 self.audit(Deed::InRoom(room, what.clone()), turn);

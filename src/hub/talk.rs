@@ -6,7 +6,7 @@ use crate::limits;
 use crate::names::{ConnId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Person, Way};
 use crate::policy::{Action, Doing};
-use crate::register::Owned;
+use crate::register::{Entry, Founder, Owned, Rules};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
 use crate::settings::Accounts;
@@ -69,17 +69,39 @@ impl Hub {
         let was_kept = self.rooms[room].is_kept();
         self.rooms.keep(room);
         if !was_kept && self.rooms[room].topic.is_some() {
-            self.keep_topic(room, out);
+            self.log_topic(room, out);
         }
         out.effect(Effect::Log(Record::Said { room: self.rooms[room].name, line }));
     }
 
-    fn keep_topic(&self, room: RoomId, out: &mut impl Output) {
+    fn log_topic(&self, room: RoomId, out: &mut impl Output) {
         let room = &self.rooms[room];
         if room.is_kept() {
             let topic = room.topic.as_ref().map(|(_, topic)| topic.clone());
             out.effect(Effect::Log(Record::Topic { room: room.name, topic }));
         }
+    }
+
+    /// A room that has or had a founder is remembered when nothing was said in it, and what it is about too.
+    pub(super) fn keep_topic(&mut self, room: RoomId, out: &mut impl Output) {
+        let room = &self.rooms[room];
+        let Some(rules) = self.register().room(&room.name) else { return };
+        if matches!(rules.founder(), None | Some(Founder::Guest)) {
+            return;
+        }
+        let topic = room.topic.as_ref().map(|(_, topic)| topic.clone());
+        let has_place = rules.topic().is_some() || self.register().lines() < limits::RULES_LINES;
+        if rules.topic() != topic.as_ref() && has_place {
+            self.note(vec![Entry::Topic { room: room.name, topic }], out);
+        }
+    }
+
+    /// What a room that is not in memory is about.
+    pub(super) fn topic_put_away(&self, name: &RoomName) -> Option<Text> {
+        if self.rooms.exists(name) {
+            return self.rooms.known_topic(name);
+        }
+        self.register().room(name).and_then(Rules::topic).cloned()
     }
 
     fn say_to_person(
@@ -222,7 +244,12 @@ impl Hub {
                 let makes = self.may_make(name, turn)?;
                 let room = match found {
                     Some(room) => room,
-                    None => self.open_room(name, turn)?,
+                    None => {
+                        if !self.rooms.exists(&name) {
+                            self.count_new_room(turn)?;
+                        }
+                        self.open_room(name, turn).map_err(Fault::TooMany)?
+                    }
                 };
                 let since = self.next_serial();
                 self.rooms.enter(room, turn.who, since);
@@ -245,11 +272,13 @@ impl Hub {
     }
 
     /// The room of this name, which is not in memory: the one in the log, or a new one.
-    fn open_room(&mut self, name: RoomName, turn: &Turn<'_, impl Output>) -> Result<RoomId, Fault> {
-        if !self.rooms.exists(&name) {
-            self.count_new_room(turn)?;
+    pub(super) fn open_room(&mut self, name: RoomName, turn: &Turn<'_, impl Output>) -> Result<RoomId, Quota> {
+        let topic = self.topic_put_away(&name).filter(|_| !self.rooms.exists(&name));
+        let room = self.rooms.open(name, self.origin(turn))?;
+        if let Some(topic) = topic {
+            self.rooms.set_topic(room, Some((PersonId::NOBODY, topic)));
         }
-        self.rooms.open(name, self.origin(turn)).map_err(Fault::TooMany)
+        Ok(room)
     }
 
     pub(super) fn leave(
@@ -372,6 +401,7 @@ impl Hub {
             Topic::Clear => None,
         };
         self.rooms.set_topic(room, topic.clone().map(|topic| (turn.who, topic)));
+        self.log_topic(room, turn.out);
         self.keep_topic(room, turn.out);
         self.tell_room(room, turn.who, self.nick(turn.who)?, &Happening::Topic(topic.clone()), turn);
         Ok(Done::Topic { room: name, topic })

@@ -103,6 +103,9 @@ fn write_entry(out: &mut String, entry: &Entry) -> fmt::Result {
             write!(out, "rule {room} ")?;
             write_rule(out, rule)
         }
+        Entry::Topic { room, topic: Some(topic) } => write!(out, "topic {room} {topic}"),
+        // No topic can be `-`, as whoever sets that clears it.
+        Entry::Topic { room, topic: None } => write!(out, "topic {room} -"),
         Entry::Ban { room, ban } => {
             let Ban { id, kind, who, network, until, by, reason } = ban;
             write!(out, "ban {room} {id} {} ", word_of(BAN_KINDS, kind))?;
@@ -167,6 +170,10 @@ fn parse_entry(line: &str) -> Option<Entry> {
         }
         "role" => Entry::Role { room: fields.room()?, nick: fields.nick()?, role: fields.one_of(ROLES)? },
         "rule" => Entry::Rule { room: fields.room()?, rule: parse_rule(&mut fields)? },
+        "topic" => {
+            let (room, topic) = (fields.room()?, fields.0.take()?);
+            Entry::Topic { room, topic: if topic == "-" { None } else { Some(short(topic, limits::TOPIC)?) } }
+        }
         "ban" => {
             let (room, id, kind) = (fields.room()?, fields.number()?, fields.one_of(BAN_KINDS)?);
             let who = match fields.word()?.split_once(':')? {
@@ -502,6 +509,8 @@ mod tests {
             (room(), founder).prop_map(|(room, founder)| Entry::Room { room, founder }),
             (room(), nick(), role).prop_map(|(room, nick, role)| Entry::Role { room, nick, role }),
             (room(), rule()).prop_map(|(room, rule)| Entry::Rule { room, rule }),
+            (room(), proptest::option::of(text("[a-z<>#é -]{0,12}[a-z]")))
+                .prop_map(|(room, topic)| Entry::Topic { room, topic }),
             (room(), ban()).prop_map(|(room, ban)| Entry::Ban { room, ban }),
             (room(), any::<u64>()).prop_map(|(room, id)| Entry::Unban { room, id }),
             (room(), nick(), any::<bool>()).prop_map(|(room, nick, on)| Entry::Invite { room, nick, on }),
@@ -536,6 +545,8 @@ mod tests {
             "rule #lobby guests listen",
             "rule #lobby key secret",
             "rule #lobby limit off",
+            "topic #lobby Tuesdays at eight",
+            "topic #lobby -",
             "ban #lobby 3 mute guest:mallory 198.51.100.7/32 2026-11-29T10:00:00Z alice flooding",
             "ban #r 4 ban name:bob - - alice",
             "ban #r 5 ban pattern:spam* - - server so many of them",
@@ -564,6 +575,8 @@ mod tests {
             "operator alice yes",
             "role #lobby bob founder",
             "rule #lobby key ",
+            "topic #lobby",
+            "topic #lobby ",
             "unban #r +3",
             "unban #r 03",
             "unban #r 3 4",

@@ -99,6 +99,7 @@ pub(super) fn explain(why: &Fault) -> String {
         Fault::Usage(verb) => {
             let usage = commands::spec_of(*verb).map_or("", |spec| spec.usage);
             let where_from = match verb {
+                Verb::Nick => "; a name is one word",
                 Verb::Unban => "; /bans lists the IDs",
                 Verb::Unblock => "; /blocks lists the IDs",
                 Verb::Block => "; WHO is a nick, or an address as in 203.0.113.5 or 203.0.113.0/24",
@@ -209,7 +210,10 @@ pub(super) fn explain(why: &Fault) -> String {
         Fault::BusyFile(id) => format!("file {id} is on its way to you already; /cancel {id} stops it"),
         Fault::WrongPassword => "that is not the password; try again".to_owned(),
         Fault::WrongLogin(nick) => {
-            format!("that is neither the password nor a token of {nick}; try again, or ask the operator if yours is lost")
+            format!(
+                "that is neither the password nor a token of {nick}; try again, or ask the operator if yours is lost; a token is \
+                 typed as token:TOKEN"
+            )
         },
         Fault::NoOwner { nick, vacancy: Vacancy::Free } => {
             format!("nobody owns {nick}; /nick {nick} takes it, and /register PASSWORD makes it yours")

@@ -33,6 +33,8 @@ pub enum Entry {
     Role { room: RoomName, nick: Nick, role: Option<Role> },
     /// A rule of a room.
     Rule { room: RoomName, rule: Rule },
+    /// What a room is about that has or had a founder.
+    Topic { room: RoomName, topic: Option<Text> },
     /// Somebody may not come into a room, or not be heard there.
     Ban { room: RoomName, ban: Ban },
     /// A ban holds no more.

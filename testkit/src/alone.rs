@@ -426,7 +426,9 @@ impl World for Alone {
         let id = self.add_peer(who, None, Style::FIRST);
         // Nobody is there who could lag.
         self.peers[who].is_locked = true;
-        self.hub.connect_control(id, self.now());
+        let now = self.now();
+        self.hub.connect_control(id, now, &mut self.notes);
+        self.deliver();
         true
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,10 +45,19 @@ impl SmallDisk {
 
     /// A server on the folder `data` of that disk.
     pub fn serve(&self, options: &[&str]) -> Server {
-        let data = self.dir.path().join("data");
+        Server::start_with(self.command().args(arguments(&self.dir.path().join("data"), options)))
+    }
+
+    /// What the binary does with these arguments and the folder `data` of that disk.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let (mode, rest) = arguments.split_first().unwrap();
+        self.command().args([mode, "--data"]).arg(self.dir.path().join("data")).args(rest).output().unwrap()
+    }
+
+    fn command(&self) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.holder.id().to_string(), "-U", "-m", "--preserve-credentials", binary()]);
-        Server::start_with(command.args(arguments(&data, options)))
+        command
     }
 
     /// Where this of the disk can be seen from outside.

@@ -310,7 +310,8 @@ impl Memory {
         self.count += 1;
         let id = ConnId::new(self.count, 0);
         self.clients.insert(name.to_owned(), (id, Framing::default(), Style::FIRST));
-        self.hub.connect_control(id, self.now());
+        let now = self.now();
+        self.hub.connect_control(id, now, &mut self.notes);
     }
 
     pub fn send(&mut self, name: &str, bytes: &[u8]) {

@@ -428,6 +428,9 @@ fn wrong_options_are_told() {
         let errors = text(&output.stderr);
         assert!(output.status.code() == Some(2) && errors.contains(want), "{errors}");
     }
+    let output = Command::new(binary()).args(["serve", "--port", "2500"]).output().unwrap();
+    let errors = text(&output.stderr);
+    assert!(output.status.code() == Some(2) && errors.contains("as in --listen :2428"), "{errors}");
 }
 
 /// The bot of docs/bots.md, over this client.

@@ -332,6 +332,28 @@ fn the_time_and_a_room_that_is_the_same_may_be_left_out() {
 }
 
 #[test]
+fn where_no_time_tells_it_the_end_of_what_was_said_before_is_told() {
+    let (server, mut bob) = lobby();
+    bob.send("before");
+    bob.settle();
+    let terminal = alice(&server.address(), &["--plain", "--times", "off"]);
+    told(&terminal, "note: that was said before");
+    bob.send("now");
+    let lines = told(&terminal, "<bob> now").lines;
+    let from = lines.iter().position(|line| line.ends_with("<bob> before")).expect("what was said before");
+    assert_eq!(lines[from..from + 3], ["#lobby <bob> before", "note: that was said before", "#lobby <bob> now"]);
+    terminal.keys("/history 1\n");
+    terminal.wait_until("the end of the history", |screen| {
+        screen.lines.iter().filter(|line| *line == "note: that was said before").count() == 2
+    });
+    drop(terminal);
+    let terminal = alice(&server.address(), &["--plain"]);
+    bob.send("again");
+    told(&terminal, "<bob> again");
+    assert!(tells(&terminal, "<bob> before") && !tells(&terminal, "that was said before"));
+}
+
+#[test]
 fn how_far_a_file_is_is_told_in_words() {
     let (server, _bob) = lobby();
     let proxy = Proxy::start(server.port);

@@ -147,6 +147,43 @@ fn again(server: &Server, name: &str) -> Client {
 }
 
 #[test]
+fn check_tells_of_a_full_disk_what_a_start_would() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    fs::create_dir(disk.path("data")).unwrap();
+    let told = || {
+        let output = disk.run(&["check", "--listen", "127.0.0.1:0"]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(told(), "");
+    disk.fill();
+    let told = told();
+    assert!(told.contains("cannot reserve IDs for files: no space is left on the disk of "), "{told}");
+}
+
+#[test]
+fn ctl_tells_what_the_disk_does_not_keep() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let server = disk.serve(MANY);
+    let mut ann = server.person("ann");
+    disk.fill();
+    let block = || {
+        let output = disk.run(&["ctl", "block", "203.0.113.0/24", "all", "1d"]);
+        assert!(output.status.success() && output.stdout.starts_with(b"+ block "), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    // Some go into what is left of a block; then the one is told of that is not kept, and whoever asks next.
+    let told = (0..200).map(|_| block()).find(|told| !told.is_empty()).expect("a word");
+    let want = "chinwag: rules and bans are not being kept: the server's disk is full; ";
+    assert!(told.starts_with(want), "{told}");
+    assert!(block().starts_with(want));
+    ann.until_starting("* notice rules and bans are not being kept: ");
+    disk.free();
+    ann.until("* notice rules and bans are being kept again");
+    assert_eq!(block(), "");
+}
+
+#[test]
 fn a_server_starts_with_names_on_a_full_disk() {
     let Some(disk) = SmallDisk::mount("1m") else { return };
     let server = disk.serve(MANY);
@@ -216,7 +253,8 @@ fn a_full_disk_lifts_no_rule_and_everybody_is_told() {
     alice.ask("/room hidden off", "+ room #r hidden off");
     alice.ask("/room key k", "+ room #r key k");
     let door = disk.path("data/ctl");
-    assert_eq!(control(&door, "/block 203.0.113.0/24 all 1d\n").len(), 1);
+    let told = control(&door, "/block 203.0.113.0/24 all 1d\n");
+    assert!(told.len() == 2 && told[0].starts_with(NOT_KEPT), "{told:?}");
     // Nothing gets ahead of what waits.
     bob.send(&format!("/register {PASSWORD}"));
     bob.until_starting("! register no-space ");

@@ -218,6 +218,28 @@ fn files_of_another_user_keep_the_server_from_starting_and_stay() {
     let mut bob = server.in_room("bob", "#a");
     assert_eq!(history(&mut bob, "#a", 0).len(), 1);
     assert_eq!(fetch(&mut bob, 1), b"bytes");
+    stop(server);
+    // One of root's that it may enter by its group, as a volume often is.
+    let volume = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(volume.path(), Some(0), Some(OTHER)).unwrap();
+    let set = |mode| fs::set_permissions(volume.path(), fs::Permissions::from_mode(mode)).unwrap();
+    let path = volume.path().display();
+    for (mode, told) in [(0o2770, ""), (0o775, &*format!("shall not: chown {OTHER} {path} && chmod 700 {path}\n"))] {
+        set(mode);
+        let mut server = Server::start_with(&mut command("serve", volume.path()));
+        let mut ann = server.person(if told.is_empty() { "ann" } else { "bob" });
+        if told.is_empty() {
+            // Whoever shuts it out while it runs loses nothing, and is told nothing that is not so.
+            set(0o700);
+            ann.ask("/register correct-horse", "+ register ann");
+            set(mode);
+        }
+        drop(ann);
+        server.signal("TERM");
+        let (_, log) = server.wait();
+        assert_eq!(log.contains("others than its owner"), !told.is_empty(), "{log}");
+        assert!(log.contains(told) && !log.contains("was gone"), "{log}");
+    }
     // Where its user may make no folder, somebody else is to make it.
     let sealed = tempfile::tempdir().unwrap();
     fs::set_permissions(sealed.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -225,7 +247,8 @@ fn files_of_another_user_keep_the_server_from_starting_and_stay() {
     for (dir, told) in dirs.into_iter().zip([
         "it is not there, and may not be made: permission denied; make it, and give it to the user that the server runs \
          as: chown USER FOLDER\n",
-        "lock in it: Permission denied; it must belong to the user that the server runs as\n",
+        "lock in it: Permission denied; the user 65534, as which the server runs, must be able to write there: chown -R 65534 \
+         FOLDER\n",
     ]) {
         for mode in ["serve", "check"] {
             let output = command(mode, dir).output().unwrap();

@@ -4,11 +4,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use testkit::pty::{Emulator, Speaks, Terminal};
-use testkit::{Client, PATIENCE, Server, binary, eventually, timed};
+use testkit::{Client, PATIENCE, Server, binary, eventually, have, timed};
 
 /// Everything that comes of sending `parts`, one after the other, and ending the input.
 fn answers(server: &Server, parts: &[&[u8]]) -> String {
@@ -438,15 +438,50 @@ fn a_signal_says_goodbye_and_exits_with_0() {
     }
 }
 
+/// A server in a terminal of `script`, whose end closes it, and the path of its log.
+fn in_a_terminal(dir: &Path, hangup: &str) -> (Server, String, PathBuf) {
+    let log = dir.join("log");
+    let command = format!(
+        "echo $$ >{0}/pid; exec env {hangup} {1} serve --listen 127.0.0.1:0 2>{0}/log",
+        dir.display(),
+        binary()
+    );
+    let mut script = Command::new("script");
+    let server = Server::start_with(script.args(["-qfc", &command, "/dev/null"]).stdin(Stdio::piped()));
+    (server, fs::read_to_string(dir.join("pid")).unwrap().trim().to_owned(), log)
+}
+
+fn signal(pid: &str, name: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), pid]).status().unwrap().success());
+}
+
 #[test]
-fn a_terminal_that_closes_ends_it() {
-    let mut command = Command::new("env");
-    command.args(["--default-signal=HUP", binary(), "serve", "--listen", "127.0.0.1:0"]);
-    let mut terminal = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
-    let is_listening = |raw: &[u8]| raw.windows(9).any(|part| part == b"listening");
-    terminal.wait_until_raw("where it listens", is_listening);
-    assert!(Command::new("kill").args(["-HUP", &terminal.pid().to_string()]).status().unwrap().success());
-    assert_eq!(terminal.wait_exit().code(), Some(0));
+fn a_terminal_that_closes_ends_it_and_a_hangup_alone_does_not() {
+    if !have(&["script"]) {
+        return;
+    }
+    for (hangup, ends) in [("--default-signal=HUP", true), ("--ignore-signal=HUP", false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (server, pid, log) = in_a_terminal(dir.path(), hangup);
+        let mut alice = server.connect();
+        signal(&pid, "HUP");
+        eventually("it reloads", || fs::read_to_string(&log).unwrap().contains("is read anew"));
+        alice.settle();
+        server.signal("KILL");
+        if ends {
+            assert_eq!(alice.rest(), ["* bye shutdown the server is shutting down (Enter or Ctrl-C ends nc)"]);
+            assert!(fs::read_to_string(&log).unwrap().contains("the terminal was closed"));
+            continue;
+        }
+        // It hears of no terminal any more, and reloads all the same.
+        let reloads = || fs::read_to_string(&log).unwrap().matches("is read anew").count();
+        let before = reloads();
+        signal(&pid, "HUP");
+        eventually("it reloads again", || reloads() > before);
+        alice.settle();
+        signal(&pid, "TERM");
+        assert!(alice.rest().last().unwrap().starts_with("* bye shutdown "));
+    }
 }
 
 #[test]
@@ -462,9 +497,8 @@ fn a_hangup_without_a_terminal_ends_nothing() {
         alice.ask("/ping", "+ ping");
         drop(alice);
         server.signal("TERM");
-        let (status, log) = server.wait();
+        let (status, _) = server.wait();
         assert_eq!(status.code(), Some(0));
-        assert!(hangup.starts_with("--default") || !log.contains("is read anew"), "{log}");
     }
 }
 

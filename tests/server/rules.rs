@@ -50,6 +50,13 @@ impl Company {
         self.0.hub.restore_register(register, now, &mut self.0.notes);
     }
 
+    /// What a start finds that has these owners and the ledger as it is now.
+    fn register_of_ledger(&self, names: &[&str]) -> Register {
+        let mut register = owners(names, self.0.now());
+        self.0.notes.ledger.entries.iter().for_each(|entry| register.apply(entry.clone()));
+        register
+    }
+
     fn enter(&mut self, names: &[&str]) {
         names.iter().for_each(|name| self.enter_from(name, Origin::Loopback));
     }
@@ -185,8 +192,7 @@ fn what_is_so_of_rooms_is_so_after_a_restart() {
     company.done("eve", "/join #secret");
     company.done("eve", "/room past off");
     company.done("eve", "/join #plain");
-    let mut register = owners(&["ann", "bob", "cyd"], company.0.now());
-    company.0.notes.ledger.entries.iter().for_each(|entry| register.apply(entry.clone()));
+    let register = company.register_of_ledger(&["ann", "bob", "cyd"]);
     let rooms: Vec<RoomName> = register.rooms().map(|(name, _)| *name).collect();
     assert_eq!(rooms, ["#club", "#secret"].map(|name| RoomName::new(name).unwrap()));
     let mut company = Company::new(settings, &["ann", "bob", "cyd"]);
@@ -204,6 +210,54 @@ fn what_is_so_of_rooms_is_so_after_a_restart() {
     company.done("eve", "/join #secret");
     assert_eq!(company.told("eve", "/op"), ["- op eve", "+ op #secret 1"]);
     assert_eq!(company.ask("eve", "/room past"), "+ room #secret past on");
+}
+
+#[test]
+fn a_room_with_a_founder_keeps_its_topic_though_nothing_is_said_in_it() {
+    let settings = Settings::default();
+    let names = ["ann", "bob"];
+    let mut company = Company::new(settings.clone(), &names);
+    company.enter(&["ann", "eve"]);
+    let quit = |company: &mut Company, name: &str, lines: &[&str]| {
+        lines.iter().for_each(|line| company.done(name, line));
+        company.told(name, "/leave");
+    };
+    quit(&mut company, "ann", &["/join #club", "/topic tea", "/topic Tuesdays at eight"]);
+    // A guest's room may come to have a founder, and else is forgotten.
+    for line in ["/join #tea", "/topic black or green"] {
+        company.done("eve", line);
+    }
+    company.0.connect_control("ctl");
+    company.done("ctl", "/founder #tea ann");
+    company.done("eve", "/leave");
+    quit(&mut company, "eve", &["/join #plain", "/topic plain"]);
+    quit(&mut company, "ann", &["/join #none", "/topic none", "/topic -"]);
+    quit(&mut company, "ann", &["/join #log", "/topic before", "hello", "/topic after"]);
+    quit(&mut company, "eve", &["/join #was", "/topic was", "/room slow 5s"]);
+    let topics = [
+        ("#club", Some("Tuesdays at eight")),
+        ("#tea", Some("black or green")),
+        ("#plain", None),
+        ("#none", None),
+        ("#log", Some("after")),
+        ("#was", None),
+    ];
+    let is_so = |company: &mut Company, topics: &[(&str, Option<&str>)]| {
+        for (room, topic) in topics {
+            let told = company.told("bob", &format!("/join {room}"));
+            let got = told.iter().find_map(|row| row.strip_prefix("- topic "));
+            assert_eq!(got, *topic, "{room}: {told:?}");
+            company.done("bob", "/leave");
+        }
+    };
+    let register = company.register_of_ledger(&names);
+    company.enter(&["bob"]);
+    is_so(&mut company, &topics);
+    // A restart has the ledger alone here.
+    let mut company = Company::new(settings, &names);
+    company.restore(register);
+    company.enter(&["bob"]);
+    is_so(&mut company, &topics);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use testkit::data::Folder;
 use testkit::proxy::{Cut, Proxy};
 use testkit::{Client, Server, eventually, noise};
 
@@ -71,6 +72,44 @@ fn dice_are_rolled_in_the_room_and_in_private() {
     add_up(&private, "4d6", 4, 6, 0);
     assert_eq!(carol.settle().len(), 0);
     assert!(bob.settle().iter().all(|line| !line.contains("<dice>")));
+}
+
+#[test]
+fn bots_in_python_come_back_from_a_connection_on_which_nothing_comes() {
+    if !can_run() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("words"), "spam\n").unwrap();
+    for name in [LOGGER, GUARD] {
+        // What takes a minute and a quarter takes a second.
+        let text = fs::read_to_string(script(name)).unwrap();
+        let quick = text.replace("ITIMER_REAL, 30, 30", "ITIMER_REAL, 0.2, 0.2").replace("port), 75", "port), 1");
+        let path = dir.path().join("bot.py");
+        fs::write(&path, quick).unwrap();
+        let data = Folder::new();
+        let server = data.serve(&[]);
+        let mut bot = server.person("bot");
+        bot.ask("/register correct-horse", "+ register bot");
+        bot.send("/token");
+        let token = bot.until_starting("+ token ").pop().unwrap().replace("+ token ", "");
+        drop(bot);
+        let proxy = Proxy::start(server.port);
+        let mut bob = server.in_room("bob", "#lobby");
+        let rest = dir.path().join(if name == GUARD { "words" } else { "log" });
+        let mut command = Command::new("python3");
+        command.arg(&path).args(["127.0.0.1", &proxy.port().to_string(), "#lobby"]).arg(rest).arg("bot");
+        let _bot = Running(command.env("CHINWAG_TOKEN", token).spawn().unwrap());
+        bob.until("#lobby * bot joined");
+        // Where nobody says anything it stays.
+        eventually("some answers", || proxy.down().matches("+ ping alive\n").count() > 8);
+        assert_eq!(proxy.open(), 1);
+        proxy.stall(true);
+        eventually("it comes again", || proxy.open() > 1);
+        proxy.stall(false);
+        bob.send("/ping");
+        eventually("it has come", || proxy.down().matches("+ join #lobby").count() == 2);
+    }
 }
 
 #[test]

@@ -103,8 +103,8 @@ enum Pending {
     Nick,
     /// To be called so, proved by this token, or else by a password.
     Login(Nick, Option<Token>),
-    /// Whether a password may be sent, for this name.
-    Probe(Nick),
+    /// Whether a password may be sent, for this name, and whether it is known to be somebody's.
+    Probe(Nick, bool),
     /// Whether a password may be sent, for the name that we have.
     MaySend,
     /// A token for the next start, of this name.
@@ -458,6 +458,11 @@ impl Session {
         self.ask(Command::Get { file, offset }, Pending::Get(key));
     }
 
+    /// Whether what was said before is still to come.
+    pub fn is_reading_history(&self) -> bool {
+        self.asked.iter().any(|asked| typed::name(&asked.line) == "history")
+    }
+
     /// Asks whether the server is still there.
     pub fn ask_alive(&mut self) {
         self.ask(Command::Ping("alive"), Pending::Quiet);
@@ -540,7 +545,7 @@ impl Session {
         }
         if *self.wanted.get_or_insert(nick) != nick {
             self.ask_name();
-        } else if self.first {
+        } else if self.first && self.owner().is_none() {
             self.answer(format!("you are {nick}; /nick NAME changes that"));
         }
         if !self.holds_back() {

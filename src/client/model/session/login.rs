@@ -7,7 +7,7 @@ use super::{Asked, Entry, Pending, Session, Waiting, cut};
 use crate::client::model::news::Taken;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName, Token, clean};
-use crate::wire::{ClientLine, Code, Command, Proof};
+use crate::wire::{self, ClientLine, Code, Command, Proof};
 
 /// How many rooms a login may find us in.
 const ROOMS: usize = 100;
@@ -30,6 +30,8 @@ pub(super) enum Secret {
     New { of: &'static str, old: Option<String>, first: Option<String> },
     /// The password that they have, for `/drop`.
     Drop,
+    /// The password of the server, for `/pass`.
+    Pass,
 }
 
 /// Why what is typed next may be a password.
@@ -52,6 +54,8 @@ pub(super) struct Logins {
     person: bool,
     /// Whose password the person is being asked for.
     asking: Option<Nick>,
+    /// What they typed as that password, if it may be a token.
+    typed: Option<Token>,
     /// What else they are being asked for.
     secret: Option<Secret>,
     /// Why what the person types next may be a password, though none is asked for.
@@ -75,7 +79,7 @@ impl Logins {
 
     /// A connection is made or lost, and nobody has proved anything on it.
     pub(super) fn reset(&mut self) {
-        (self.owner, self.holds) = (None, false);
+        (self.owner, self.holds, self.typed) = (None, false, None);
         self.rooms.clear();
         self.found.clear();
     }
@@ -117,12 +121,18 @@ impl Session {
             Some(Secret::Old | Secret::Drop) => Some("your password".to_owned()),
             Some(Secret::New { first: None, .. }) => Some("new password".to_owned()),
             Some(Secret::New { first: Some(_), .. }) => Some("new password once more".to_owned()),
+            Some(Secret::Pass) => Some("password of the server".to_owned()),
         }
     }
 
     /// Whether somebody is there who can be asked for a secret now.
     pub(super) fn may_ask_secret(&self) -> bool {
         self.logins.person && self.is_in()
+    }
+
+    /// Whether somebody is there who can be asked for one before the server lets them in.
+    pub(super) fn may_ask_entry(&self) -> bool {
+        self.logins.person && self.locked().is_some()
     }
 
     /// Asks for what this command needs, which has come without it.
@@ -163,6 +173,7 @@ impl Session {
                 "type your password to give your name up, which is not shown; Enter alone leaves all as it is"
                     .to_owned()
             }
+            Secret::Pass => "type the password of the server, which is not shown".to_owned(),
         });
         self.logins.secret = Some(secret);
     }
@@ -176,12 +187,13 @@ impl Session {
             Secret::Old => "passwd",
             Secret::New { of, .. } => of,
             Secret::Drop => "drop",
+            Secret::Pass => "pass",
         };
         let is_command = matches!(ClientLine::parse(cut(word).0), ClientLine::Command { name, .. } if commands::find(name).is_some());
         let refused = if is_command || word.is_empty() && !matches!(secret, Secret::Old) {
             self.note(format!("/{command} is not done"));
             return (!is_command).then_some(Taken::Yes);
-        } else if !self.is_in() {
+        } else if !self.is_in() && self.locked().is_none() {
             Some("there is no connection; type the password again when there is")
         } else if word.contains(' ') {
             Some("a password is one word; type it again")
@@ -210,6 +222,7 @@ impl Session {
                 done(self, format!("/{of} {old}{word}"));
             }
             Secret::Drop => done(self, format!("/drop {word}")),
+            Secret::Pass => self.ask(Command::Pass(word), Pending::Password(word.to_owned())),
         }
         Some(Taken::Yes)
     }
@@ -222,7 +235,7 @@ impl Session {
     /// What was asked for with this was refused, and a password may come after it.
     pub(super) fn grow_wary(&mut self, pending: &Pending, code: Code<'_>) {
         // So a guest is told that a password may be sent.
-        let is_question = matches!(pending, Pending::MaySend | Pending::Probe(_)) && code == Code::NoAccount;
+        let is_question = matches!(pending, Pending::MaySend | Pending::Probe(..)) && code == Code::NoAccount;
         // Whoever has typed on expects to be asked for nothing.
         let is_typed =
             |asked: &Asked| matches!(asked.pending, Pending::Typed(_) | Pending::Said | Pending::Password(_));
@@ -290,7 +303,8 @@ impl Session {
 
     /// Whether it is still open what we are called.
     pub(super) fn is_naming(&self) -> bool {
-        let is_naming = |asked: &Asked| matches!(asked.pending, Pending::Nick | Pending::Login(..) | Pending::Probe(_));
+        let is_naming =
+            |asked: &Asked| matches!(asked.pending, Pending::Nick | Pending::Login(..) | Pending::Probe(..));
         self.logins.asking.is_some() || self.asked.iter().any(is_naming)
     }
 
@@ -302,25 +316,30 @@ impl Session {
     }
 
     /// A name turned out to be somebody's. Whether the person is there to be asked for the password, should that be they.
-    pub(super) fn owned(&mut self, nick: Nick) -> bool {
+    /// `is_known`: that it is somebody's was told by the server, and not said by the person.
+    pub(super) fn owned(&mut self, nick: Nick, is_known: bool) -> bool {
         if !self.logins.person {
             return false;
         }
         if let Some(token) = self.logins.token(nick) {
             self.ask(Command::Login(nick, Proof::Token(token)), Pending::Login(nick, Some(token)));
-        } else if self.logins.owner.is_some() {
-            self.ask_password(nick);
+        } else if self.logins.owner.is_some() || self.locked().is_some() {
+            self.ask_password(nick, is_known);
         } else {
             // A guest gets no token. But how that is refused tells whether a password may be sent, before anybody types one.
-            self.ask(Command::Token, Pending::Probe(nick));
+            self.ask(Command::Token, Pending::Probe(nick, is_known));
         }
         true
     }
 
-    pub(super) fn ask_password(&mut self, nick: Nick) {
+    pub(super) fn ask_password(&mut self, nick: Nick, is_known: bool) {
         self.logins.asking = Some(nick);
-        let other = self.nick.map(|nick| format!("; Enter alone leaves you {nick}")).unwrap_or_default();
-        self.note(format!("{nick} belongs to somebody: if that is you, type the password, which is not shown{other}"));
+        let other = self.nick.filter(|_| self.is_in()).map(|nick| format!("; Enter alone leaves you {nick}"));
+        let other = other.unwrap_or_default();
+        self.note(match is_known {
+            true => format!("{nick} belongs to somebody: if that is you, type the password, which is not shown{other}"),
+            false => format!("type the password of {nick}, which is not shown{other}"),
+        });
     }
 
     /// Takes what the person typed as the password that they were asked for.
@@ -343,12 +362,12 @@ impl Session {
                 let now = self.nick.map(|nick| format!("you are {nick} now; ")).unwrap_or_default();
                 self.note(format!("{now}/login {nick} asks for it again"));
             }
-            _ if !self.is_in() => {
+            _ if !self.is_in() && self.locked().is_none() => {
                 return Some(Taken::No("there is no connection; type the password again when there is".to_owned()));
             }
             _ if !rest.is_empty() => return Some(Taken::No("a password is one word; type it again".to_owned())),
             _ => {
-                self.logins.asking = None;
+                (self.logins.asking, self.logins.typed) = (None, wire::token(word));
                 self.ask(Command::Login(nick, Proof::Password(word)), Pending::Login(nick, None));
             }
         }
@@ -471,7 +490,7 @@ impl Session {
                 } else if self.wanted == Some(nick) {
                     self.ask_name();
                 } else {
-                    self.owned(nick);
+                    self.owned(nick, true);
                 }
             }
             // Nothing else that is typed would change that.
@@ -486,10 +505,18 @@ impl Session {
                 self.refuse(format!("you are not {nick}: {text}"));
                 self.stay_guest();
             }
-            (None, _) => {
+            (None, Code::Refused) if text.starts_with("nobody owns ") => {
                 self.refuse(text.to_owned());
-                self.logins.asking = Some(nick);
+                self.stay_guest();
             }
+            (None, _) => match self.logins.typed.take().filter(|_| code == Code::Refused) {
+                // Who marks a token by a double click misses what stands before it.
+                Some(token) => self.ask(Command::Login(nick, Proof::Token(token)), Pending::Login(nick, None)),
+                None => {
+                    self.refuse(text.to_owned());
+                    self.logins.asking = Some(nick);
+                }
+            },
         }
     }
 
@@ -511,7 +538,7 @@ fn takes_secret(pending: &Pending) -> Option<&'static str> {
     match pending {
         Pending::Typed(line) => secret_of(line),
         Pending::MaySend => Some("register"),
-        Pending::Probe(_) | Pending::Login(_, None) => Some("login"),
+        Pending::Probe(..) | Pending::Login(_, None) => Some("login"),
         Pending::Password(_) => Some("pass"),
         _ => None,
     }
@@ -618,6 +645,88 @@ mod tests {
             assert_eq!(changes(&mut session), []);
             assert!(session.asks_login().is_none() && asked(&mut session).contains(&"/join #a".to_owned()), "{code}");
         }
+    }
+
+    #[test]
+    fn a_token_is_tried_as_one_where_a_password_is_asked_for() {
+        let mut session = greeted(Vec::new(), true);
+        hear(&mut session, &[OWNED, "! token no-account x"]);
+        asked(&mut session);
+        session.typed(TOKEN, Instant::now());
+        assert_eq!(asked(&mut session), [format!("/login alice {TOKEN}")], "it may be a password");
+        shown(&mut session);
+        hear(&mut session, &["! login refused that is neither"]);
+        assert_eq!(asked(&mut session), [format!("/login alice token:{TOKEN}")]);
+        assert_eq!(shown(&mut session), []);
+        // It is not tried for ever.
+        hear(&mut session, &["! login refused that is neither"]);
+        assert_eq!((asked(&mut session), session.asks_login()), (Vec::new(), Some(alice())));
+        session.typed(TOKEN, Instant::now());
+        hear(&mut session, &["! login busy x"]);
+        assert_eq!(asked(&mut session), [format!("/login alice {TOKEN}")]);
+        session.typed(TOKEN, Instant::now());
+        hear(&mut session, &["! login refused that is neither", "+ login alice"]);
+        assert!(asked(&mut session).contains(&"/token".to_owned()), "it may have been good once");
+    }
+
+    #[test]
+    fn who_says_whom_they_want_to_be_is_not_told_that_it_is_somebody_s() {
+        let told = |session: &mut Session| {
+            shown(session)
+                .into_iter()
+                .find_map(|news| match news {
+                    News::Note(text) | News::Refused(text) => Some(text),
+                    _ => None,
+                })
+                .unwrap()
+        };
+        let mut session = online(&["#a"]);
+        session.logins.person = true;
+        session.typed("/login bob", Instant::now());
+        hear(&mut session, &["! token no-account x"]);
+        assert_eq!(told(&mut session), "type the password of bob, which is not shown; Enter alone leaves you alice");
+        // No password makes a name somebody's that is nobody's.
+        session.typed("correct-horse", Instant::now());
+        hear(&mut session, &["! login refused nobody owns bob; /nick bob takes it"]);
+        assert_eq!((told(&mut session).as_str(), session.asks_login()), ("nobody owns bob; /nick bob takes it", None));
+        assert!(session.is_wary(), "a password may be typed all the same");
+        // Where nobody owns names, nobody is asked.
+        session.typed("/login bob", Instant::now());
+        hear(&mut session, &["! token refused this server keeps nothing"]);
+        assert_eq!((told(&mut session).as_str(), session.asks_login()), ("/login: this server keeps nothing", None));
+    }
+
+    #[test]
+    fn whoever_stands_before_a_locked_server_is_asked_for_what_opens_it() {
+        const LOCKED: &str = "* locked chinwag/0.2.0 send /pass PASSWORD";
+        let before = || {
+            let mut session = Session::new(Wish { nick: Some(alice()), person: true, ..Wish::default() });
+            session.connected();
+            hear(&mut session, &[LOCKED]);
+            shown(&mut session);
+            session
+        };
+        for (line, secret, sent) in [
+            ("/login alice", "password of alice", "/login alice correct-horse"),
+            ("/pass", "password of the server", "/pass correct-horse"),
+        ] {
+            let mut session = before();
+            assert_eq!(session.typed(line, Instant::now()), Taken::Yes);
+            assert_eq!(session.asks_secret().as_deref(), Some(secret));
+            session.typed("correct-horse", Instant::now());
+            assert_eq!(asked(&mut session), [sent]);
+            // There is nothing to be asked for before it is known.
+            assert_eq!(session.asks_secret(), None);
+        }
+        let mut session = before();
+        let locked = "the server is locked: send /pass PASSWORD";
+        assert_eq!(session.typed("/register", Instant::now()), Taken::No(locked.to_owned()));
+        // Who comes in by their own name has been told who they are.
+        session.typed("/login alice correct-horse", Instant::now());
+        hear(&mut session, &["+ login alice", "* hello alice chinwag/0.2.0 1 online; welcome"]);
+        let told = shown(&mut session);
+        let is_told = |news: &&News| matches!(news, News::Answer(text) if text.starts_with("you are alice"));
+        assert!(told.iter().filter(is_told).count() <= 1, "{told:?}");
     }
 
     #[test]

@@ -297,7 +297,7 @@ impl Session {
                 }
             }
             // It was one of an owner after all.
-            Pending::Probe(nick) => self.ask_password(nick),
+            Pending::Probe(nick, is_known) => self.ask_password(nick, is_known),
             Pending::MaySend => self.await_secret(Secret::New { of: "register", old: None, first: None }),
             Pending::Ranks { room, entry, told } => {
                 self.talks.room(room).into_iter().for_each(|talk| talk.ranks.replace(&told));
@@ -426,7 +426,7 @@ impl Session {
             Pending::Typed(line)
                 if code == Code::Owned
                     && name(&line) == "nick"
-                    && Nick::new(cut(&line).1.trim()).is_ok_and(|nick| self.owned(nick)) => {}
+                    && Nick::new(cut(&line).1.trim()).is_ok_and(|nick| self.owned(nick, true)) => {}
             Pending::Typed(line) => {
                 let name = cut(&line).0;
                 self.refuse(if text.starts_with(name) { text.to_owned() } else { format!("{name}: {text}") });
@@ -447,10 +447,12 @@ impl Session {
                     self.sent.pop_front().map(|message| format!("{} has not got “{}”: ", message.place, message.text));
                 self.refuse(format!("{}{text}", what.unwrap_or_default()));
             }
-            Pending::Nick if code == Code::Owned && self.wanted.is_some_and(|nick| self.owned(nick)) => {}
+            Pending::Nick if code == Code::Owned && self.wanted.is_some_and(|nick| self.owned(nick, true)) => {}
             Pending::Login(nick, token) => self.not_logged_in(nick, token, code, text),
-            Pending::Probe(nick) if code == Code::Insecure => self.insecure(nick, text),
-            Pending::Probe(nick) => self.ask_password(nick),
+            Pending::Probe(nick, _) if code == Code::Insecure => self.insecure(nick, text),
+            // Nobody owns a name there.
+            Pending::Probe(_, false) if code == Code::Refused => self.refuse(format!("/login: {text}")),
+            Pending::Probe(nick, is_known) => self.ask_password(nick, is_known),
             Pending::MaySend if code == Code::NoAccount => {
                 self.await_secret(Secret::New { of: "register", old: None, first: None });
             }

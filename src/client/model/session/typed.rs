@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::login::Wary;
+use super::login::{Secret, Wary};
 use super::replies::OWN;
 use super::{Message, Pending, Phase, Session, Waiting, cut};
 use crate::client::model::news::{Extent, Taken, TransferRequest};
@@ -314,6 +314,13 @@ impl Session {
                 "register" | "passwd" | "drop" if rest.is_empty() && self.may_ask_secret() => {
                     return self.ask_for_secret(self::name(line));
                 }
+                "register" | "passwd" | "drop" if rest.is_empty() && self.may_ask_entry() => {
+                    Err(format!("the server is locked: {}", self.locked().unwrap_or_default()))
+                }
+                "pass" if rest.trim().is_empty() && self.may_ask_entry() => {
+                    self.await_secret(Secret::Pass);
+                    return Taken::Yes;
+                }
                 "set" if cut(rest).0.eq_ignore_ascii_case("typing") && switch(cut(rest).1).is_some() => {
                     self.without_typing = switch(cut(rest).1) == Some(false);
                     // Whoever was shown it before must not see it for longer.
@@ -346,7 +353,10 @@ impl Session {
                     return Taken::Yes;
                 }
                 // Whose password it is does to be asked for it.
-                "login" if self.is_in() && Nick::new(rest.trim()).is_ok_and(|nick| self.owned(nick)) => {
+                "login"
+                    if (self.is_in() || self.may_ask_entry())
+                        && Nick::new(rest.trim()).is_ok_and(|nick| self.owned(nick, false)) =>
+                {
                     return Taken::Yes;
                 }
                 // What was typed before is said before, unless the person cannot wait.
