@@ -76,6 +76,7 @@ impl Hub {
             (Limit::ClientsOfAddress, count(settings.max_per_ip)),
             (Limit::NewRooms, per_minute(limits::NEW_ROOMS * limits::A_PREFIX)),
             (Limit::Keep, limits::KEEP.as_secs()),
+            (Limit::KeepWeb, limits::KEEP_WEB.as_secs()),
             (Limit::Logs, settings.log.map_or(0, |_| count(limits::LOGS))),
             (Limit::Tries, limits::PASSWORDS_OF_PREFIX.into()),
             (Limit::Names, if has_accounts { count(limits::NAMES) } else { 0 }),

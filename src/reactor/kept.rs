@@ -1,6 +1,7 @@
 //! Places that outlive their connections: they are kept when a transport is lost, and taken up by another connection.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use log::{debug, info, warn};
 
@@ -15,7 +16,7 @@ use crate::plain;
 use crate::request::Request;
 use crate::system::System;
 use crate::time::Now;
-use crate::transport::{Farewell, Transport as _};
+use crate::transport::{Farewell, Transport};
 
 use super::Reactor;
 
@@ -33,6 +34,11 @@ impl TakeUp {
     }
 }
 
+/// How long the place of a connection is kept if its transport is lost now.
+fn keep_time<T: Transport>(connection: &Connection<T>) -> Duration {
+    if connection.layer().is_web() { limits::KEEP_WEB } else { limits::KEEP }
+}
+
 impl<S: System> Reactor<S> {
     /// Keeps the place of a connection when its transport is lost, and takes note of how much has come of what was written to it.
     pub(super) fn keep(&mut self, id: ConnId, lines: Option<u64>) {
@@ -40,7 +46,7 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get_mut(id) else { return };
         match done {
             Ok(token) => {
-                let done = Done::Keep { token, time: limits::KEEP };
+                let done = Done::Keep { token, time: keep_time(connection) };
                 self.egress.reply(connection, Kind::Keep, &Reply::Done(done));
             }
             Err(why) => self.egress.reply(connection, Kind::Reply, &Reply::Refused { verb: Verb::Keep, why }),
@@ -87,7 +93,8 @@ impl<S: System> Reactor<S> {
         }
         debug!("connection {id} is lost and kept: {how:?}");
         self.egress.discount(connection);
-        let transport = self.registry.lose(id, how, now.at + limits::KEEP);
+        let until = now.at + keep_time(connection);
+        let transport = self.registry.lose(id, how, until);
         self.registry.get(id).into_iter().for_each(|connection| self.egress.count(connection));
         transport.into_iter().for_each(|transport| self.system.close(transport));
         self.hub.lose_sight(id, how);
