@@ -190,6 +190,20 @@ fn a_connection_past_which_private_lines_went_is_told_so() {
 }
 
 #[test]
+fn who_sends_a_file_hears_that_another_connection_of_theirs_withdrew_it() {
+    let (_folder, server, mut one, mut bob) = lobby();
+    let mut two = beside(&server, &["#lobby 0"]);
+    one.ask("/send #lobby 6 a.txt", "+ send 1 0");
+    bob.expect("#lobby * alice file 1 6 a.txt");
+    one.send("=YWJj");
+    one.settle();
+    two.until("#lobby * alice file 1 6 a.txt");
+    two.ask("/cancel 1", "+ cancel 1");
+    one.expect("=1 ! gone its sender withdrew it");
+    bob.expect("#lobby * alice unfile 1 gone");
+}
+
+#[test]
 fn another_name_takes_one_connection_out() {
     let (_folder, server, mut one, mut bob) = lobby();
     let mut two = beside(&server, &["#lobby 0"]);
