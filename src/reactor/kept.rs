@@ -228,9 +228,11 @@ impl<S: System> Reactor<S> {
         let mut lines = std::mem::take(&mut connection.framing().lines);
         let (mut asked, mut proves) = (None, false);
         let mut is_heard = lines.is_endless() || connection.input_ended().is_some() || connection.is_over(now.at);
-        if let Some((line, ending)) = lines.next_line() {
+        while let Some((line, ending)) = lines.next_line() {
             connection.style_mut().crlf |= ending == Ending::Crlf;
             match dialect.parse(&line, &plain::text(&line)) {
+                // A line that is empty means nothing.
+                None => continue,
                 Some(Request::Resume { token, lines }) => asked = Some(TakeUp::new(token, lines)),
                 Some(Request::Login { credential, .. }) if may_prove => {
                     proves = self.hub.may_be_looked_at(&credential, peer.origin());
@@ -241,9 +243,10 @@ impl<S: System> Reactor<S> {
                         return;
                     }
                 }
-                _ => {}
+                Some(_) => {}
             }
             is_heard = true;
+            break;
         }
         if proves {
             lines.put_back();
