@@ -21,7 +21,9 @@ impl Hub {
     /// Has one command explained, or all that whose turn it is may use now.
     pub(super) fn help(&self, what: Option<(Verb, &str)>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let detail = match what {
-            Some((verb, typed)) if !knows(self.actor(turn), verb) => return Err(Fault::NoHelp(Text::new(typed))),
+            Some((verb, typed)) if verb.is_of_operators() && !knows(self.actor(turn), verb) => {
+                return Err(Fault::NoHelp(Text::new(typed)));
+            }
             Some((verb, _)) => Detail::Help(verb),
             None => Detail::Commands(self.usable(turn)),
         };
