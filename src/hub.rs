@@ -636,10 +636,21 @@ impl Hub {
         for room in person.rooms.clone() {
             self.tell_missed(room, conn, turn);
         }
+        if self.people.way_mut(conn).is_some_and(Way::take_missed_private) {
+            turn.out.answer(conn, &Event::LeftOut);
+        }
         // By the version of the last line they see that there were others.
         if let Some(last) = self.presence.last().filter(|_| wants_presence) {
             turn.out.answer(conn, last);
         }
+    }
+
+    /// Tells somebody something that is for them alone, through all of their connections but one. Of those that are slow consumers it
+    /// is left out, and they are told so when they have caught up.
+    fn tell_alone(&mut self, who: PersonId, except: ConnId, event: &Event, out: &mut impl Output) {
+        let reading = self.people.conns_reading(who).filter(|&conn| conn != except);
+        out.publish(&mut { reading }, std::slice::from_ref(event));
+        self.people.leave_out_private(who, except);
     }
 
     /// Tells a connection what was left out for it in a room. There may have been nothing but events.

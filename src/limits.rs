@@ -379,6 +379,8 @@ pub const AFTER_END: Duration = Duration::from_secs(60);
 pub const LINGER: Duration = Duration::from_secs(1);
 /// How long a place is kept whose connection was lost.
 pub const KEEP: Duration = Duration::from_secs(60);
+/// The same where it was a WebSocket: telephones close those of a page that nobody looks at.
+pub const KEEP_WEB: Duration = Duration::from_secs(180);
 /// Bytes of lines that are held of what was written to a connection whose place is kept, until it confirms them.
 pub const HELD: usize = 64 * 1024;
 /// Bytes of memory that are held for all of these connections together; beyond it each has only [`HELD_SHORT`].

@@ -254,6 +254,7 @@ impl Serve {
             },
             clear_passwords: self.clear_passwords == Clear::Allow,
             name_ttl: Some(self.name_ttl).filter(|ttl| !ttl.is_zero()),
+            proxies: self.proxy_from.clone(),
             seed,
             room_makers: match self.rooms {
                 Rooms::Open => RoomMakers::Anybody,

@@ -155,6 +155,8 @@ pub struct RareWay {
     typing: Option<WantedTyping>,
     /// Rooms of which something was left out, and the last message before that.
     missed: Vec<(RoomId, u64)>,
+    /// Whether something was left out that was for them alone, as another way in could take it.
+    missed_private: bool,
     /// Rooms that they were put out of, as long as something may be there that was sent before.
     put_out: Vec<RoomName>,
 }
@@ -308,6 +310,11 @@ impl Way {
     /// The rooms of which something was left out.
     pub fn missed(&self) -> impl Iterator<Item = RoomId> + '_ {
         self.rare.iter().flat_map(|rare| &rare.missed).map(|(room, _)| *room)
+    }
+
+    /// Takes whether something was left out that was for them alone.
+    pub fn take_missed_private(&mut self) -> bool {
+        self.rare.as_mut().is_some_and(|rare| std::mem::take(&mut rare.missed_private))
     }
 
     /// Takes what is to be told of a room of which something was left out: the last message before that.
@@ -622,6 +629,18 @@ impl People {
     #[inline]
     pub fn is_reading(&self, who: PersonId) -> bool {
         self.get(who).is_some_and(|person| self.ways(person).any(|way| !way.is_lagging()))
+    }
+
+    /// Something that is for somebody alone is left out for those of their connections that are slow consumers, but for one.
+    pub fn leave_out_private(&mut self, who: PersonId, except: ConnId) {
+        if self.lagging.is_empty() {
+            return;
+        }
+        let lagging: Vec<ConnId> = self.conns_of(who).filter(|&conn| conn != except).collect();
+        for conn in lagging {
+            let way = self.way_mut(conn).filter(|way| way.is_lagging());
+            way.into_iter().for_each(|way| way.rare_mut().missed_private = true);
+        }
     }
 
     /// Somebody says something to somebody in private. It is noted who, if all connections that could take it are lost.

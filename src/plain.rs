@@ -308,6 +308,7 @@ fn limit_words(limit: Limit) -> (&'static str, fn(u64) -> Value, &'static str) {
             "new rooms a minute from one network, a tenth of them by one connection; 0 is no limit",
         ),
         Limit::Keep => ("keep", Value::Seconds, "how long your place is kept after a loss, if you say /keep"),
+        Limit::KeepWeb => ("keep-web", Value::Seconds, "the same over a WebSocket"),
         Limit::Logs => ("all-logs", Value::Count, "rooms that may have a log; 0 is none"),
         Limit::Tries => ("tries", Value::Count, "wrong passwords and tokens from one network in ten minutes"),
         Limit::Names => ("all-names", Value::Count, "names that may have owners; 0 is none"),

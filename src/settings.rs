@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::limits;
+use crate::register::entry::Network;
 
 /// What the operator may set.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub struct Settings {
     pub clear_passwords: bool,
     /// How long a name is its owner's who does not come; `None` is for ever.
     pub name_ttl: Option<Duration>,
+    /// The proxies that are believed, which nobody blocks.
+    pub proxies: Vec<Network>,
     /// What secrets are made of: the chance of the system, but in tests.
     pub seed: [u8; 32],
 }
@@ -118,6 +121,7 @@ impl Default for Settings {
             accounts: Accounts::Open,
             clear_passwords: false,
             name_ttl: Some(Duration::from_secs(365 * 86_400)),
+            proxies: Vec::new(),
             seed: [0; 32],
             room_makers: RoomMakers::Anybody,
             guests: Guests::On,

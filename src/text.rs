@@ -59,7 +59,7 @@ pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
     if !text.contains(|c| is_unsafe(c) || is_invisible(c) || is_mark(c)) {
         return text;
     }
-    let is_both_ways = text.contains(is_right_to_left);
+    let has_right_to_left = text.contains(is_right_to_left);
     let mut out = String::with_capacity(text.len());
     let mut marks = 0;
     let mut rest = text.chars();
@@ -73,7 +73,7 @@ pub fn clean(bytes: &[u8]) -> Cow<'_, str> {
         } else if is_unsafe(c) {
             out.push(char::REPLACEMENT_CHARACTER);
         } else if is_invisible(c) {
-            if is_in_place(c, before, after, is_both_ways) {
+            if is_in_place(c, before, after, has_right_to_left) {
                 out.push(c);
             }
             continue;
@@ -198,12 +198,15 @@ fn is_mark(c: char) -> bool {
 }
 
 /// Whether something invisible has a meaning between these two.
-fn is_in_place(c: char, before: Option<char>, after: Option<char>, is_both_ways: bool) -> bool {
-    let Some(before) = before else { return matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}') && is_both_ways };
+fn is_in_place(c: char, before: Option<char>, after: Option<char>, has_right_to_left: bool) -> bool {
+    let Some(before) = before else { return false };
     let is_next = |is_so: fn(char) -> bool| after.is_some_and(|after| is_so(after) && !is_mark(after));
     match c {
-        // Marks of direction, where both directions meet.
-        '\u{200e}' | '\u{200f}' | '\u{61c}' => is_both_ways && !matches!(before, '\u{200e}' | '\u{200f}' | '\u{61c}'),
+        // Marks of direction say to which side a sign belongs, as the + of C++. Letters have a direction of their own.
+        '\u{200e}' | '\u{200f}' | '\u{61c}' => {
+            let ends_there = after.is_none_or(|after| is_sign(after) || is_blank(after));
+            has_right_to_left && is_sign(before) && ends_there
+        }
         // Joiners change the shapes of letters; the one that joins makes one emoji of several, too.
         '\u{200c}' => is_joining(before) && is_next(is_joining),
         '\u{200d}' => is_joining(before) || ((is_pictograph(before) || before == '\u{fe0f}') && is_next(is_pictograph)),
@@ -235,6 +238,11 @@ fn has_no_blanks(c: char) -> bool {
     matches!(c, '\u{e00}'..='\u{fff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{1950}'..='\u{1aaf}'
         | '\u{a9e0}'..='\u{a9ff}' | '\u{aa60}'..='\u{aadf}')
         && !is_invisible(c)
+}
+
+/// What is no part of a word, and has no direction.
+fn is_sign(c: char) -> bool {
+    !c.is_alphanumeric() && !is_blank(c) && !is_mark(c) && !is_invisible(c)
 }
 
 fn is_right_to_left(c: char) -> bool {
@@ -324,6 +332,32 @@ mod tests {
     }
 
     #[test]
+    fn marks_of_direction_stand_behind_signs_alone() {
+        for mark in ["\u{200e}", "\u{200f}", "\u{61c}"] {
+            // At the beginning of a line or a word, at the end of one, and between letters, whatever their direction.
+            for (text, want) in [
+                ("|/login דן x", "/login דן x"),
+                ("/msg |דן hi", "/msg דן hi"),
+                ("/msg דן| hi", "/msg דן hi"),
+                ("/join #|דן", "/join #דן"),
+                ("ע|ב|", "עב"),
+                ("5 |עב", "5 עב"),
+                ("דן5|", "דן5"),
+                ("a|ב", "aב"),
+                ("C++| only", "C++ only"),
+                ("ב\u{5b0}|", "ב\u{5b0}"),
+            ] {
+                check(&text.replace('|', mark), want);
+            }
+            for text in ["ב C++|", "ב C++| ג", "(ב)|!"] {
+                let text = text.replace('|', mark);
+                check(&text, &text);
+                check(&text.replace(mark, &mark.repeat(3)), &text);
+            }
+        }
+    }
+
+    #[test]
     fn what_people_write_stays() {
         for text in [
             "👩‍👩‍👧 e\u{301}",
@@ -335,7 +369,7 @@ mod tests {
             "ภาษา\u{200b}ไทย",
             "می\u{200c}خواهم ه\u{200d}",
             "क्\u{200d}ष र\u{200d}\u{94d}य ශ්\u{200d}රී ന്\u{200d}",
-            "مُحَمَّدٌ \u{200f}C++\u{200e}",
+            "مُحَمَّدٌ C++\u{200e} א!\u{200f}",
             "葛\u{e0100} 葛\u{fe00}",
             "ᠮᠣᠩ\u{180e}ᠭ\u{180b}",
             "नमस्ते ភាសា\u{200b}ខ្មែរ",
@@ -370,7 +404,7 @@ mod tests {
             text in proptest::collection::vec(prop_oneof![
                 proptest::sample::select(&[
                     'a', '1', ' ', '\t', '\u{a0}', '\u{301}', '\u{94d}', '\u{915}', '\u{627}', '\u{e17}', '\u{200b}', '\u{200c}',
-                    '\u{200d}', '\u{200e}', '\u{fe0f}', '\u{20e3}', '\u{1f469}', '\u{1f3f4}', '\u{e0067}', '\u{e007f}',
+                    '\u{200d}', '\u{200e}', '\u{5d3}', '+', '\u{fe0f}', '\u{20e3}', '\u{1f469}', '\u{1f3f4}', '\u{e0067}', '\u{e007f}',
                     '\u{5b57}', '\u{e0100}', '\u{ad}', '\u{fe00}', '\u{1820}', '\u{180b}',
                 ][..]),
                 any::<char>(),

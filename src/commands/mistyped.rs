@@ -4,6 +4,7 @@ use super::words::person;
 use super::{TABLE, find};
 use crate::event::{Fault, Verb};
 use crate::limits;
+use crate::text::is_blank;
 
 /// What other programs call commands that somebody may look for here.
 const ELSEWHERE: &[(&str, &str)] =
@@ -51,8 +52,8 @@ pub(super) fn not_meant(text: &str) -> Option<Fault> {
     if is_keys(text) {
         return Some(Fault::OnlyKeys);
     }
-    let is_command = text.trim_start_matches(' ').starts_with('/');
-    if is_command && holds_secret(text) {
+    let behind = text.trim_start_matches(is_blank);
+    if behind.starts_with('/') && holds_secret(behind) {
         return Some(Fault::Indented);
     }
     slashless_secret(text).map(Fault::Slashless)
@@ -61,7 +62,7 @@ pub(super) fn not_meant(text: &str) -> Option<Fault> {
 /// The command that is meant by a text with just its shape, but without its slash, where others would read a password: one that there is
 /// has the length of one, and one that is to be may be too short yet. Who talks about logging in uses more words, or shorter ones.
 fn slashless_secret(text: &str) -> Option<Verb> {
-    let mut words = text.split(' ').filter(|word| !word.is_empty());
+    let mut words = text.split(is_blank).filter(|word| !word.is_empty());
     let first = words.next()?;
     let is = |name: &str| first.eq_ignore_ascii_case(name);
     let may_be_password = |word: &str| limits::PASSWORD.contains(&word.len());
@@ -137,7 +138,17 @@ mod tests {
         ] {
             assert_eq!(parse(keys), refused(Fault::OnlyKeys), "{keys}");
         }
-        for secret in [" /pass x", "  /login alice x", " /PAS x", " /lgoin alice x"] {
+        for secret in [
+            " /pass x",
+            "  /login alice x",
+            " /PAS x",
+            " /lgoin alice x",
+            "\t/pass x",
+            "\u{a0}/login alice x",
+            "\u{3000}/passwd x",
+            " \u{2003}/drop\u{2003}x",
+            "\u{2800}/register x",
+        ] {
             assert_eq!(parse(secret), refused(Fault::Indented), "{secret}");
         }
         let slashless = [
@@ -148,6 +159,7 @@ mod tests {
             ("passwd correct-horse", Verb::Passwd),
             ("passwd correct-horse short", Verb::Passwd),
             ("drop correct-horse", Verb::Drop),
+            ("\u{3000}login alice\u{a0}correct-horse", Verb::Login),
         ];
         for (secret, verb) in slashless {
             assert_eq!(parse(secret), refused(Fault::Slashless(verb)), "{secret}");

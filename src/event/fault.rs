@@ -258,6 +258,8 @@ pub enum Vacancy {
 pub enum NoBlock {
     /// This network is of the server's own machine, or it is in it.
     Loopback(Network),
+    /// Of this network is a proxy that is believed, or it is of a network of these.
+    Proxy(Network),
     /// This guest comes from the server's own machine, or through a proxy there that names nobody.
     Local(Nick),
     /// It would shut out whoever asks for it.

@@ -213,6 +213,8 @@ pub enum Limit {
     WrongKeys,
     /// Seconds for which a place is kept whose connection was lost.
     Keep,
+    /// The same where it was a WebSocket.
+    KeepWeb,
 }
 
 /// What a person is doing, as far as somebody else may know.

@@ -21,7 +21,9 @@ impl Hub {
     /// Has one command explained, or all that whose turn it is may use now.
     pub(super) fn help(&self, what: Option<(Verb, &str)>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let detail = match what {
-            Some((verb, typed)) if !knows(self.actor(turn), verb) => return Err(Fault::NoHelp(Text::new(typed))),
+            Some((verb, typed)) if verb.is_of_operators() && !knows(self.actor(turn), verb) => {
+                return Err(Fault::NoHelp(Text::new(typed)));
+            }
             Some((verb, _)) => Detail::Help(verb),
             None => Detail::Commands(self.usable(turn)),
         };
@@ -76,6 +78,7 @@ impl Hub {
             (Limit::ClientsOfAddress, count(settings.max_per_ip)),
             (Limit::NewRooms, per_minute(limits::NEW_ROOMS * limits::A_PREFIX)),
             (Limit::Keep, limits::KEEP.as_secs()),
+            (Limit::KeepWeb, limits::KEEP_WEB.as_secs()),
             (Limit::Logs, settings.log.map_or(0, |_| count(limits::LOGS))),
             (Limit::Tries, limits::PASSWORDS_OF_PREFIX.into()),
             (Limit::Names, if has_accounts { count(limits::NAMES) } else { 0 }),

@@ -140,6 +140,8 @@ impl Hub {
         let is_own = |way: &Way| is_from(way.origin, network);
         let why = if network.meets_loopback() {
             NoBlock::Loopback(network)
+        } else if self.settings.proxies.iter().any(|proxy| proxy.known().meets(network)) {
+            NoBlock::Proxy(network)
         } else if network.bits() < least {
             NoBlock::TooWide { least }
         } else if own.is_some_and(|own| self.people.ways(own).any(is_own)) {

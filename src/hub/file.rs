@@ -108,7 +108,11 @@ impl Hub {
             if turn.who == PersonId::NOBODY {
                 self.audit(Deed::Cancel(file_id), turn);
             }
-            if file.sender == turn.who {
+            let (is_own, is_coming) = (file.sender == turn.who, matches!(file.stage, Stage::Coming | Stage::Finishing));
+            if is_own && is_coming && file.via != turn.conn {
+                // Another connection of theirs waits for how it ends.
+                self.fail_upload(file_id, Fault::Gone(Gone::Withdrawn), turn);
+            } else if is_own {
                 self.withdraw(file_id, Fault::Gone(Gone::Withdrawn), None, turn);
             } else {
                 self.end_file(file_id, Fault::Gone(Gone::Removed), turn);

@@ -84,11 +84,12 @@ impl Hub {
     }
 
     /// Somebody of this name has gone: those are told whose private lines they have not had.
-    pub(super) fn tell_unreached(&self, nick: Nick, senders: Vec<PersonId>, turn: &mut Turn<'_, impl Output>) {
+    pub(super) fn tell_unreached(&mut self, nick: Nick, senders: Vec<PersonId>, turn: &mut Turn<'_, impl Output>) {
         let event =
             Event::Happened { place: Place::With(nick), at: turn.now.wall, who: nick, what: Happening::Unreached };
-        let here = senders.into_iter().filter(|&who| self.people.get(who).is_some());
-        turn.out.publish(&mut here.flat_map(|who| self.people.conns_reading(who)), &[event]);
+        for who in senders {
+            self.tell_alone(who, ConnId::NOBODY, &event, turn.out);
+        }
     }
 
     /// Has the disk read once more what was handed on to a connection and was lost on its way.

@@ -479,7 +479,7 @@ impl Hub {
             let whom = person.id;
             let what = Happening::Invite(room);
             let event = Event::Happened { place: Place::With(from), at: turn.now.wall, who: from, what };
-            turn.out.publish(&mut self.people.conns_reading(whom), &[event]);
+            self.tell_alone(whom, ConnId::NOBODY, &event, turn.out);
             self.people.note_unreached(whom, turn.who);
         }
         Ok(Done::Invite { room, nick })

@@ -127,7 +127,7 @@ impl Hub {
         let event = |with| Event::Said { place: Place::With(with), seq: None, at, from, kind, text: text.clone() };
         let away = other.away().map(|(text, count)| (text.clone(), count));
         if !other.ignores(turn.who) {
-            turn.out.publish(&mut self.people.conns_reading(to), &[event(from)]);
+            self.tell_alone(to, ConnId::NOBODY, &event(from), turn.out);
             self.people.note_unreached(to, turn.who);
         }
         if to != turn.who {
@@ -135,8 +135,7 @@ impl Hub {
                 turn.out.answer(turn.conn, &event(self.nick(to)?));
             }
             if self.people.has_several(turn.who) {
-                let own = self.people.conns_reading(turn.who).filter(|&conn| conn != turn.conn);
-                turn.out.publish(&mut { own }, &[event(self.nick(to)?)]);
+                self.tell_alone(turn.who, turn.conn, &event(self.nick(to)?), turn.out);
             }
         }
         let Some((text, count)) = away else { return Ok(()) };

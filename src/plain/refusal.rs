@@ -399,6 +399,9 @@ fn no_block(why: NoBlock) -> String {
                 "{network} is this machine itself, and whoever comes through a proxy on it; /kill NICK closes one of them"
             )
         }
+        NoBlock::Proxy(network) => {
+            format!("{network} is a proxy's, and so all who come through it; block who it says they are, or /kill NICK")
+        }
         NoBlock::Local(nick) => {
             format!(
                 "{nick} comes from this machine, or through a proxy on it, as others may; /kill {nick} closes that one alone"

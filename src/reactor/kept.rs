@@ -1,5 +1,7 @@
 //! Places that outlive their connections: they are kept when a transport is lost, and taken up by another connection.
 
+use std::time::Duration;
+
 use log::{debug, info, warn};
 
 use crate::connection::{Connection, Life, Pause};
@@ -13,6 +15,7 @@ use crate::plain;
 use crate::request::Request;
 use crate::system::System;
 use crate::time::Now;
+use crate::transport::Transport;
 
 use super::Reactor;
 
@@ -30,6 +33,11 @@ impl TakeUp {
     }
 }
 
+/// How long the place of a connection is kept if its transport is lost now.
+fn keep_time<T: Transport>(connection: &Connection<T>) -> Duration {
+    if connection.layer().is_web() { limits::KEEP_WEB } else { limits::KEEP }
+}
+
 impl<S: System> Reactor<S> {
     /// Keeps the place of a connection when its transport is lost, and takes note of how much has come of what was written to it.
     pub(super) fn keep(&mut self, id: ConnId, lines: Option<u64>) {
@@ -37,7 +45,7 @@ impl<S: System> Reactor<S> {
         let Some(connection) = self.registry.get_mut(id) else { return };
         match done {
             Ok(token) => {
-                let done = Done::Keep { token, time: limits::KEEP };
+                let done = Done::Keep { token, time: keep_time(connection) };
                 self.egress.reply(connection, Kind::Keep, &Reply::Done(done));
             }
             Err(why) => self.egress.reply(connection, Kind::Reply, &Reply::Refused { verb: Verb::Keep, why }),
@@ -84,7 +92,8 @@ impl<S: System> Reactor<S> {
         }
         debug!("connection {id} is lost and kept: {how:?}");
         self.egress.discount(connection);
-        let transport = self.registry.lose(id, how, now.at + limits::KEEP);
+        let until = now.at + keep_time(connection);
+        let transport = self.registry.lose(id, how, until);
         self.registry.get(id).into_iter().for_each(|connection| self.egress.count(connection));
         transport.into_iter().for_each(|transport| self.system.close(transport));
         self.hub.lose_sight(id, how);
@@ -218,9 +227,11 @@ impl<S: System> Reactor<S> {
         let mut lines = std::mem::take(&mut connection.framing().lines);
         let (mut asked, mut proves) = (None, false);
         let mut is_heard = lines.is_endless() || connection.input_ended().is_some() || connection.is_over(now.at);
-        if let Some((line, ending)) = lines.next_line() {
+        while let Some((line, ending)) = lines.next_line() {
             connection.style_mut().crlf |= ending == Ending::Crlf;
             match dialect.parse(&line, &plain::text(&line)) {
+                // A line that is empty means nothing.
+                None => continue,
                 Some(Request::Resume { token, lines }) => asked = Some(TakeUp::new(token, lines)),
                 Some(Request::Login { credential, .. }) if may_prove => {
                     proves = self.hub.may_be_looked_at(&credential, peer.origin());
@@ -231,9 +242,10 @@ impl<S: System> Reactor<S> {
                         return;
                     }
                 }
-                _ => {}
+                Some(_) => {}
             }
             is_heard = true;
+            break;
         }
         if proves {
             lines.put_back();

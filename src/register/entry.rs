@@ -382,8 +382,13 @@ impl Network {
             Self::V4 { .. } => Self::V4 { octets: Ipv4Addr::LOCALHOST.octets(), len: 8 },
             Self::V6 { .. } => Self::V6 { octets: Ipv6Addr::LOCALHOST.octets(), len: 64 },
         };
-        let len = own.bits().min(self.bits());
-        own.shortened(len) == self.shortened(len)
+        self.meets(own)
+    }
+
+    /// Whether one of both lies in the other.
+    pub fn meets(self, other: Self) -> bool {
+        let len = other.bits().min(self.bits());
+        other.shortened(len) == self.shortened(len)
     }
 
     /// Whether a prefix lies in it, as far as it is known.

@@ -24,7 +24,7 @@ use chinwag::register::{self, Register};
 use chinwag::settings::Settings;
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
-use chinwag::transport::{Farewell, NotArrived, Transport};
+use chinwag::transport::{Farewell, Layer, NotArrived, Transport};
 use chinwag::web::Room;
 
 use crate::memory::{Disk, Notes, look_at, reload, why_not};
@@ -107,6 +107,8 @@ struct Wire {
     head: usize,
     /// The address that these tell of.
     named: Option<IpAddr>,
+    /// Whether it stands for a WebSocket.
+    is_web: bool,
     /// What the peer sent and the server's kernel has, and what is on its way there.
     arrived: VecDeque<u8>,
     coming: VecDeque<u8>,
@@ -316,6 +318,10 @@ impl Transport for Stream {
     }
 
     fn set_user_timeout(&mut self, _: Option<Duration>) {}
+
+    fn layer(&self) -> Layer {
+        if self.wire.borrow().is_web { Layer::Ws } else { Layer::Tcp }
+    }
 
     fn unread(&self) -> usize {
         self.wire.borrow().arrived.len()
@@ -778,6 +784,11 @@ impl Sim {
             assert!(peer.wire.borrow().is_heard(), "{who} is not heard");
         }
         self.reactor.check_at_rest();
+    }
+
+    /// What carries somebody's lines is taken for a WebSocket from now on.
+    pub fn take_for_web(&mut self, who: usize) {
+        self.peers[who].wire.borrow_mut().is_web = true;
     }
 
     /// From now on somebody reads nothing, or once in so many times that they could.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chinwag::limits::{APPLY, APPLYING_OF_PREFIX, ARRIVE, ARRIVING, CHUNK, CONNECTS, KEEP, KEPT_OF_PREFIX, READ_AHEAD};
+use chinwag::limits::{
+    APPLY, APPLYING_OF_PREFIX, ARRIVE, ARRIVING, CHUNK, CONNECTS, KEEP, KEEP_WEB, KEPT_OF_PREFIX, READ_AHEAD,
+};
 use chinwag::settings::{Logging, Settings};
 use testkit::model::{Chance, Parting, World};
 use testkit::sim::Sim;
@@ -135,11 +137,17 @@ fn keep(sim: &mut Sim, who: usize) -> String {
 
 #[test]
 fn a_place_that_nobody_takes_up_is_lost_after_its_time_and_senders_are_told() {
+    is_lost_after(KEEP, |_| {});
+    is_lost_after(KEEP_WEB, |sim| sim.take_for_web(0));
+}
+
+fn is_lost_after(time: Duration, prepare: impl Fn(&mut Sim)) {
     let mut sim = Sim::calm(60_000, Duration::ZERO, Settings::default());
     meet(&mut sim, 0..3, |_| "/join #a".to_owned());
+    prepare(&mut sim);
     keep(&mut sim, 0);
     sim.part(0, Parting::Reset);
-    sim.pass(KEEP - Duration::from_secs(11));
+    sim.pass(time - Duration::from_secs(11));
     (1..3).for_each(|who| drop(heard(&mut sim, who)));
     sim.send(1, b"/msg p0 are you there?\n");
     sim.pass(Duration::from_secs(10));

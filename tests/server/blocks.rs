@@ -235,7 +235,8 @@ fn a_name_that_is_blocked_is_nobodys_way_in() {
 
 #[test]
 fn nobody_blocks_themselves_or_half_the_world() {
-    let mut house = House::new(Settings::default());
+    let proxies = ["198.51.100.7", "::ffff:198.51.100.8", "2001:dba:7::1"].map(|proxy| Network::typed(proxy).unwrap());
+    let mut house = House::new(Settings { proxies: proxies.to_vec(), ..Settings::default() });
     house.guest("neighbour", Origin::Loopback);
     house.guest("mallory", from(5));
     house.guest("visitor", from_v6(1, 2));
@@ -244,6 +245,10 @@ fn nobody_blocks_themselves_or_half_the_world() {
         ("127.0.0.0/8", "refused 127.0.0.0/8 is"),
         ("::1", "refused ::/64 is"),
         ("::ffff:127.0.0.1", "refused 127.0.0.1/32 is"),
+        ("198.51.100.7", "refused 198.51.100.7/32 is a proxy's, "),
+        ("198.51.100.0/24", "refused 198.51.100.0/24 is a proxy's, "),
+        ("198.51.100.8", "refused 198.51.100.8/32 is a proxy's, "),
+        ("2001:dba:7::2", "refused 2001:dba:7::/64 is a proxy's, "),
         ("neighbour", "refused neighbour comes from this machine"),
         ("203.0.0.0/15", "refused too many strangers are in that; give a LEN of 16 or more"),
         ("0.0.0.0/0", "refused 0.0.0.0/0 is"),

@@ -321,7 +321,8 @@ fn a_place_is_taken_up_on_a_server_that_is_locked_or_full() {
     wrong.send(&format!("/resume {} 0", "0".repeat(32)));
     wrong.starting("* bye full ");
     let mut alice = server.connect_raw();
-    alice.send(&format!("/resume {token} 0\n/ping"));
+    // Lines that are empty are none.
+    alice.send(&format!("\n\r\n/resume {token} 0\n/ping"));
     alice.expect("- had 0");
     alice.starting("+ resume guest1");
     alice.until("+ ping");

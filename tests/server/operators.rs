@@ -163,6 +163,8 @@ fn what_is_for_operators_is_unknown_to_others() {
     }
     let help = done(dir.path(), &["help"]);
     assert!(help.contains("- /kill NICK") && !help.contains("- /join"), "{help}");
+    // What takes somebody who is online is a command there too.
+    assert!(done(dir.path(), &["help", "join"]).starts_with("- /join #ROOM"));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! One person through several connections: what each of them sees, and what others see of them.
 
+use std::time::Duration;
+
 use testkit::data::Folder;
 use testkit::{Client, Server};
 
@@ -142,6 +144,63 @@ fn only_the_last_connection_takes_the_person_along() {
     bob.expect("#lobby <alice> still here");
     drop(two);
     bob.expect("#lobby * alice quit");
+}
+
+#[test]
+fn a_connection_past_which_private_lines_went_is_told_so() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#lobby");
+    alice.ask(&format!("/register {PASSWORD}"), "+ register alice");
+    let mut bob = server.in_room("bob", "#lobby");
+    bob.send("/join #other");
+    bob.until("+ join #other 1");
+    alice.until("#lobby * bob joined");
+    for what in ["to her", "her own", "an invitation"] {
+        let mut lost = server.connect();
+        lost.send(&format!("/login alice {PASSWORD}\n/keep"));
+        let kept = lost.until_starting("+ keep ").pop().unwrap();
+        socket2::SockRef::from(&lost.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(lost);
+        // More than waits for a place that is lost. Where she is here besides, private lines take their way all the same.
+        for _ in 0..140 {
+            bob.ask(&format!("/msg #lobby {}", "x".repeat(1_000)), "+ msg #lobby");
+        }
+        match what {
+            "to her" => bob.ask("/msg alice psst", "+ msg alice"),
+            "her own" => {
+                alice.send("/msg bob psst");
+                alice.until("+ msg bob");
+                bob.expect("@alice <alice> psst");
+            }
+            _ => bob.ask("/invite alice", "+ invite #other alice"),
+        }
+        let mut again = server.connect();
+        again.send(&format!("/resume {} 0", kept.split(' ').nth(2).unwrap()));
+        again.until_starting("+ resume alice");
+        let told = again.until("* notice private messages were left out");
+        assert!(!told.iter().any(|line| line.starts_with('@')), "{what}");
+        assert!(told.iter().any(|line| line.starts_with("#lobby * alice missed ")), "{what}");
+        // It is told once, and what comes from then on comes.
+        bob.ask("/msg alice and now?", "+ msg alice");
+        again.until("@bob <bob> and now?");
+        again.send("/quit");
+        assert!(!again.rest().iter().any(|line| line.starts_with("* notice ")), "{what}");
+    }
+}
+
+#[test]
+fn who_sends_a_file_hears_that_another_connection_of_theirs_withdrew_it() {
+    let (_folder, server, mut one, mut bob) = lobby();
+    let mut two = beside(&server, &["#lobby 0"]);
+    one.ask("/send #lobby 6 a.txt", "+ send 1 0");
+    bob.expect("#lobby * alice file 1 6 a.txt");
+    one.send("=YWJj");
+    one.settle();
+    two.until("#lobby * alice file 1 6 a.txt");
+    two.ask("/cancel 1", "+ cancel 1");
+    one.expect("=1 ! gone its sender withdrew it");
+    bob.expect("#lobby * alice unfile 1 gone");
 }
 
 #[test]

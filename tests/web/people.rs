@@ -165,6 +165,7 @@ fn a_place_is_kept_and_taken_up_whatever_the_close_frame_says() {
     alice.expect("#a * bob joined");
     bob.send("/keep");
     let kept = bob.until("+ keep ");
+    assert!(kept.ends_with(" 180"), "{kept}");
     let token = kept.split(' ').nth(2).unwrap().to_owned();
     bob.send_raw(&frame(0x80 | CLOSE, &1001_u16.to_be_bytes()));
     assert_eq!(bob.end().1, Some(1001));

@@ -20,8 +20,9 @@ const UNANSWERED = 100;
 const CROWD = 5000;
 /** Rows of a private talk that outlive a reload. */
 const PRIVATE = 200;
-/** How long after a loss our own dead connection may still have our name, and how often that is asked for; ms, as all below. */
-const LIMBO = 95000;
+/** How long after a loss our own dead connection may still have our name: the server takes 90 s to give it up, and then keeps its place
+ * for 180. And how often that is asked for; ms, as all below. */
+const LIMBO = 275000;
 const AGAIN = 5000;
 const TYPING = 3000;
 const RETRY_MOST = 30000;
