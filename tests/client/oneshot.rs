@@ -464,7 +464,7 @@ fn say_fails_unless_it_was_said() {
     failed(&say(&["#a", "--nick", "alice", "hello"]), "alice");
     // What is too long is left out, and the rest is said.
     let long = "x".repeat(5_000);
-    failed(&say(&["#a", &format!("first\n{long}\nlast")]), "4096 bytes");
+    failed(&say(&["#a", &format!("first\n{long}\nlast")]), "line 2: a line has at most 4096 bytes");
     // Whoever said something before may not be gone yet, and so this is any guest.
     let mut hears = |text: &str| {
         while !alice.until_starting("#a <guest").last().unwrap().ends_with(&format!("> {text}")) {}
@@ -474,7 +474,7 @@ fn say_fails_unless_it_was_said() {
     }
     fs::write(here.path().join("lines"), format!("first\n{long}\nlast")).unwrap();
     let mut command = chinwag(here.path(), server.port, &["say", "#a"]);
-    failed(&command.stdin(fs::File::open(here.path().join("lines")).unwrap()).output().unwrap(), "4096 bytes");
+    failed(&command.stdin(fs::File::open(here.path().join("lines")).unwrap()).output().unwrap(), "line 2: a ");
     for text in ["first", "last"] {
         hears(text);
     }
