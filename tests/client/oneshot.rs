@@ -215,6 +215,10 @@ fn a_room_by_mistake_is_told() {
     warned(&send(&["#lobyb"]), "#lobyb");
     warned(&say(&["#looby", "hello"]), "#looby");
     warned(&say(&["#looby", "hello", "--join", "#oops"]), "#oops");
+    // Nobody fetches a file from a room that is not there.
+    let get = run(here.path(), server.port, &["get", "1", "--join", "#oopsy"]);
+    let errors = text(&get.stderr);
+    assert!(get.status.code() == Some(1) && errors.contains("is #oopsy the right room?"), "{errors}");
     // It is there now.
     fine(&send(&["#lobyb"]));
     fine(&say(&["#looby", "hello"]));
