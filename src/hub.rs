@@ -35,7 +35,7 @@ use crate::people::{Download, Intake, People, Person, Way};
 use crate::policy::{Action, Actor, Doing, may, sees};
 use crate::presence::Presence;
 use crate::register::Author;
-use crate::request::{BadChunk, Request};
+use crate::request::{BadChunk, Named, Request};
 use crate::rooms::{Room, RoomId, Rooms};
 use crate::settings::Settings;
 use crate::time::{Day, Instant, Now};
@@ -443,8 +443,9 @@ impl Hub {
             self.handle_control(request, turn);
             return self.settle_taken_up();
         }
+        let is_of_person = request.is_of_person() && !self.is_again(&request, who);
         let Some(person) = self.people.get_mut(who) else { return };
-        if request.is_of_person() {
+        if is_of_person {
             person.active = now.at;
         }
         let verb = request.verb();
@@ -468,6 +469,23 @@ impl Hub {
         self.settle_taken_up();
         if verb == Verb::Quit && self.people.at(conn).is_none() {
             turn.out.effect(Effect::Close { conn, bye: None });
+        }
+    }
+
+    /// Whether somebody asks for what is so already, as a program does by itself that comes in once more.
+    fn is_again(&self, request: &Request<'_>, who: PersonId) -> bool {
+        match request {
+            Request::Join { room: Named { name: Ok(room), .. }, .. } => {
+                self.rooms.find(room).is_some_and(|room| self.rooms[room].member(who).is_some())
+            }
+            Request::Ignore(Some(Named { name: Ok(nick), .. })) => {
+                self.people.get(who).is_some_and(|person| person.ignored().iter().any(|one| one.nick.get() == *nick))
+            }
+            Request::Away(text) => {
+                let away = self.people.get(who).and_then(Person::away);
+                away.is_some_and(|(known, _)| known.as_ref().map(Text::as_str) == *text)
+            }
+            _ => false,
         }
     }
 

@@ -248,8 +248,8 @@ impl Request<'_> {
         }
     }
 
-    /// Whether it shows that somebody is there: what people say, send or set does, and what programs ask of their own accord
-    /// does not.
+    /// Whether it shows that somebody is there: what people say, send or do does, and what programs ask of their own accord, or set
+    /// for a connection when it begins, does not.
     pub fn is_of_person(&self) -> bool {
         match self {
             Self::Nick(_)
@@ -260,7 +260,6 @@ impl Request<'_> {
             | Self::Drop(_)
             | Self::Join { .. }
             | Self::Leave { .. }
-            | Self::Query(_)
             | Self::Say { .. }
             | Self::Msg { .. }
             | Self::Typing { on: true, .. }
@@ -287,14 +286,14 @@ impl Request<'_> {
             | Self::Wall(_)
             | Self::Grant(_)
             | Self::Revoke(_)
-            | Self::Operator(Some(_))
-            | Self::Set(Some(_)) => true,
+            | Self::Operator(Some(_)) => true,
             Self::OfOperators { request, .. } => request.is_of_person(),
             Self::Help(_)
             | Self::Limits
             | Self::Pass(_)
             | Self::Token(_)
             | Self::Account(_)
+            | Self::Query(_)
             | Self::Rooms
             | Self::Who(_)
             | Self::Typing { on: false, .. }
@@ -310,7 +309,7 @@ impl Request<'_> {
             | Self::Files(_)
             | Self::History { .. }
             | Self::Ignore(None)
-            | Self::Set(None)
+            | Self::Set(_)
             | Self::Ping(_)
             | Self::Keep(_)
             | Self::Resume { .. }

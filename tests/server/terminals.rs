@@ -336,8 +336,17 @@ fn what_programs_ask_makes_nobody_busy() {
         bob.send(question);
         bob.settle();
     }
+    // Nor does what they set for each connection, and ask for though it is so.
+    bob.send("/ignore alice\n/away tea");
+    bob.settle();
+    eventually("bob is idle", || idle(&mut alice) != "0s");
+    for again in ["/set stamp on", "/set typing off", "/join #a", "/query #a", "/ignore alice", "/away tea"] {
+        bob.send(again);
+        bob.settle();
+    }
     assert_ne!(idle(&mut alice), "0s");
-    for deed in ["hello", "/msg alice hello", "/me waves", "/topic #a tea", "/away", "/set echo off", "/typing"] {
+    bob.ask("/unignore alice", "+ unignore alice");
+    for deed in ["hello", "/msg alice hello", "/me waves", "/topic #a tea", "/away", "/join #b", "/typing"] {
         bob.send(deed);
         bob.settle();
         assert!(matches!(&*idle(&mut alice), "0s" | "1s"), "{deed}");
