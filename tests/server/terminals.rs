@@ -260,7 +260,15 @@ fn who_writes_to_a_name_that_has_changed_hands_is_told_once() {
     gone(bob);
     let bob = server.person("bob");
     told(&mut other, "/send bob 5 plan.txt", &["@bob <bob> ", "* notice bob is somebody else now ", "+ send 1 0"]);
+    // What is given to somebody is meant for whom one knows, too.
+    alice.send("/join #a");
+    alice.settle();
+    told(&mut alice, "/invite bob", &["* notice bob is somebody else now ", "+ invite #a bob"]);
     gone(bob);
+    let _bob = server.in_room("bob", "#a");
+    alice.expect("#a * bob joined");
+    told(&mut alice, "/op bob", &["* notice bob is somebody else now ", "+ op #a bob"]);
+    told(&mut alice, "/voice bob", &["+ voice #a bob"]);
 }
 
 #[test]
