@@ -445,6 +445,9 @@ fn span(word: &str) -> Option<Duration> {
     self::number(number).map(|number| Duration::from_secs(number.saturating_mul(unit)))
 }
 
+/// What may stand before a number.
+const SIGNS: [char; 3] = ['-', '+', '\u{2212}'];
+
 /// What people call units of time, in two languages.
 const UNITS: &[&str] = &[
     "s", "sec", "secs", "second", "seconds", "m", "min", "mins", "minute", "minutes", "h", "hr", "hrs", "hour",
@@ -660,11 +663,13 @@ impl<'a> Words<'a> {
         found
     }
 
-    /// The next word if it is a span of time. What begins as one and is none must not pass for the text that comes behind, nor
-    /// may a number without its unit, which stands behind a blank.
+    /// The next word if it is a span of time. What begins as one, with a sign or without, and is none must not pass for the text that comes
+    /// behind, nor may a number without its unit, which stands behind a blank.
     fn time(&mut self) -> Result<Option<Duration>, Slip> {
         let mut ahead = Words(self.0);
-        let Some(word) = ahead.word().filter(|word| word.starts_with(|c: char| c.is_ascii_digit())) else {
+        let Some(word) =
+            ahead.word().filter(|word| word.trim_start_matches(SIGNS).starts_with(|c: char| c.is_ascii_digit()))
+        else {
             return Ok(None);
         };
         let is_number = word.bytes().all(|b| b.is_ascii_digit());
@@ -966,6 +971,9 @@ mod tests {
             ("/room slow soon", Verb::Room, Fault::BadValue(RuleKind::Slow)),
             ("/room slow 1 hour", Verb::Room, Fault::BadValue(RuleKind::Slow)),
             ("/ban bob 3rd time", Verb::Ban, Fault::BadTime(Text::new("3rd"))),
+            ("/ban bob -1d", Verb::Ban, Fault::BadTime(Text::new("-1d"))),
+            ("/mute bob +2h ads", Verb::Mute, Fault::BadTime(Text::new("+2h"))),
+            ("/ban bob \u{2212}1 day", Verb::Ban, Fault::BadTime(Text::new("\u{2212}1"))),
             ("/mute #a bob 10min x y", Verb::Mute, Fault::BadTime(Text::new("10min"))),
             ("/mute bob 1 Hour, no more", Verb::Mute, Fault::BadTime(Text::new("1 Hour,"))),
             ("/room #a slow 0", Verb::Room, Fault::BadValue(RuleKind::Slow)),
