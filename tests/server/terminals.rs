@@ -32,6 +32,7 @@ fn others_hear_the_line_that_its_writer_sees() {
         (b"\0\0hi\0\n", "hi"),
         (b"/nope\x15hi\n", "hi"),
         (b"=\x08hi\n", "hi"),
+        (b"hi\n\r", "hi"),
     ] {
         bob.send_bytes(typed);
         alice.expect(&format!("#a <bob> {heard}"));
