@@ -21,6 +21,8 @@ pub struct AuditLog {
     path: PathBuf,
     /// Bytes at which it becomes the older one.
     half: u64,
+    /// Whether it has lines of this process.
+    is_begun: bool,
     /// Lines that could not be written, in their order. What comes later waits behind them.
     waiting: VecDeque<Line>,
 }
@@ -45,7 +47,10 @@ impl Line {
 impl AuditLog {
     /// The one at `path`, which with the older one has at most `max` bytes.
     pub fn new(path: PathBuf, max: u64) -> Self {
-        Self { path, half: max / 2, waiting: VecDeque::new() }
+        if fs::symlink_metadata(&path).is_ok_and(|data| !data.is_file()) {
+            warn!("{} is no file; what operators do is not written down until it is moved away", path.display());
+        }
+        Self { path, half: max / 2, is_begun: false, waiting: VecDeque::new() }
     }
 
     /// It has at most so many bytes from the next line on.
@@ -74,16 +79,21 @@ impl AuditLog {
 
     /// Writes what waits, as far as the disk takes it.
     pub(super) fn catch_up(&mut self) -> io::Result<()> {
-        while let Some(line) = self.waiting.front() {
-            self.try_append(&line.text)?;
-            self.waiting.pop_front();
+        while let Some(line) = self.waiting.pop_front() {
+            if let Err(e) = self.try_append(&line.text) {
+                self.waiting.push_front(line);
+                return Err(e);
+            }
         }
         Ok(())
     }
 
-    fn try_append(&self, line: &str) -> io::Result<()> {
+    fn try_append(&mut self, line: &str) -> io::Result<()> {
         let file = open_regular(private().read(true).write(true).create(true).truncate(false), &self.path)?;
         let begun = file.metadata()?.len();
+        if begun == 0 && std::mem::take(&mut self.is_begun) {
+            warn!("{} was gone; it is begun anew", self.path.display());
+        }
         let mut last = [b'\n'];
         if let Some(at) = begun.checked_sub(1) {
             file.read_exact_at(&mut last, at)?;
@@ -95,7 +105,9 @@ impl AuditLog {
             file.set_len(begun)?;
             return Err(e);
         }
+        self.is_begun = true;
         if begun + line.len() as u64 >= self.half {
+            self.is_begun = false;
             // The line is written all the same.
             if let Err(e) = fs::rename(&self.path, self.path.with_extension("log.1")) {
                 warn!("cannot begin {} anew: {e}", self.path.display());
