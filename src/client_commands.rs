@@ -301,6 +301,7 @@ pub(crate) fn say(options: Say) -> Result<(), String> {
 
 pub(crate) fn get(options: Get) -> Result<(), String> {
     let Settled { server, wish, .. } = options.who.settle(options.server.server, options.server.proof)?;
+    let wish = Wish { expects_rooms: true, ..wish };
     let mut ids: Vec<FileId> = Vec::new();
     for id in options.ids.into_iter().map(FileId) {
         if !ids.contains(&id) {

@@ -35,7 +35,7 @@ use crate::people::{Download, Intake, People, Person, Way};
 use crate::policy::{Action, Actor, Doing, may, sees};
 use crate::presence::Presence;
 use crate::register::Author;
-use crate::request::{BadChunk, Request};
+use crate::request::{BadChunk, Named, Request};
 use crate::rooms::{Room, RoomId, Rooms};
 use crate::settings::Settings;
 use crate::time::{Day, Instant, Now};
@@ -448,8 +448,9 @@ impl Hub {
             self.handle_control(request, turn);
             return self.settle_taken_up();
         }
+        let is_of_person = request.is_of_person() && !self.may_be_of_program(&request, who);
         let Some(person) = self.people.get_mut(who) else { return };
-        if request.is_of_person() {
+        if is_of_person {
             person.active = now.at;
         }
         let verb = request.verb();
@@ -473,6 +474,24 @@ impl Hub {
         self.settle_taken_up();
         if verb == Verb::Quit && self.people.at(conn).is_none() {
             turn.out.effect(Effect::Close { conn, bye: None });
+        }
+    }
+
+    /// Whether a program that comes in once more asks for it by itself: it is so already, or is of one of several connections alone.
+    fn may_be_of_program(&self, request: &Request<'_>, who: PersonId) -> bool {
+        match request {
+            Request::Set(_) | Request::Query(_) => self.people.has_several(who),
+            Request::Join { room: Named { name: Ok(room), .. }, .. } => {
+                self.rooms.find(room).is_some_and(|room| self.rooms[room].member(who).is_some())
+            }
+            Request::Ignore(Some(Named { name: Ok(nick), .. })) => {
+                self.people.get(who).is_some_and(|person| person.ignored().iter().any(|one| one.nick.get() == *nick))
+            }
+            Request::Away(text) => {
+                let away = self.people.get(who).and_then(Person::away);
+                away.is_some_and(|(known, _)| known.as_ref().map(Text::as_str) == *text)
+            }
+            _ => false,
         }
     }
 

@@ -55,6 +55,8 @@ pub const READ_A_TURN: usize = 16 * 1024;
 pub const READ_CHUNK: usize = 3 * LINE;
 /// Bytes read at once from a connection without an upload: what flood control holds back of them stays in memory.
 pub const READ: usize = LINE;
+/// Bytes of one reading that count as a line if they are no part of one.
+pub const READ_BARREN: usize = 1024;
 /// So many bytes that wait to be read when somebody is put out of a room may be all that there was room for. One reading takes as
 /// much, so that only what is held back comes to that.
 pub const PUT_OUT_FULL: usize = READ_A_TURN;

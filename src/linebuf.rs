@@ -284,6 +284,8 @@ impl LineBuf {
             [first, ..] if overlong || first == b'=' || next - begin > self.limit() => {
                 Line::TooLong { chunk: first == b'=', start: &line[..line.len().min(START)] }
             }
+            // Where lines end in LF CR, the end of one stands before the next.
+            [b'\r', ref rest @ ..] if rest.first() != Some(&b'\r') => Line::Text(rest),
             _ => Line::Text(line),
         };
         Some((line, ending))
@@ -421,6 +423,8 @@ pub(crate) mod tests {
         check(b"\n\r\n", &["\"\" Lf", "\"\" Crlf"]);
         check(b"a\0b\rc\n", &[r#""a\x00b\rc" Lf"#]);
         check(b"=QUJD\n= \r\nx", &["=QUJD Lf", "=  Crlf", "\"x\" Lf"]);
+        check(b"a\n\rb\n\r", &["\"a\" Lf", "\"b\" Lf", "\"\" Lf"]);
+        check(b"\r\ra\n", &["\"\\r\\ra\" Lf"]);
         check(b"a\r", &["\"a\" Lf"]);
         check(b"=QUJDREV", &["=QUJD Lf"]);
         check(b"=QUJDREV\r", &["=QUJD Lf"]);

@@ -31,6 +31,7 @@ use chinwag::settings::Settings;
 use chinwag::signals;
 use chinwag::stderr::{Form, Stderr};
 use chinwag::system;
+use chinwag::tls::{self, Certificate};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use env_logger::Target;
@@ -217,6 +218,7 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     let home = home.map_err(|e| has_no_home(&options, config, &e))?;
     let settings = Settings { next_file: home.next_id(), ..settings };
     let certificate = options.certificate(home.tls().as_deref()).map_err(|mistake| config.tell(&mistake))?;
+    let mut shown = certificate.clone();
     let addresses = options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
@@ -224,7 +226,7 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     let metrics = Monitors { addresses, origins: options.origins() };
     look_at_control(&options, config)?;
     let control = options.control.clone();
-    let reader = Box::new(move || reload(&words, &options));
+    let reader = Box::new(move || reload(&words, &options, &mut shown));
     let mut reactor = Reactor::open(&[door], metrics, control, home, settings, reader).map_err(|e| reason(&e))?;
     starting.store(false, Ordering::SeqCst);
     reactor.tell_ready();
@@ -259,16 +261,21 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     end
 }
 
-/// Reads the options and their files once more, which are those of the start in `started`.
-fn reload(words: &[OsString], started: &Serve) -> Result<Anew, String> {
+/// Reads the options and their files once more, which are those of the start in `started`. `shown` is the certificate until then and from
+/// then on.
+fn reload(words: &[OsString], started: &Serve, shown: &mut Option<Certificate>) -> Result<Anew, String> {
     let (Cli { mode }, config) = config::parse(words).map_err(|wrong| wrong.text())?;
     let Mode::Serve(options) = mode else { return Err("the command line is none of a server".to_owned()) };
     let settings = options.settings().map_err(|mistake| config.tell(&mistake))?;
     let own = started.data.as_ref().map(|dir| dir.join(TLS));
+    if let (Some(own), Some(shown)) = (&own, &shown) {
+        tls::put_back(own, shown);
+    }
     let certificate = options.certificate(own.as_deref()).map_err(|mistake| config.tell(&mistake))?;
     // Only a start listens there, but it is not to find out what is wrong.
     options.addresses(certificate.clone()).map_err(|mistake| config.tell(&mistake))?;
     options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
+    shown.clone_from(&certificate);
     let what = Reloaded { settings, restart: started.restarts(&options) };
     Ok(Anew { what, certificate, proxies: options.proxies(), origins: options.origins() })
 }

@@ -10,7 +10,7 @@ use arrayvec::{ArrayString, ArrayVec};
 use smol_str::SmolStr;
 
 pub use crate::text::clean;
-use crate::text::{is_plain, narrow};
+use crate::text::{is_blank, is_plain, narrow};
 use crate::unicode::{Looks, compare, fold, is_in_profile, is_letter, is_part, is_same, mixture, nfc};
 
 macro_rules! slot_id {
@@ -479,10 +479,10 @@ impl FileName {
     /// The most bytes that a name may have, as most file systems hold no longer one.
     pub const MAX: usize = 255;
 
-    /// Checks `name`; `None` if it is empty, too long, has a path separator of any system, or is `.` or `..`.
+    /// Checks `name`; `None` if nothing of it is seen, it is too long, has a path separator of any system, or is `.` or `..`.
     pub fn new(name: &str) -> Option<Self> {
         let name = Text::new(name);
-        let is_plain = !name.as_str().is_empty()
+        let is_plain = !name.as_str().chars().all(is_blank)
             && name.as_str().len() <= Self::MAX
             && !name.as_str().contains(['/', '\\'])
             && !matches!(name.as_str(), "." | "..");
@@ -730,7 +730,7 @@ mod tests {
             assert!(FileName::new(good).is_some(), "{good}");
         }
         let long = "x".repeat(256);
-        for bad in ["", ".", "..", "a/b", "/etc/passwd", "..\\x", &long] {
+        for bad in ["", ".", "..", "a/b", "/etc/passwd", "..\\x", "\u{a0}", "\u{2800} ", &long] {
             assert!(FileName::new(bad).is_none(), "{bad}");
         }
     }

@@ -469,8 +469,12 @@ fn origin(text: &str) -> Result<Origin, String> {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    let name = clean(text.trim().as_bytes()).into_owned();
-    if (1..=80).contains(&name.len()) { Ok(name) } else { Err("a name has 1 to 80 bytes".into()) }
+    let name = text.trim();
+    match clean(name.as_bytes()) == name {
+        false => Err("a name is one line of text that is seen".into()),
+        true if (1..=80).contains(&name.len()) => Ok(name.to_owned()),
+        true => Err("a name has 1 to 80 bytes".into()),
+    }
 }
 
 fn size(text: &str) -> Result<u64, String> {

@@ -48,6 +48,8 @@ pub struct Certificate {
     fingerprint: Digest,
     algorithm: SignatureAlgorithm,
     expires: Option<SystemTime>,
+    /// What stands in its file, if the server has made it.
+    own: Option<Arc<str>>,
 }
 
 impl fmt::Debug for Certificate {
@@ -82,7 +84,7 @@ impl Certificate {
         // Nothing of a session outlives it.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self { config: Arc::new(config), only, fingerprint, algorithm, expires })
+        Ok(Self { config: Arc::new(config), only, fingerprint, algorithm, expires, own: None })
     }
 }
 
@@ -168,15 +170,36 @@ pub fn has_own(folder: &Path) -> bool {
 pub fn own(folder: &Path) -> Result<Certificate, String> {
     let path = folder.join(OWN);
     if !has_own(folder) {
-        let made = make().and_then(|pem| {
-            make_folder(folder)?;
-            // Both stand in one file, so that no crash comes between them.
-            replace(&path, pem.as_bytes(), Durability::Sync)
-        });
-        made.map_err(|e| cannot_make(folder, &e))?;
+        // Where there are names, people may have been here in TLS.
+        if folder.with_file_name("ledger").exists() {
+            warn!(
+                "{} is not there; a new certificate is made, and whoever knows an earlier one refuses it",
+                path.display()
+            );
+        }
+        make().and_then(|pem| keep(folder, &pem)).map_err(|e| cannot_make(folder, &e))?;
     }
     let pem = read_text(&path).map_err(|e| about(&format!("cannot read {}", path.display()), &e).to_string())?;
-    load((&path, pem.as_bytes()), (&path, pem.as_bytes())).map_err(Bad::text)
+    let certificate = load((&path, pem.as_bytes()), (&path, pem.as_bytes())).map_err(Bad::text)?;
+    Ok(Certificate { own: Some(pem.into()), ..certificate })
+}
+
+/// Has the certificate that is shown in its file again, if the server made it for itself in this folder and somebody has swept that away:
+/// people who know it refuse every other.
+pub fn put_back(folder: &Path, shown: &Certificate) {
+    if let Some(pem) = shown.own.as_ref().filter(|_| !has_own(folder)) {
+        let path = folder.join(OWN);
+        match keep(folder, pem) {
+            Ok(()) => warn!("{} was gone; the certificate that is shown is in it again", path.display()),
+            Err(e) => warn!("{} was gone, and the certificate that is shown cannot be put back: {e}", path.display()),
+        }
+    }
+}
+
+/// Writes a certificate and its key. Both stand in one file, so that no crash comes between them.
+fn keep(folder: &Path, pem: &str) -> io::Result<()> {
+    make_folder(folder)?;
+    replace(&folder.join(OWN), pem.as_bytes(), Durability::Sync)
 }
 
 /// One such as [`own`] would make in this folder, of which nothing is kept. An error says what would keep it from that.

@@ -15,6 +15,10 @@ use crate::listener::reason;
 /// How many lines that are to be said may wait for their turn before more are read.
 pub const WAITING: usize = 100;
 
+/// What is told once of input that is no UTF-8: the server cannot know, as it gets what stands in its place.
+pub const UNREADABLE: &str =
+    "some of what you wrote is no UTF-8, and others see \u{fffd} in its place; set your terminal or program to UTF-8";
+
 /// Standard input, which is waited for though whoever else has its file may have it not wait.
 #[derive(Debug)]
 pub struct Patient(pub io::Stdin);

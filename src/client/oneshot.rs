@@ -1,5 +1,6 @@
 //! `chinwag send`, `chinwag get` and `chinwag say`: for scripts, and for people in a hurry.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStringExt;
@@ -12,7 +13,7 @@ use mio::Waker;
 use rustix::termios::tcgetwinsize;
 
 use crate::client::Client;
-use crate::client::input::{self, Patient};
+use crate::client::input::{self, Patient, UNREADABLE};
 use crate::client::model::news::{News, Taken};
 use crate::client::model::session::Wish;
 use crate::client::model::transfer::Progress;
@@ -92,12 +93,18 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
         }
         None => input::lines(client.link.waker())?,
     };
-    let (mut is_more, mut is_said) = (true, false);
+    let (mut is_more, mut is_said, mut told_unreadable, mut number) = (true, false, false, 0);
     let mut failed = Failed::default();
     while is_more || client.session.unsent().chain(client.session.unanswered()).next().is_some() {
         while is_more && client.session.unsent().count() < input::WAITING {
             let line = match lines.try_recv() {
-                Ok(Ok(line)) => String::from_utf8_lossy(&line).trim_end().to_owned(),
+                Ok(Ok(line)) => {
+                    let line = String::from_utf8_lossy(&line);
+                    if matches!(line, Cow::Owned(_)) && !std::mem::replace(&mut told_unreadable, true) {
+                        tell(UNREADABLE);
+                    }
+                    line.trim_end().to_owned()
+                }
                 Ok(Err(why)) => {
                     failed.note(why);
                     String::new()
@@ -108,12 +115,13 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
                     String::new()
                 }
             };
+            number += 1;
             if line.trim().is_empty() {
                 continue;
             }
             is_said = true;
             if let Taken::No(why) = client.session.meant(&format!("/msg {place} {line}"), Instant::now()) {
-                failed.note(why);
+                failed.note(format!("line {number}: {why}"));
             }
         }
         let until = Instant::now() + MOVING;

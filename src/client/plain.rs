@@ -1,6 +1,7 @@
 //! `chinwag connect --plain`: a conversation as plain text, one line after the other, for screen readers, braille lines and
 //! whatever else shows text as it comes. The terminal stays in its own modes, and nothing is ever drawn twice.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use jiff::tz::TimeZone;
 use mio::Token;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::client::input;
+use crate::client::input::{self, UNREADABLE};
 use crate::client::model::news::{Age, Mark, News};
+use crate::client::model::session::is_quit;
 use crate::client::screen::Look;
 use crate::client::screen::terminal::{Output, Unseen};
 use crate::client::screen::words::{self, Head, Told};
@@ -23,7 +25,7 @@ use crate::client::wire::link;
 use crate::client::wire::transfers;
 use crate::commands;
 use crate::listener::reason;
-use crate::names::{FileId, Nick, Place, clean};
+use crate::names::{Nick, Place, clean};
 use crate::signals::Signals;
 use crate::text::counted;
 
@@ -52,7 +54,13 @@ pub fn run(options: Options) -> Result<(), String> {
     left.iter().for_each(|line| plain.line(line));
     let _ = plain.show();
     // A script is to know.
-    let lost = if left.is_empty() { Ok(()) } else { Err("not all that was typed has been said; see above".to_owned()) };
+    let lost = match left.is_empty() {
+        false => Err("not all that was typed has been said; see above".to_owned()),
+        true if plain.visit.has_failed && !plain.is_person => {
+            Err("not all that was typed has been done; see above".to_owned())
+        }
+        true => Ok(()),
+    };
     ended.and(lost)
 }
 
@@ -82,12 +90,16 @@ struct Plain {
     bell: Bell,
     /// When the bell rang last.
     rang: Option<Instant>,
-    /// What has been told of each transfer, by its ID or else its name.
-    transfers: HashMap<(Option<FileId>, String), Told>,
+    /// What has been told of each transfer, by its key.
+    transfers: HashMap<u64, Told>,
     /// Who was typing when that was looked at last.
     typists: Vec<(Place, Nick)>,
     /// Since when a script cannot go on without the server, which is not there, and whether that has been told.
     stuck: Option<(Instant, bool)>,
+    /// The line by which a script leaves.
+    goodbye: Option<String>,
+    /// Whether the person has been told that what they type is no UTF-8.
+    told_unreadable: bool,
     /// Messages that the person was told of as not sure.
     unsure: Vec<String>,
     output: Output,
@@ -130,6 +142,8 @@ impl Plain {
             transfers: HashMap::new(),
             typists: Vec::new(),
             stuck: None,
+            goodbye: None,
+            told_unreadable: false,
             unsure: Vec::new(),
             output: Output::open(),
             out: String::new(),
@@ -158,10 +172,15 @@ impl Plain {
             is_open = is_open && self.typed();
             // Who asks twice does not want to wait for anything.
             let is_given_up = is_interrupt && self.visit.leave(Instant::now());
-            // What a script has to say is said before it leaves.
-            if !is_open && !is_leaving && (self.is_person || self.visit.client.session.is_online()) {
+            // What a script has to say is said before it leaves, and its files are sent and fetched.
+            let is_done = self.visit.client.session.is_online() && self.visit.client.transfers.is_empty();
+            if !is_open && !is_leaving && (self.is_person || is_done) {
                 is_leaving = true;
-                self.visit.leave(Instant::now());
+                if let Some(line) = self.goodbye.take() {
+                    self.visit.meant(&line, Instant::now());
+                } else {
+                    self.visit.leave(Instant::now());
+                }
             }
             self.stuck(is_open)?;
             self.gather();
@@ -213,6 +232,9 @@ impl Plain {
             match self.input.try_recv() {
                 Ok(Ok(line)) => {
                     let line = String::from_utf8_lossy(&line);
+                    if matches!(line, Cow::Owned(_)) && !std::mem::replace(&mut self.told_unreadable, true) {
+                        self.visit.tell(News::Note(UNREADABLE.to_owned()));
+                    }
                     let line = line.trim_end_matches(['\n', '\r']);
                     // Alone, the end of a line says that no password comes.
                     if line.is_empty() && self.visit.client.session.asks_secret().is_none() {
@@ -223,6 +245,10 @@ impl Plain {
                         self.visit.tell(News::Refused(why.to_owned()));
                     } else if self.is_person {
                         self.visit.typed(line, Instant::now());
+                    } else if line.starts_with('/') && is_quit(line) {
+                        // It is the end of the input, before which nothing is left out.
+                        self.goodbye = Some(line.to_owned());
+                        return false;
                     } else {
                         self.visit.meant(line, Instant::now());
                     }
@@ -327,10 +353,8 @@ impl Plain {
         let mut lines = Vec::new();
         let mut told = HashMap::new();
         for progress in self.visit.client.transfers.progress(now) {
-            let key = words::key(&progress);
-            let before = self.transfers.remove(&key);
-            let (now_told, line) = words::progress(&progress, before, now);
-            told.extend(now_told.map(|now_told| (key, now_told)));
+            let (now_told, line) = words::progress(&progress, self.transfers.get(&progress.key).copied(), now);
+            told.extend(now_told.map(|now_told| (progress.key, now_told)));
             lines.extend(line);
         }
         self.transfers = told;

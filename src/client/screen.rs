@@ -523,6 +523,7 @@ mod tests {
     fn status(link: Option<&str>) -> StatusRow<'static> {
         let (place, nick) = (|name| Place::new(name).unwrap(), |name| Nick::new(name).unwrap());
         let progress = Progress {
+            key: 1,
             way: Way::Down,
             file: Some(FileId(7)),
             name: "cat.png",

@@ -90,6 +90,8 @@ pub struct Visit {
     /// The path that was typed or dropped last, and not said.
     dropped: Option<String>,
     shown: VecDeque<Shown>,
+    /// Whether something that was typed could not be taken, or a file did not get there whole.
+    pub has_failed: bool,
 }
 
 impl Visit {
@@ -101,7 +103,8 @@ impl Visit {
         fold.set(is_on, &mut VecDeque::new());
         let client = Client::new(server, wish, downloads.clone()).map_err(|e| reason(&e))?;
         let (files, shown) = (Vec::new(), VecDeque::new());
-        Ok(Self { client, address, downloads, files, fold, unsure: None, quitting: None, dropped: None, shown })
+        let (unsure, quitting, dropped, has_failed) = (None, None, None, false);
+        Ok(Self { client, address, downloads, files, fold, unsure, quitting, dropped, shown, has_failed })
     }
 
     /// One turn of the client, and what came of it. It is an error if the server cannot be reached, or turns us away, before it
@@ -191,6 +194,7 @@ impl Visit {
             Taken::No(why) => Err(why),
         };
         let is_done = done.is_ok();
+        self.has_failed |= !is_done;
         done.unwrap_or_else(|why| self.tell(News::Refused(why)));
         is_done
     }
@@ -317,7 +321,10 @@ impl Visit {
                 }
                 TransferEnd::Stalled { name } => Shown::News(News::Note(format!("{name}: {}", transfers::STALLED))),
                 TransferEnd::Picture(picture) => Shown::Picture(picture),
-                TransferEnd::Failed { what, why } => Shown::News(News::Refused(format!("{what}: {why}"))),
+                TransferEnd::Failed { what, why } => {
+                    self.has_failed = true;
+                    Shown::News(News::Refused(format!("{what}: {why}")))
+                }
             });
         }
         let session = &self.client.session;

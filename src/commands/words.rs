@@ -46,13 +46,12 @@ impl<'a> Words<'a> {
         found
     }
 
-    /// The next word if it is a span of time. What begins as one and is none must not pass for the text that comes behind, nor
-    /// may a number without its unit, which stands behind a blank.
+    /// The next word if it is a span of time. What begins as one, with a sign or without, and is none must not pass for the text that comes
+    /// behind, nor may a number without its unit, which stands behind a blank.
     pub(super) fn time(&mut self) -> Result<Option<Duration>, Slip> {
         let mut ahead = Words(self.0);
-        let Some(word) = ahead.word().filter(|word| word.starts_with(|c: char| c.is_ascii_digit())) else {
-            return Ok(None);
-        };
+        let begins_so = |word: &&str| word.trim_start_matches(SIGNS).starts_with(|c: char| c.is_ascii_digit());
+        let Some(word) = ahead.word().filter(begins_so) else { return Ok(None) };
         let is_number = word.bytes().all(|b| b.is_ascii_digit());
         let unit = Words(ahead.0).word().filter(|next| is_number && is_unit(next));
         match (span(word), unit) {
@@ -137,6 +136,9 @@ pub(super) fn span(word: &str) -> Option<Duration> {
     };
     self::number(number).map(|number| Duration::from_secs(number.saturating_mul(unit)))
 }
+
+/// What may stand before a number.
+const SIGNS: [char; 3] = ['-', '+', '\u{2212}'];
 
 /// What people call units of time, in two languages.
 const UNITS: &[&str] = &[

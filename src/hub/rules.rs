@@ -285,6 +285,11 @@ impl Hub {
         }
     }
 
+    /// Something is given to somebody, which may be meant for another one who had that name.
+    fn meet_subject(&mut self, subject: Subject, turn: &mut Turn<'_, impl Output>) {
+        subject.who.into_iter().for_each(|who| self.meet(who, turn));
+    }
+
     /// A founder who is going is followed when they are gone, by whom the ledger has for eldest then: until that is written, nobody
     /// gets a rank or loses one, or after a restart another one would follow.
     fn founder_lasts(&self, room: RoomId) -> Result<(), Fault> {
@@ -341,6 +346,9 @@ impl Hub {
         let id = self.ruled_room(room, Doing::Moderate, turn)?;
         let room = self.rooms[id].name;
         let subject = self.subject(nick, turn)?;
+        if on {
+            self.meet_subject(subject, turn);
+        }
         self.founder_lasts(id)?;
         if subject.owned.is_none() {
             self.member(id, subject)?;
@@ -457,6 +465,7 @@ impl Hub {
             }
             return Ok(Done::Uninvite { room, nick });
         }
+        self.meet_subject(subject, turn);
         let other = who.filter(|&who| who != turn.who);
         other.map_or(Ok(()), |who| self.may_reach(who))?;
         self.count_invitation(turn)?;

@@ -21,6 +21,8 @@ pub struct AuditLog {
     path: PathBuf,
     /// Bytes at which it becomes the older one.
     half: u64,
+    /// Whether it has lines of this process.
+    is_begun: bool,
     /// Lines that could not be written, in their order. What comes later waits behind them.
     waiting: VecDeque<Line>,
     /// The file in which the last lines stand, until somebody takes it to sync it.
@@ -47,7 +49,10 @@ impl Line {
 impl AuditLog {
     /// The one at `path`, which with the older one has at most `max` bytes.
     pub fn new(path: PathBuf, max: u64) -> Self {
-        Self { path, half: max / 2, waiting: VecDeque::new(), unsynced: None }
+        if fs::symlink_metadata(&path).is_ok_and(|data| !data.is_file()) {
+            warn!("{} is no file; what operators do is not written down until it is moved away", path.display());
+        }
+        Self { path, half: max / 2, is_begun: false, waiting: VecDeque::new(), unsynced: None }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -92,6 +97,9 @@ impl AuditLog {
     fn try_append(&mut self, line: &str) -> io::Result<()> {
         let file = open_regular(private().read(true).write(true).create(true).truncate(false), &self.path)?;
         let begun = file.metadata()?.len();
+        if begun == 0 && std::mem::take(&mut self.is_begun) {
+            warn!("{} was gone; it is begun anew", self.path.display());
+        }
         let mut last = [b'\n'];
         if let Some(at) = begun.checked_sub(1) {
             file.read_exact_at(&mut last, at)?;
@@ -103,7 +111,9 @@ impl AuditLog {
             file.set_len(begun)?;
             return Err(e);
         }
+        self.is_begun = true;
         if begun + line.len() as u64 >= self.half {
+            self.is_begun = false;
             // Nobody syncs the older one any more. The line is written all the same.
             let renamed = file.sync_data().and_then(|()| fs::rename(&self.path, self.path.with_extension("log.1")));
             if let Err(e) = renamed {

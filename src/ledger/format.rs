@@ -34,7 +34,7 @@ pub struct Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {} of it is damaged; mend or remove that line", self.line)
+        write!(f, "line {} of it is damaged; mend or remove that line, and save it as UTF-8", self.line)
     }
 }
 
@@ -76,7 +76,21 @@ pub fn read(bytes: &[u8]) -> Result<Reading, Damage> {
             Some(_) => return Err(Damage { line: torn.unwrap_or(n + 1) }),
         }
     }
-    Ok(reading)
+    match torn {
+        Some(line) if !may_be_torn(&bytes[reading.good..], reading.good == 0) => Err(Damage { line }),
+        _ => Ok(reading),
+    }
+}
+
+/// Whether a crash may have left this behind the good lines, or where there is none: what a program has saved in another way, or what a
+/// disk has lost, would be a ledger that says nothing. In it there is nothing that we never write, NULs do not alternate with others as in UTF-16,
+/// and no line is longer than one that is written. A crash leaves no zeros in the place of the first line, as a ledger that is written
+/// anew is synced before it has its name.
+fn may_be_torn(tail: &[u8], is_all: bool) -> bool {
+    let is_foreign = |&byte: &u8| matches!(byte, 1..=8 | 11..=31 | 127 | 0xc0 | 0xc1 | 0xf5..);
+    let is_wide = tail.windows(4).any(|four| [0, 1, 2, 3].map(|at| four[at] == 0) == [false, true, false, true]);
+    let is_long = tail.split(|&byte| matches!(byte, 0 | b'\n')).any(|piece| piece.len() > limits::LINE);
+    !(tail.iter().any(is_foreign) || is_wide || is_long || is_all && tail.first() == Some(&0))
 }
 
 /// What some editors put before a text.
@@ -604,6 +618,33 @@ mod tests {
             }
         }
         assert_eq!(read(b"\0\0\nseen alice 2026-12-01\n"), Err(Damage { line: 1 }));
+    }
+
+    #[test]
+    fn what_no_crash_leaves_is_no_torn_tail() {
+        let good = "seen alice 2026-12-01\nuntoken alice\n";
+        let wide = |order: fn(u16) -> [u8; 2], mark: &str| -> Vec<u8> {
+            format!("{mark}{good}").encode_utf16().flat_map(order).collect()
+        };
+        for (saved, is_torn) in [
+            (wide(u16::to_le_bytes, "\u{feff}"), false),
+            (wide(u16::to_be_bytes, "\u{feff}"), false),
+            (wide(u16::to_le_bytes, ""), false),
+            (good.replace('\n', "\r").into_bytes(), false),
+            (vec![0; 600], false),
+            ("untoken alice ".repeat(limits::LINE).into_bytes(), false),
+            (b"seen ali".to_vec(), true),
+            (b"seen ali\0\0\0".to_vec(), true),
+        ] {
+            assert_eq!(read(&saved), if is_torn { Ok(Reading::default()) } else { Err(Damage { line: 1 }) });
+            // A disk may have zeros in the place of what was added last.
+            let is_torn = is_torn || saved[0] == 0 && saved[1] == 0;
+            let behind = read(&[good.as_bytes(), &saved].concat());
+            assert_eq!(
+                behind.map(|reading| reading.good),
+                if is_torn { Ok(good.len()) } else { Err(Damage { line: 3 }) }
+            );
+        }
     }
 
     #[test]

@@ -104,7 +104,16 @@ impl<S: System> Reactor<S> {
                 }
                 connection.framing().lines.hollow_chunk();
             }
-            read += self.read(id, if has_upload { limits::READ_CHUNK } else { limits::READ }, now);
+            let before = connection.framing().lines.len();
+            let count = self.read(id, if has_upload { limits::READ_CHUNK } else { limits::READ }, now);
+            read += count;
+            let Some(connection) = self.registry.get_mut(id) else { return read };
+            // So much that is no part of a line, as keys and telnet's commands are, counts as one. Nobody types so much of it.
+            let is_barren = count >= limits::READ_BARREN && connection.framing().lines.len() <= before;
+            if is_barren && !connection.pay_for_endless(rate_for(connection, self.hub.settings().rate), now.at) {
+                self.wait(id, now);
+                return read;
+            }
         }
     }
 

@@ -214,6 +214,10 @@ fn a_room_by_mistake_is_told() {
     warned(&send(&["#lobyb"]), "#lobyb");
     warned(&say(&["#looby", "hello"]), "#looby");
     warned(&say(&["#looby", "hello", "--join", "#oops"]), "#oops");
+    // Nobody fetches a file from a room that is not there.
+    let get = run(here.path(), server.port, &["get", "1", "--join", "#oopsy"]);
+    let errors = text(&get.stderr);
+    assert!(get.status.code() == Some(1) && errors.contains("is #oopsy the right room?"), "{errors}");
     // It is there now.
     fine(&send(&["#lobyb"]));
     fine(&say(&["#looby", "hello"]));
@@ -463,7 +467,7 @@ fn say_fails_unless_it_was_said() {
     failed(&say(&["#a", "--nick", "alice", "hello"]), "alice");
     // What is too long is left out, and the rest is said.
     let long = "x".repeat(5_000);
-    failed(&say(&["#a", &format!("first\n{long}\nlast")]), "4096 bytes");
+    failed(&say(&["#a", &format!("first\n{long}\nlast")]), "line 2: a line has at most 4096 bytes");
     // Whoever said something before may not be gone yet, and so this is any guest.
     let mut hears = |text: &str| {
         while !alice.until_starting("#a <guest").last().unwrap().ends_with(&format!("> {text}")) {}
@@ -473,7 +477,7 @@ fn say_fails_unless_it_was_said() {
     }
     fs::write(here.path().join("lines"), format!("first\n{long}\nlast")).unwrap();
     let mut command = chinwag(here.path(), server.port, &["say", "#a"]);
-    failed(&command.stdin(fs::File::open(here.path().join("lines")).unwrap()).output().unwrap(), "4096 bytes");
+    failed(&command.stdin(fs::File::open(here.path().join("lines")).unwrap()).output().unwrap(), "line 2: a ");
     for text in ["first", "last"] {
         hears(text);
     }

@@ -283,6 +283,64 @@ fn a_script_knows_that_not_all_was_said_when_the_server_stops() {
 }
 
 #[test]
+fn a_script_says_shares_and_fetches_all_of_it_before_it_leaves() {
+    let (server, mut bob) = lobby();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cat.bin");
+    fs::write(&file, noise(200_000, 1)).unwrap();
+    let got = folder.path().join("got");
+    let run = |input: &[u8]| {
+        let mut command = connect(&server.address(), &["--plain", "--downloads", got.to_str().unwrap()]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let [told, errors] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        (output.status.code(), told, errors)
+    };
+    // Two files of one name, and all of it before there is a connection.
+    let send = format!("/send #lobby {}\n", file.display());
+    for (end, ids) in [("", [1, 2]), ("/quit so long\nnever said\n", [3, 4])] {
+        let (code, told, errors) = run(format!("quit it\n{send}{send}goodbye\n{end}").as_bytes());
+        assert_eq!(code, Some(0), "{told}{errors}");
+        assert_eq!(told.matches("note: sending cat.bin, 195 KB\n").count(), 2, "{told}");
+        let heard = bob.until_starting("#lobby * alice quit");
+        let said: Vec<&str> = heard.iter().filter_map(|line| line.strip_prefix("#lobby <alice> ")).collect();
+        assert_eq!(said, ["quit it", "goodbye"]);
+        for id in ids {
+            let shared = format!("#lobby * alice file {id} 200000 cat.bin");
+            assert!(heard.contains(&shared) && told.contains(&format!("shared with #lobby, as file {id}\n")), "{told}");
+        }
+        let is_told = heard.last().is_some_and(|line| line.ends_with("so long"));
+        assert_eq!(is_told, !end.is_empty(), "{heard:?}");
+    }
+    let (code, told, errors) = run(b"/get 1\n");
+    assert_eq!(code, Some(0), "{told}{errors}");
+    assert!(fs::read(got.join("cat.bin")).unwrap() == noise(200_000, 1));
+    for lost in ["/get 99\n".to_owned(), format!("{}\n", "x".repeat(5_000))] {
+        let (code, told, errors) = run(lost.as_bytes());
+        assert!(code == Some(1) && errors.contains("not all that was typed has been done"), "{told}{errors}");
+    }
+}
+
+#[test]
+fn who_writes_no_utf_8_is_told_once() {
+    let (server, mut bob) = lobby();
+    for (arguments, is_on_stdout) in
+        [(&["connect", "--plain", "--join", "#lobby"][..], true), (&["say", "#lobby"], false)]
+    {
+        let mut command = Command::new(binary());
+        command.args(arguments).args(if is_on_stdout { &[][..] } else { &["--server"] }).arg(server.address());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"plain\ngr\xfc\xdfe\nk\xe4se\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        let told = String::from_utf8(if is_on_stdout { output.stdout } else { output.stderr }).unwrap();
+        assert_eq!(told.matches("some of what you wrote is no UTF-8").count(), 1, "{told}");
+        bob.until_starting("#lobby <guest");
+    }
+}
+
+#[test]
 fn who_is_put_out_for_good_is_told_and_does_not_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&["--data", folder.path().to_str().unwrap(), "--rate", "0"]);

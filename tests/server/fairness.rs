@@ -122,6 +122,19 @@ fn a_line_without_an_end_counts_as_lines() {
 }
 
 #[test]
+fn what_is_no_part_of_a_line_counts_too() {
+    let server = Server::start(&[]);
+    for nothing in [&b"\0"[..], b"a\x08", b"\xff\xf1"] {
+        let mut busy = server.connect();
+        busy.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+        let written = busy.stream.write_all(&nothing.repeat(50_000_000));
+        assert!(written.is_err(), "the server read on: {}", nothing.escape_ascii());
+    }
+    let mut other = server.person("other");
+    other.ask("/ping", "+ ping");
+}
+
+#[test]
 fn a_server_that_is_nearly_full_closes_first_who_has_never_said_a_word() {
     let server = Server::start(&["--max-clients", "3"]);
     let mut first = server.connect();

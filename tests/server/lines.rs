@@ -396,6 +396,7 @@ fn what_keeps_the_server_from_starting_is_said_in_one_line() {
     let _early = Server::start(&["--listen", "[fe80::1%lo]:0"]);
     check(&["--max-clients", "many"], 2, "--max-clients");
     check(&["--rate", "fast"], 2, "--rate");
+    check(&["--name", "a\nb"], 2, "a name is one line of text that is seen");
     let data = dir.path().to_str().unwrap();
     let _first = Server::start(&["--data", data]);
     check(&["--listen", "127.0.0.1:0", "--data", data], 1, "another chinwag uses it");

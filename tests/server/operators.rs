@@ -744,6 +744,25 @@ fn what_is_torn_off_in_the_audit_log_stays_apart() {
 }
 
 #[test]
+fn that_the_audit_log_was_swept_away_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = start(dir.path());
+    for text in ["noon", "evening"] {
+        done(dir.path(), &["wall", text]);
+        eventually("the deed is written down", || dir.path().join("audit.log").exists());
+        fs::remove_file(dir.path().join("audit.log")).unwrap();
+    }
+    fs::create_dir(dir.path().join("audit.log")).unwrap();
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    assert_eq!(log.matches("audit.log was gone; it is begun anew").count(), 1, "{log}");
+    let mut server = start(dir.path());
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    assert!(log.contains("audit.log is no file; what operators do is not written down"), "{log}");
+}
+
+#[test]
 fn each_role_that_is_taken_away_is_written_down_by_its_name() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path());

@@ -32,6 +32,7 @@ fn others_hear_the_line_that_its_writer_sees() {
         (b"\0\0hi\0\n", "hi"),
         (b"/nope\x15hi\n", "hi"),
         (b"=\x08hi\n", "hi"),
+        (b"hi\n\r", "hi"),
     ] {
         bob.send_bytes(typed);
         alice.expect(&format!("#a <bob> {heard}"));
@@ -260,7 +261,15 @@ fn who_writes_to_a_name_that_has_changed_hands_is_told_once() {
     gone(bob);
     let bob = server.person("bob");
     told(&mut other, "/send bob 5 plan.txt", &["@bob <bob> ", "* notice bob is somebody else now ", "+ send 1 0"]);
+    // What is given to somebody is meant for whom one knows, too.
+    alice.send("/join #a");
+    alice.settle();
+    told(&mut alice, "/invite bob", &["* notice bob is somebody else now ", "+ invite #a bob"]);
     gone(bob);
+    let _bob = server.in_room("bob", "#a");
+    alice.expect("#a * bob joined");
+    told(&mut alice, "/op bob", &["* notice bob is somebody else now ", "+ op #a bob"]);
+    told(&mut alice, "/voice bob", &["+ voice #a bob"]);
 }
 
 #[test]
@@ -336,8 +345,19 @@ fn what_programs_ask_makes_nobody_busy() {
         bob.send(question);
         bob.settle();
     }
+    // Nor does what is so already.
+    bob.send("/ignore alice\n/away tea");
+    bob.settle();
+    eventually("bob is idle", || idle(&mut alice) != "0s");
+    for again in ["/join #a", "/ignore alice", "/away tea"] {
+        bob.send(again);
+        bob.settle();
+    }
     assert_ne!(idle(&mut alice), "0s");
-    for deed in ["hello", "/msg alice hello", "/me waves", "/topic #a tea", "/away", "/set echo off", "/typing"] {
+    bob.ask("/unignore alice", "+ unignore alice");
+    for deed in
+        ["hello", "/msg alice hello", "/me waves", "/topic #a tea", "/away", "/join #b", "/set echo off", "/typing"]
+    {
         bob.send(deed);
         bob.settle();
         assert!(matches!(&*idle(&mut alice), "0s" | "1s"), "{deed}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use testkit::data::Folder;
-use testkit::{Client, Server};
+use testkit::{Client, Server, eventually};
 
 const PASSWORD: &str = "correct-horse";
 
@@ -61,6 +61,28 @@ fn several_connections_are_one_person() {
     bob.send("/who #lobby");
     let rows = bob.until_starting("+ who ");
     assert_eq!(rows.iter().filter(|row| row.starts_with("- alice ")).count(), 1, "{rows:?}");
+}
+
+#[test]
+fn what_is_set_for_one_connection_of_several_makes_nobody_busy() {
+    let (_folder, server, _one, mut bob) = lobby();
+    let mut two = beside(&server, &["#lobby 1"]);
+    let mut idle = || {
+        bob.send("/who alice");
+        let row = bob.until_starting("- alice ").pop().unwrap();
+        bob.until_starting("+ who ");
+        row.split(' ').nth(3).unwrap().to_owned()
+    };
+    eventually("alice is idle", || idle() != "0s");
+    // So does a client that comes in once more.
+    for setting in ["/set stamp on", "/set typing off", "/join #lobby", "/query #lobby"] {
+        two.send(setting);
+        two.settle();
+    }
+    assert_ne!(idle(), "0s");
+    two.send("hello");
+    two.settle();
+    assert!(matches!(&*idle(), "0s" | "1s"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::version::TLS13;
 use tempfile::TempDir;
 use testkit::data::Folder;
-use testkit::{PATIENCE, Server, binary, have, timed};
+use testkit::{PATIENCE, Server, binary, control, have, timed};
 
 use crate::secure::{Secure, Tls};
 
@@ -51,6 +51,28 @@ fn the_server_makes_a_certificate_once_and_keeps_it_to_itself() {
     let mut again = folder.serve(&["--tls", "127.0.0.1:0"]);
     again.signal("TERM");
     assert!(again.wait().1.contains(&said));
+}
+
+#[test]
+fn a_certificate_that_is_swept_away_is_put_back_and_a_new_one_is_warned_of() {
+    let Tls { mut server, folder, .. } = Tls::start(&[]);
+    let path = folder.path.join("tls/own.pem");
+    let made = fs::read(&path).unwrap();
+    for swept in [folder.path.join("tls"), folder.path.join("tls/own.pem")] {
+        if swept.is_dir() { fs::remove_dir_all(swept) } else { fs::remove_file(swept) }.unwrap();
+        assert_eq!(control(&folder.path.join("ctl"), "/reload\n").last().unwrap(), "+ reload");
+        assert!(fs::read(&path).unwrap() == made, "people who know it would refuse another");
+    }
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    assert_eq!(log.matches("was gone; the certificate that is shown is in it again").count(), 2, "{log}");
+    let known = "whoever knows an earlier one refuses it";
+    assert!(!log.contains(known), "{log}");
+    fs::remove_file(&path).unwrap();
+    let mut server = folder.serve(&["--tls", "127.0.0.1:0"]);
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    assert!(log.contains(known) && fs::read(&path).unwrap() != made, "{log}");
 }
 
 #[test]

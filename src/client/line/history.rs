@@ -51,11 +51,12 @@ impl History {
     }
 
     /// Remembers `line` as the newest, and goes to the end. Passwords, blank lines and repetitions are not remembered, and
-    /// what is said in private is not written down.
+    /// neither what is said in private nor the key of a room is written down.
     pub fn add(&mut self, line: &str) {
         if !commands::holds_secret(line) && !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line)
         {
-            if let Some(path) = self.path.as_ref().filter(|_| !self.is_private && !is_for_one(line)) {
+            if let Some(path) = self.path.as_ref().filter(|_| !self.is_private && !is_for_one(line) && !holds_key(line))
+            {
                 let _ = append(path, line);
             }
             self.lines.push(line.to_owned());
@@ -114,6 +115,17 @@ fn is_for_one(line: &str) -> bool {
     // People also try what other programs call it.
     commands::find(word).is_some_and(|spec| spec.name == "msg")
         || ["m", "w", "whisper", "tell", "pm", "dm", "notice"].iter().any(|other| word.eq_ignore_ascii_case(other))
+}
+
+/// Whether this is a command with the key of a room.
+fn holds_key(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let command = words.next().and_then(|word| commands::find(word.strip_prefix('/')?));
+    match command.map(|spec| spec.name) {
+        Some("join") => words.nth(1).is_some(),
+        Some("room") => words.any(|word| word.eq_ignore_ascii_case("key")) && words.next().is_some(),
+        _ => false,
+    }
 }
 
 /// Where the history is kept: `$XDG_STATE_HOME/chinwag/history`, or else `$HOME/.local/state/chinwag/history`.
@@ -226,7 +238,14 @@ mod tests {
         assert_eq!(history.older(""), None);
         assert!(!path.exists());
         // It can be had again in this run, and is not written down.
-        for line in ["/msg bob psst", "/MSG #a x", "/w bob psst"] {
+        for line in [
+            "/msg bob psst",
+            "/MSG #a x",
+            "/w bob psst",
+            "/join #vault secret",
+            "/room key secret",
+            "/ROOM #vault Key secret",
+        ] {
             history.add(line);
         }
         history.is_private = true;
@@ -234,9 +253,9 @@ mod tests {
         history.is_private = false;
         assert!(!path.exists());
         assert_eq!(history.older(""), Some("said to one person"));
-        history.add("say /pass");
-        history.add("/pas");
-        assert_eq!(fs::read_to_string(path).unwrap(), "say /pass\n/pas\n");
+        let open = ["say /pass", "/pas", "/join #vault", "/room #vault key", "/room hidden on"];
+        open.iter().for_each(|line| history.add(line));
+        assert_eq!(fs::read_to_string(path).unwrap(), open.join("\n") + "\n");
     }
 
     #[test]

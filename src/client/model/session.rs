@@ -11,7 +11,7 @@ mod told;
 mod typed;
 
 pub use login::TokenChange;
-pub use typed::{is_automatic, own_commands};
+pub use typed::{is_automatic, is_quit, own_commands};
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -399,7 +399,7 @@ impl Session {
     pub fn unsent(&self) -> impl Iterator<Item = String> {
         self.waiting.iter().filter_map(|waiting| match waiting {
             Waiting::Message(message) => Some(format!("{} {}", message.place, message.text)),
-            Waiting::Command(line) if typed::is_quit(line) => None,
+            Waiting::Command(line) if is_quit(line) => None,
             Waiting::Command(line) if commands::holds_secret(line) => Some(format!("{} …", cut(line).0)),
             Waiting::Text(line) | Waiting::Command(line) => Some(line.clone()),
         })

@@ -318,6 +318,8 @@ impl Meter {
 /// How far a transfer is.
 #[derive(Debug)]
 pub struct Progress<'a> {
+    /// What tells it from all other transfers, as an upload has no ID at first, and names need not differ.
+    pub key: u64,
     /// Whether the file goes to the server, or comes from it.
     pub way: Way,
     /// Its ID, once there is one.

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use super::Look;
 use crate::client::model::news::{News, mark_of};
 use crate::client::model::transfer::{Progress, Way};
-use crate::names::{FileId, Nick, Place};
+use crate::names::{Nick, Place};
 use crate::text::{bytes, roughly};
 use crate::wire;
 
@@ -143,14 +143,6 @@ pub struct Told {
     percent: u64,
 }
 
-/// What tells a transfer from others: an upload has no ID at first, and a download no name.
-pub fn key(progress: &Progress<'_>) -> (Option<FileId>, String) {
-    match progress.way {
-        Way::Down => (progress.file, String::new()),
-        Way::Reading | Way::Up => (None, progress.name.to_owned()),
-    }
-}
-
 /// What is to be told of a transfer now, and what has been told then: that it begins, then each quarter, or every ten seconds.
 pub fn progress(progress: &Progress<'_>, told: Option<Told>, now: Instant) -> (Option<Told>, Option<String>) {
     let Progress { way, name, size, done, .. } = progress;
@@ -185,6 +177,7 @@ mod tests {
 
     use super::*;
     use crate::client::model::news::{Age, Mark};
+    use crate::names::FileId;
     use crate::wire::Rank;
 
     #[test]
@@ -277,7 +270,7 @@ mod tests {
             [(0, 0), (1, 10), (2, 20), (3, 30), (4, 40), (5, 55), (6, 56), (20, 57), (21, 99), (60, 100)]
         {
             let (way, name, speed) = (Way::Down, "cat.png", Some(1.0));
-            let transfer = Progress { way, file: Some(FileId(7)), name, size: 100, done, speed };
+            let transfer = Progress { key: 1, way, file: Some(FileId(7)), name, size: 100, done, speed };
             let (next, line) = progress(&transfer, told, start + Duration::from_secs(second));
             told = next;
             lines.extend(line);
@@ -299,7 +292,7 @@ mod tests {
         for (second, way, done) in
             [(0, Way::Reading, 0), (4, Way::Reading, 55), (8, Way::Up, 2), (9, Way::Up, 30), (30, Way::Up, 100)]
         {
-            let transfer = Progress { way, file: None, name: "cat.png", size: 100, done, speed: Some(1.0) };
+            let transfer = Progress { key: 1, way, file: None, name: "cat.png", size: 100, done, speed: Some(1.0) };
             let (next, line) = progress(&transfer, told, start + Duration::from_secs(second));
             told = next;
             lines.extend(line);

@@ -227,16 +227,16 @@ impl Transfers {
 
     /// How far each is.
     pub fn progress(&self, now: Instant) -> impl Iterator<Item = Progress<'_>> {
-        let up = self.uploads.iter().map(move |OutgoingFile { upload, source, meter, .. }| {
+        let up = self.uploads.iter().map(move |OutgoingFile { key, upload, source, meter }| {
             let (way, done) =
                 if upload.is_reading() { (Way::Reading, source.hashed()) } else { (Way::Up, upload.done()) };
             let speed = meter.speed(now, done);
-            Progress { way, file: upload.file, name: &upload.name, size: upload.size, done, speed }
+            Progress { key: *key, way, file: upload.file, name: &upload.name, size: upload.size, done, speed }
         });
         let down = self.downloads.iter().map(move |IncomingFile { download, meter, .. }| {
             let (done, speed) = (download.done, meter.speed(now, download.done));
             let (file, name, size) = (Some(download.file), download.name.as_str(), download.size);
-            Progress { way: Way::Down, file, name, size, done, speed }
+            Progress { key: download.key, way: Way::Down, file, name, size, done, speed }
         });
         up.chain(down)
     }

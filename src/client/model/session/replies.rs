@@ -364,7 +364,8 @@ impl Session {
                 self.missing_rooms.retain(|missing| *missing != room);
                 // The server knows more rooms than those that it has in memory.
                 if was_missing && matches!(done, Done::History { count: 0, .. }) {
-                    let why = "it was not there before, and nobody else is in it; --create says that you mean it";
+                    let why =
+                        "it was not there before, and nobody else is in it; send and say take --create if you mean it";
                     self.note(format!("is {room} the right room? {why}"));
                 }
                 if let Some(next) = self.talks.room(room).map(|talk| talk.seen.answered()) {

@@ -420,7 +420,7 @@ pub fn is_automatic(name: &str) -> bool {
 }
 
 /// Whether this is no more than the wish to leave.
-pub(super) fn is_quit(line: &str) -> bool {
+pub fn is_quit(line: &str) -> bool {
     name(line) == "quit"
 }
 
