@@ -95,15 +95,15 @@ mod tests {
         check(b"\0\r\n\0\0\n", &["\"\" Crlf", "\"\" Lf"]);
         check(b"\0/me wa\0ves\n", &["\"/me waves\" Lf"]);
         check(b"\0=QQ\0==\n", &["=QQ== Lf"]);
-        check(b"one\r\0two\r\0\0", &["\"one\" Lf", "\"two\" Lf"]);
+        check(b"one\r\0two\r\0\0", &["\"one\" Crlf", "\"two\" Crlf"]);
         // Every way to erase a character, the line, a word; and never more than there is.
         check(b"hx\x08i\n", &["\"hi\" Lf"]);
         check(b"hx\x7fi\r\n", &["\"hi\" Crlf"]);
-        check(b"hx\xff\xf7i\r\0", &["\"hi\" Lf"]);
+        check(b"hx\xff\xf7i\r\0", &["\"hi\" Crlf"]);
         check(b"wrong\xff\xf8right\nwrong\x15right\n", &["\"right\" Lf", "\"right\" Lf"]);
         check(b"say hullo\x17hello\n", &["\"say hello\" Lf"]);
         check(b"first\nx\x08\x08\x08\x7f\x17\x15second\n", &["\"first\" Lf", "\"second\" Lf"]);
-        check(b"first\r\0\x08\x08second\n", &["\"first\" Lf", "\"second\" Lf"]);
+        check(b"first\r\0\x08\x08second\n", &["\"first\" Crlf", "\"second\" Lf"]);
         check("n\u{e9}\x08e \u{1f469}\u{200d}\u{1f467}\x08!\n".as_bytes(), &["\"ne !\" Lf"]);
         // What is erased is nothing: neither does a chunk come of it, nor does one go.
         check(b"=\x08hi\nx\x08=QQ==\n", &["\"hi\" Lf", "=QQ== Lf"]);

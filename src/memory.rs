@@ -44,8 +44,8 @@ const LEDGER_LINE: usize = 256;
 const SESSION: usize = 4 * KIB;
 /// Bytes of a handshake that is under way, besides what it holds of records.
 const HANDSHAKE: usize = 24 * KIB;
-/// Bytes of the beginning of the page, of which each who asks for it has a copy. All else of it is in the program.
-const INDEX: usize = 16 * KIB;
+/// The page, from when a browser first asks for it.
+const PAGE: usize = 288 * KIB;
 /// Bytes of a WebSocket besides what it holds of lines.
 const SOCKET: usize = KIB;
 /// Batches of the log that there may be: what is gathered, what its thread has, and what could not be written.
@@ -147,8 +147,8 @@ pub fn terms(settings: &Settings) -> [Term; 21] {
             limits::ARRIVING * (HANDSHAKE + limits::TLS_INPUT) + 3 * limits::TLS_INPUT,
             SESSION + limits::TLS_INPUT + limits::TLS_RECORD + KIB,
         ),
-        // Requests, which grow by doubling, and the answers to them; and of a WebSocket its state, with what goes before a message.
-        term("browsers", limits::ARRIVING * (2 * limits::WEB_HEAD + INDEX), SOCKET),
+        // The page, and requests, which grow by doubling; and of a WebSocket its state, with what goes before a message.
+        term("browsers", PAGE + limits::ARRIVING * 2 * limits::WEB_HEAD, SOCKET),
         term(
             "people",
             0,

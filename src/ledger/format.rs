@@ -84,8 +84,8 @@ pub fn read(bytes: &[u8]) -> Result<Reading, Damage> {
 
 /// Whether a crash may have left this behind the good lines, or where there is none: what a program has saved in another way, or what a
 /// disk has lost, would be a ledger that says nothing. In it there is nothing that we never write, NULs do not alternate with others as in UTF-16,
-/// and no line is longer than one that is written. A crash leaves no zeros in the place of the first line, as a ledger that is written
-/// anew is synced before it has its name.
+/// and no line is longer than one that is written. Zeros in the place of the first line could be one that was the very first; it is better
+/// to ask for that once than to take a ledger that is lost for one that says nothing.
 fn may_be_torn(tail: &[u8], is_all: bool) -> bool {
     let is_foreign = |&byte: &u8| matches!(byte, 1..=8 | 11..=31 | 127 | 0xc0 | 0xc1 | 0xf5..);
     let is_wide = tail.windows(4).any(|four| [0, 1, 2, 3].map(|at| four[at] == 0) == [false, true, false, true]);

@@ -80,8 +80,8 @@ impl Ledger {
         }
         let mut bytes = text.clone().into_bytes();
         bytes.truncate(synced + chance.below(bytes.len() - synced + 1));
-        // A file may have got its length and not its bytes.
-        if chance.one_in(4) {
+        // A file may have got its length and not its bytes. One that would be nothing but zeros is not taken, and its operator is asked.
+        if chance.one_in(4) && !bytes.is_empty() {
             bytes.resize(bytes.len() + chance.below(64), 0);
         }
         let entries = ledger::read(&bytes).expect("a crash tears nothing but the end").entries;

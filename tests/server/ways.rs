@@ -66,7 +66,7 @@ fn several_connections_are_one_person() {
 #[test]
 fn what_is_set_for_one_connection_of_several_makes_nobody_busy() {
     let (_folder, server, _one, mut bob) = lobby();
-    let mut two = beside(&server, &["#lobby 1"]);
+    let mut two = beside(&server, &["#lobby 0"]);
     let mut idle = || {
         bob.send("/who alice");
         let row = bob.until_starting("- alice ").pop().unwrap();
