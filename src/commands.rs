@@ -58,13 +58,13 @@ pub enum Group {
     Operator,
 }
 
-/// The groups in the order in which they are listed, and how each is called. What most need stands last: a terminal shows that.
+/// The groups in the order in which they are listed, and how each is called.
 pub const GROUPS: &[(Group, &str)] = &[
-    (Group::Yours, "yours"),
-    (Group::Files, "files"),
+    (Group::Talk, "talk"),
     (Group::People, "people"),
     (Group::Rooms, "rooms"),
-    (Group::Talk, "talk"),
+    (Group::Files, "files"),
+    (Group::Yours, "yours"),
     (Group::Operator, "operator"),
 ];
 

@@ -44,31 +44,31 @@ fn help_lists_what_somebody_may_use_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&["--rate", "0", "--data", dir.path().to_str().unwrap()]);
     let mut alice = server.person("alice");
-    assert_eq!(listed(&mut alice), [GUEST, FILES, PEOPLE, "rooms: join rooms", TALK_OUTSIDE]);
+    assert_eq!(listed(&mut alice), [TALK_OUTSIDE, PEOPLE, "rooms: join rooms", FILES, GUEST]);
     alice.ask(&format!("/register {PASSWORD}"), "+ register alice");
-    assert_eq!(listed(&mut alice), [OWNER, FILES, PEOPLE, "rooms: join rooms", TALK_OUTSIDE]);
+    assert_eq!(listed(&mut alice), [TALK_OUTSIDE, PEOPLE, "rooms: join rooms", FILES, OWNER]);
     alice.send("/join #a");
     alice.until("+ join #a 1");
-    assert_eq!(listed(&mut alice), [OWNER, FILES, PEOPLE, FOUNDER, TALK]);
+    assert_eq!(listed(&mut alice), [TALK, PEOPLE, FOUNDER, FILES, OWNER]);
 
     let mut bob = server.in_room("bob", "#a");
     alice.expect("#a * bob joined");
-    assert_eq!(listed(&mut bob), [GUEST, FILES, PEOPLE, MEMBER, TALK]);
+    assert_eq!(listed(&mut bob), [TALK, PEOPLE, MEMBER, FILES, GUEST]);
     // Whom members may not invite any more.
     alice.ask("/room invite-only on", "+ room #a invite-only on");
     bob.expect("#a * alice set invite-only on");
-    assert_eq!(listed(&mut bob), [GUEST, FILES, PEOPLE, "rooms: join leave rooms topic op room erase", TALK]);
+    assert_eq!(listed(&mut bob), [TALK, PEOPLE, "rooms: join leave rooms topic op room erase", FILES, GUEST]);
     alice.ask("/op bob", "+ op #a bob");
     bob.expect("#a * alice made bob op");
-    assert_eq!(listed(&mut bob), [GUEST, FILES, PEOPLE, OP, TALK]);
+    assert_eq!(listed(&mut bob), [TALK, PEOPLE, OP, FILES, GUEST]);
     // It is about the room that is current, and it is nobody's business what they may do in another.
     alice.send("/join #b");
     alice.until("+ join #b 1");
     bob.send("/join #b");
     bob.until("+ join #b 2");
-    assert_eq!(listed(&mut bob), [GUEST, FILES, PEOPLE, MEMBER, TALK]);
+    assert_eq!(listed(&mut bob), [TALK, PEOPLE, MEMBER, FILES, GUEST]);
     bob.ask("/query #a", "+ query #a");
-    assert_eq!(listed(&mut bob), [GUEST, FILES, PEOPLE, OP, TALK]);
+    assert_eq!(listed(&mut bob), [TALK, PEOPLE, OP, FILES, GUEST]);
     // One command is told to anybody.
     bob.ask("/help founder", "- /founder [#ROOM] NICK  make NICK the founder of your room");
     bob.expect("+ help");
@@ -85,7 +85,7 @@ fn help_lists_nothing_of_accounts_where_there_are_none() {
     ] {
         let server = Server::start(options);
         let mut client = server.person("alice");
-        assert_eq!(listed(&mut client), [yours, FILES, PEOPLE, "rooms: join rooms", TALK_OUTSIDE], "{options:?}");
+        assert_eq!(listed(&mut client), [TALK_OUTSIDE, PEOPLE, "rooms: join rooms", FILES, yours], "{options:?}");
     }
 }
 
