@@ -146,15 +146,17 @@ for (const [code, text, seen, isTried] of /** @type {[string, string, string, bo
     await anna.sees(seen, "#bar");
     // What the page has no words for is English, whatever its own language.
     if (seen === text) await anna.sees(text, "#bar [lang=en]");
-    assert.equal(await anna.page.$eval("body", (body) => body.dataset.state), isTried ? "lost" : "ended");
+    const ends = () =>
+      anna.page.waitForFunction(
+        (state) => document.body.dataset.state === state,
+        { polling: 50 },
+        isTried ? "lost" : "ended",
+      );
+    await ends();
     await anna.stands(`bye-${code}`);
     const before = came;
     await anna.press(isTried ? "Try now" : "Try again");
-    await anna.page.waitForFunction(
-      (state) => document.body.dataset.state === state,
-      { polling: 50 },
-      isTried ? "lost" : "ended",
-    );
+    await ends();
     // Nothing else than the button has tried where that is so.
     if (!isTried) assert.equal(before, 1);
   });

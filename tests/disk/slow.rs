@@ -101,7 +101,7 @@ fn an_end_in_good_order_waits_for_what_was_sent_of_a_file() {
     alice.send(&send);
     let id = alice.starting("+ send ").split(' ').nth(2).unwrap().to_owned();
     let file = folder.path.join("spool").join(&id);
-    let Some(meddler) = Meddler::attach(&server, WRITES, "delay_enter=100ms", &[&file]) else { return };
+    let Some(meddler) = Meddler::attach(&server, WRITES, "delay_enter=30ms", &[&file]) else { return };
     chunks(&bytes[..50_000], 5_000).iter().for_each(|chunk| alice.send(chunk));
     alice.settle();
     stop(server);
