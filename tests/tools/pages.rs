@@ -180,7 +180,14 @@ impl Stage {
             if line.split(['=', ' ']).next().is_some_and(|word| line == format!("{word}={}", &line[word.len() + 1..])) {
                 settings += &format!("{line}; ");
             }
-            assert_eq!(printed.iter().map(|line| general(line)).collect::<Vec<_>>(), want, "{line}: {printed:?}");
+            // Who takes longer than a quarter of a second hears that they have come.
+            let is_chance = |line: &&String| line.starts_with("* presence ") && !want.contains(line);
+            let printed: Vec<String> = printed.iter().map(|line| general(line)).collect();
+            assert_eq!(
+                printed.iter().filter(|line| !is_chance(line)).collect::<Vec<_>>(),
+                want.iter().collect::<Vec<_>>(),
+                "{line}"
+            );
         }
     }
 
