@@ -38,7 +38,9 @@ impl<T: Copy + PartialEq> NameTable<T> {
             let value = self.shown.find(hash, has_look).or_else(|| self.folded.find(hash, has_look));
             found.extend(value.copied().filter(|value| !found.contains(value)));
         }
-        found.sort_by_key(|&value| nick_of(value) != Some(*nick));
+        if let Some(exact) = found.iter().position(|&value| nick_of(value) == Some(*nick)) {
+            found.swap(0, exact);
+        }
         found
     }
 

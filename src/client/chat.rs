@@ -565,9 +565,9 @@ impl Chat {
         };
         let target = session.talks.target();
         let unread = session.talks.iter().filter(|talk| talk.unread > 0).map(|talk| (talk.place, talk.unread));
-        let mut typists: Vec<_> =
-            session.talks.typists(now).map(|(place, nick)| (nick, elsewhere(place, target))).collect();
-        typists.sort_by_key(|(_, place)| place.is_some());
+        let typists = session.talks.typists(now).map(|(place, nick)| (nick, elsewhere(place, target)));
+        let (mut typists, others): (Vec<_>, Vec<_>) = typists.partition(|(_, place)| place.is_none());
+        typists.extend(others);
         StatusRow {
             link,
             server: &self.visit.address,

@@ -169,7 +169,9 @@ impl Hub {
         let own = viewer.filter(|(viewer, _)| viewer.id == person.id);
         if let Some(Conversation::Room(current)) = own.and_then(|(_, way)| way.current) {
             // In one's own row the current room stands first; the others keep their order.
-            rooms.sort_by_key(|&room| room != current);
+            if let Some(place) = rooms.iter().position(|&room| room == current) {
+                rooms[..=place].rotate_right(1);
+            }
         }
         rooms.retain(|&room| self.sees(viewer_id, room));
         let rooms = rooms.into_iter().map(|room| self.rooms[room].name).collect();

@@ -126,7 +126,7 @@ pub fn list_folder(path: &Path) -> Vec<(String, bool)> {
         Some((entry.file_name().into_string().ok()?, is_folder))
     };
     let mut names: Vec<_> = entries.take(FOLDER_MAX).flatten().filter_map(name).collect();
-    names.sort();
+    names.sort_unstable();
     names
 }
 
