@@ -192,8 +192,9 @@ pub enum Event {
     NameLost { nick: Nick, old: Nick, why: Loss },
     /// An operator tells everybody something.
     Wall { from: Nick, text: Text },
-    /// Of what was written to the connection before it was lost, some is held no more that belongs to no room.
-    LeftOut,
+    /// Of what was for the connection, some is held no more that belongs to no room: what others said or did in private, or replies and
+    /// news of the server.
+    LeftOut { private: bool },
     /// What the connection sent has an end of lines in it that is none in the dialect.
     Unended,
     /// Somebody else than before is written to under this name.

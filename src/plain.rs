@@ -454,7 +454,8 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("{nick} is banned from {room}, which no invitation changes; /unban {room} {ban} ends that");
             ServerLine::Notice(&text).write(out);
         }
-        Event::LeftOut => ServerLine::Notice("private messages were left out").write(out),
+        Event::LeftOut { private: true } => ServerLine::Notice("private messages were left out").write(out),
+        Event::LeftOut { private: false } => ServerLine::Notice("replies or news of the server were left out").write(out),
         Event::KeptAgain(Kept::History) => ServerLine::Notice("history is being kept again").write(out),
         Event::KeptAgain(Kept::Rules) => ServerLine::Notice("rules and bans are being kept again").write(out),
         Event::Keeping(Keeping { room, kept: false }) => {
