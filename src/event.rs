@@ -9,7 +9,7 @@ use crate::names::{Digest, FileId, FileName, KeptNick, Nick, Place, RoomName, Te
 use crate::register::entry::{BanKind, BlockScope, Blocked, Role, Rule, Who};
 use crate::settings::ServerSetting;
 
-pub use fault::{Fault, Gone, Long, NoBlock, Owning, Quota, Vacancy};
+pub use fault::{Fault, Gone, Long, NoBlock, Owning, Quota, Unfit, Vacancy};
 pub use reply::{Activity, Detail, Done, Limit, Reply, Standing};
 
 /// What people set for themselves.

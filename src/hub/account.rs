@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Entered, Output, PasswordResult, PasswordTask, Secret};
-use crate::event::{Bye, Deed, Detail, Done, Event, Fault, Loss, Quota, Reply, Unstored, Verb};
+use crate::event::{Bye, Deed, Detail, Done, Event, Fault, Loss, Quota, Reply, Unfit, Unstored, Verb};
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
 use crate::metrics::LoginBy;
@@ -822,7 +822,7 @@ fn new_password(password: &str, nick: &Nick) -> Result<Secret, Fault> {
     if limits::PASSWORD.contains(&password.len()) && !is_name {
         Ok(Secret(password.to_owned()))
     } else {
-        Err(Fault::BadPassword)
+        Err(Fault::BadPassword(Unfit::Plain))
     }
 }
 

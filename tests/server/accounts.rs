@@ -193,6 +193,23 @@ fn what_is_no_password_and_what_is_no_name_of_ones_own_is_refused() {
     for bad in ["", "short", "seven77", "longname", "LongName", "two words here", &"x".repeat(129)] {
         client.starting_after(&format!("/register {bad}"), "! register usage ");
     }
+    // What is no text is not told apart, and what begins like a token is taken for one.
+    let garbled: [&[u8]; 4] =
+        [b"passw\xf6rter", b"abc\x01defgh", "abc\u{202e}defgh".as_bytes(), "\u{fffd}bcdefgh".as_bytes()];
+    for bad in garbled {
+        for command in ["/register ", "/passwd ", "/passwd correct-horse "] {
+            client.send_bytes(&[command.as_bytes(), bad, b"\n"].concat());
+            let told = client.until_starting(&format!(
+                "! {} usage some of this is no text",
+                command[1..].split(' ').next().unwrap()
+            ));
+            assert!(told.len() == 1 || told[0].starts_with("* notice some of what you sent is no UTF-8"), "{told:?}");
+        }
+    }
+    for line in ["/register token:abcdefgh", "/passwd token:abcdefgh", "/passwd correct-horse token:abcdefgh"] {
+        let command = line[1..].split(' ').next().unwrap();
+        client.starting_after(line, &format!("! {command} usage what begins with token: "));
+    }
     client.ask(&format!("/register {}", "x".repeat(128)), "+ register longname");
     client.starting_after(&format!("/register {PASSWORD}"), "! register refused longname is yours already");
     client.starting_after("/passwd new-password", "! passwd refused ");
