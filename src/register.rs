@@ -195,6 +195,11 @@ impl Owned {
         self.tokens.iter().filter(|token| token.is_good(today)).count()
     }
 
+    /// When the token of this digest was last used, if there is one, also if it is good no more.
+    pub fn last_use(&self, digest: Digest) -> Option<Day> {
+        self.tokens.iter().find(|token| token.digest == digest).map(|token| token.used)
+    }
+
     /// What a token of this digest proves, if anything.
     pub fn prove(&self, digest: Digest, wall: SystemTime) -> Option<Proof> {
         let today = Day::of(wall);

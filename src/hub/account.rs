@@ -44,6 +44,8 @@ pub(super) struct Accounts {
     all_registrations: Window,
     /// What single connections have used up.
     used: HashMap<ConnId, Used>,
+    /// By which token connections have come in that were let in by one.
+    by_token: HashMap<ConnId, Digest>,
     /// On which day it was last looked for names that have expired.
     expired_on: Option<Day>,
 }
@@ -136,6 +138,7 @@ impl Accounts {
             registrations: PrefixWindow::new(limits::DAY),
             all_registrations: Window::new(limits::REGISTRATIONS_WINDOW),
             used: HashMap::new(),
+            by_token: HashMap::new(),
             expired_on: None,
         }
     }
@@ -154,6 +157,7 @@ impl Accounts {
     pub(super) fn forget(&mut self, conn: ConnId) {
         self.waiting.remove(&conn);
         self.used.remove(&conn);
+        self.by_token.remove(&conn);
     }
 
     /// Whether nothing is owned and nothing under way.
@@ -163,6 +167,7 @@ impl Accounts {
             && self.tasks().next().is_none()
             && self.writes.is_empty()
             && self.used.is_empty()
+            && self.by_token.is_empty()
     }
 
     /// How many passwords wait to be looked at.
@@ -633,7 +638,20 @@ impl Hub {
         }
     }
 
-    /// Notes which owners are here, and that names are nobody's whose owners have not come for too long. It is done once a day, when
+    /// Notes that tokens are used today by which these connections are their owners'.
+    pub(super) fn note_tokens(&mut self, conns: impl IntoIterator<Item = ConnId>, turn: &mut Turn<'_, impl Output>) {
+        let (register, day) = (&self.accounts.register, Day::of(turn.now.wall));
+        let used = conns.into_iter().filter_map(|conn| {
+            let digest = *self.accounts.by_token.get(&conn)?;
+            let owned = self.people.at(conn).and_then(|person| register.owned(&person.nick()))?;
+            let is_news = owned.last_use(digest).is_some_and(|used| used < day);
+            is_news.then(|| Entry::Token { nick: owned.nick(), used: day, digest })
+        });
+        let used = used.collect();
+        self.note(used, turn.out);
+    }
+
+    /// Notes which owners are here and by which tokens, and that names are nobody's whose owners have not come for too long. It is done once a day, when
     /// somebody has to do with names.
     fn expire_names(&mut self, turn: &mut Turn<'_, impl Output>) {
         let today = Day::of(turn.now.wall);
@@ -644,6 +662,7 @@ impl Hub {
         // Whoever stays for a year has not stayed away.
         let here: Vec<Nick> = self.people.iter().map(Person::nick).collect();
         here.iter().for_each(|nick| self.note_seen(nick, turn));
+        self.note_tokens(self.accounts.by_token.keys().copied().collect::<Vec<_>>(), turn);
         let Some(ttl) = self.settings.name_ttl else { return };
         let mut expired = self.accounts.register.expired(ttl, today);
         // Whoever is here has not gone.

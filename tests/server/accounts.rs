@@ -658,6 +658,38 @@ fn no_secret_is_asked_for_where_others_can_read_along() {
 }
 
 #[test]
+fn a_token_is_used_for_as_long_as_somebody_is_in_by_it() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let mut memory = keeping(Settings { name_ttl: None, ..Settings::default() });
+    for name in ["alice", "bot", "other"] {
+        memory.connect(name);
+    }
+    ask(&mut memory, "alice", "/nick alice");
+    ask(&mut memory, "alice", "/register correct-horse");
+    let tokens = [(), ()].map(|()| ask(&mut memory, "alice", "/token").split_off("+ token ".len()));
+    memory.end("alice");
+    assert_eq!(ask(&mut memory, "bot", &format!("/login alice token:{}", tokens[0])), "+ login alice");
+    // Nobody has to do with names for longer than a token is good, and then it is used as before.
+    for _ in 0..3 {
+        memory.wait(DAY * 200);
+        memory.send("bot", b"/account\n");
+        let told: Vec<String> = std::iter::from_fn(|| memory.next("bot")).collect();
+        assert!(told.contains(&"- tokens 1".to_owned()), "{told:?}");
+    }
+    let used = memory.notes.ledger.entries.iter().filter(|entry| matches!(entry, Entry::Token { .. }));
+    assert_eq!(used.count(), 2 + 3, "each day once");
+    memory.wait(DAY * 100);
+    memory.end("bot");
+    memory.wait(DAY * 89);
+    assert!(ask(&mut memory, "other", &format!("/login alice token:{}", tokens[1])).starts_with("! login refused "));
+    assert_eq!(ask(&mut memory, "other", &format!("/login alice token:{}", tokens[0])), "+ login alice");
+    // Whoever is somebody else by now uses it no more.
+    assert!(ask(&mut memory, "other", "/logout").starts_with("+ logout "));
+    memory.wait(DAY * 91);
+    assert!(ask(&mut memory, "other", &format!("/login alice token:{}", tokens[0])).starts_with("! login refused "));
+}
+
+#[test]
 fn registrations_and_tries_are_counted_by_network_and_on_this_machine_by_connection() {
     let mut memory = keeping(Settings { clear_passwords: true, ..Settings::default() });
     let register = |memory: &mut Memory, n: usize, origin| {
