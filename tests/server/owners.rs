@@ -575,3 +575,36 @@ fn a_guests_room_stays_one_when_its_only_op_goes() {
         assert!(slow.told("gus").iter().any(|line| line.starts_with("+ ")), "{line}");
     }
 }
+
+#[test]
+fn a_rank_of_a_guest_is_kept_once_it_is_given_to_the_name_that_they_own_by_now() {
+    let listed = |slow: &mut Slow| {
+        slow.memory.send("gus", b"/op\n");
+        slow.told("gus")
+    };
+    for (role, line) in [("op", "/op bea"), ("voice", "/voice bea")] {
+        let mut slow = Slow::new();
+        for name in ["gus", "bea"] {
+            slow.connect(name);
+            slow.ask(name, &format!("/nick {name}"));
+            slow.ask(name, "/join #g");
+        }
+        assert_eq!(slow.ask("gus", line), format!("+ {role} #g bea"));
+        assert_eq!(slow.ask("bea", &format!("/register {PASSWORD}")), "+ register bea");
+        slow.told("bea");
+        assert_eq!(slow.ask("gus", line), format!("+ {role} #g bea"));
+        assert_eq!(slow.told("bea"), [""; 0], "nobody hears of it, as it looks like before");
+        slow.ask("bea", "/leave");
+        slow.ask("bea", "/join #g");
+        assert!(listed(&mut slow).contains(&format!("- {role} bea")));
+        assert_eq!(slow.ask("gus", &format!("/de{role} bea")), format!("+ de{role} #g bea"));
+        assert!(!listed(&mut slow).contains(&format!("- {role} bea")));
+    }
+    // One's own too.
+    let mut slow = Slow::new();
+    slow.connect("gus");
+    for line in ["/nick gus", "/join #g", "hello", "/register correct-horse", "/op gus", "/leave", "/join #g"] {
+        slow.ask("gus", line);
+    }
+    assert!(listed(&mut slow).contains(&"- op gus".to_owned()));
+}
