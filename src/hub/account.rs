@@ -679,7 +679,14 @@ impl Hub {
         may_come_as(nick, self.register().blocks(), turn.now)?;
         let holder = self.owner_here(&nick).map(|person| person.id).filter(|&holder| holder != turn.who);
         let is_full = holder.is_some_and(|holder| self.people.conns_of(holder).count() >= limits::WAYS);
-        if is_full { Err(Fault::TooMany(Quota::Ways)) } else { Ok(()) }
+        if is_full {
+            return Err(Fault::TooMany(Quota::Ways));
+        }
+        // Where names look alike that were owned before they did, only one of them is shown.
+        match self.people.rival(turn.who, &nick).filter(|_| self.owner_here(&nick).is_none()) {
+            Some(other) => Err(Fault::Taken { nick: nick.into(), holder: self.nick(other)?.into() }),
+            None => Ok(()),
+        }
     }
 
     /// Somebody has proved to own a name, as its owner spells it: they have it from now on, beside whoever has it already.

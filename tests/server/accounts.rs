@@ -458,6 +458,46 @@ fn a_torn_tail_is_set_aside_and_damage_before_it_stops_the_start() {
 }
 
 #[test]
+fn names_that_have_come_to_look_alike_stay_their_owners() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    for (name, password) in [("zob", PASSWORD), ("yob", "battery-staple")] {
+        server.person(name).ask(&format!("/register {password}"), &format!("+ register {name}"));
+    }
+    drop(server);
+    // As another table of what looks alike might have it.
+    let path = dir.path().join("ledger");
+    let text = ledger(dir.path()).replace("zob", "bob").replace("yob", "b0b");
+    fs::write(&path, format!("{text}room #b founder bob\nroom #b0 founder b0b\nrole #b b0b op\n")).unwrap();
+    for _ in 0..2 {
+        let mut server = start(dir.path(), &[]);
+        let (mut client, mut other) = (server.connect(), server.connect());
+        for client in [&mut client, &mut other] {
+            client.send("/set presence off");
+            client.until("+ set presence off");
+        }
+        client.ask("/login bob correct-horse", "+ login bob");
+        client.send("/join #b\n/op");
+        client.until("- founder bob");
+        client.until("- op b0b");
+        client.until("+ op #b 2");
+        other.starting_after("/login b0b correct-horse", "! login refused ");
+        other.starting_after("/login b0b battery-staple", "! login taken b0b looks like bob, who is here");
+        other.starting_after("/nick b0b", "! nick owned ");
+        // Neither can pass for the other.
+        client.starting_after("/nick b0b", "! nick owned ");
+        client.ask("/logout", "+ logout guest1");
+        other.ask("/login b0b battery-staple", "+ login b0b");
+        client.starting_after("/login bob correct-horse", "! login taken ");
+        other.send("/account");
+        other.until("- founder #b0");
+        server.signal("TERM");
+        let (_, log) = server.wait();
+        assert!(log.contains(" look like others there, and only one of those is let in at a time: b0b, bob"), "{log}");
+    }
+}
+
+#[test]
 fn a_ledger_that_was_saved_on_windows_owns_its_names() {
     let dir = tempfile::tempdir().unwrap();
     drop(owner(&start(dir.path(), &[]), "alice"));
