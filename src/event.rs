@@ -229,8 +229,8 @@ pub enum Loss {
     GivenUp,
     /// An operator has taken it from its owner.
     Revoked,
-    /// An operator has given it to somebody else.
-    Granted,
+    /// An operator has given this one to somebody else, which it is or looks like.
+    Granted(Nick),
 }
 
 /// How it stands with the log of one room, where nothing is wrong with the disk.

@@ -737,6 +737,11 @@ impl Register {
         self.rooms.get(room)
     }
 
+    /// The name of a room as it was first given, if anything is so of the room.
+    pub fn room_name(&self, room: RoomName) -> RoomName {
+        self.rooms.get_key_value(&room).map_or(room, |(name, _)| *name)
+    }
+
     /// The rooms of which a name is the founder.
     pub fn founded(&self, nick: &Nick) -> Vec<RoomName> {
         self.founded_by(|founder| founder == nick)

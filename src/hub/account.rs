@@ -784,10 +784,10 @@ impl Hub {
             match self.owned_by(person).filter(|own| !own.is_like(&nick)) {
                 Some(own) => {
                     self.call(who, own, turn);
-                    let lost = Event::NameLost { nick: own, old, why: Loss::Granted };
+                    let lost = Event::NameLost { nick: own, old, why: Loss::Granted(nick) };
                     turn.out.publish(&mut self.people.conns_of(who), &[lost]);
                 }
-                None => self.let_go(who, Loss::Granted, turn),
+                None => self.let_go(who, Loss::Granted(nick), turn),
             }
         }
     }

@@ -490,10 +490,14 @@ fn guess(name: &Text) -> String {
     }
 }
 
+fn a_minute(what: &str, most: u32) -> String {
+    format!("at most {most} {what} a minute, and {} from one network; wait a little", most * limits::A_PREFIX)
+}
+
 fn too_many(quota: Quota) -> String {
     match quota {
-        Quota::Renames => format!("at most {} renames a minute; wait a little", limits::RENAMES),
-        Quota::Joins => format!("at most {} joins and leaves a minute; wait a little", limits::JOINS),
+        Quota::Renames => a_minute("renames", limits::RENAMES),
+        Quota::Joins => a_minute("joins and leaves", limits::JOINS),
         Quota::WrongPasswords => {
             let minutes = limits::WRONG_PASSWORDS_WINDOW.as_secs() / 60;
             format!("too many wrong passwords came from your address; try again in {minutes} minutes")

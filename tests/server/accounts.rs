@@ -674,6 +674,20 @@ fn names_that_expire_together_hold_nobody_up() {
 }
 
 #[test]
+fn a_room_of_which_nothing_but_rules_is_left_is_shown_as_it_was_first_given() {
+    let mut memory = keeping(Settings::default());
+    let (now, mut register) = (memory.now(), Register::default());
+    let room = RoomName::new("#Kaffeeküche").unwrap();
+    register.apply_all([
+        Entry::Name { nick: Nick::new("bob").unwrap(), since: Day::of(now.wall), password: None },
+        Entry::Room { room, founder: Founder::Owner(Nick::new("bob").unwrap()) },
+    ]);
+    memory.hub.restore_register(register, now, &mut memory.notes);
+    memory.connect("alice");
+    assert_eq!(ask(&mut memory, "alice", "/join #kaffeeküche"), "+ join #Kaffeeküche 1");
+}
+
+#[test]
 fn no_secret_is_asked_for_where_others_can_read_along() {
     let commands =
         ["/register correct-horse", "/login bob correct-horse", "/passwd correct-horse", "/token", "/drop x"];

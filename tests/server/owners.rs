@@ -165,7 +165,7 @@ fn who_is_shown_like_a_name_that_is_granted_has_their_own() {
     assert_eq!(slow.ask("ian", "/nick Ian"), "+ nick Ian");
     slow.told("bob");
     let token = slow.grant("lan");
-    let lost = "* nick ian Ian belongs to somebody now; an operator gave it to them. You are ian now, and /nick NAME takes another name";
+    let lost = "* nick ian Ian looks like lan, which belongs to somebody now; an operator gave it to them. You are ian now, and /nick NAME takes another name";
     assert_eq!(slow.told("ian"), [lost]);
     assert_eq!(slow.told("bob"), ["#club * Ian renamed ian"]);
     assert_eq!(slow.ask("ian", "/account"), "+ account ian owned");
