@@ -5,7 +5,7 @@ mod words;
 
 use self::mistyped::not_meant;
 pub use self::mistyped::{holds_secret, is_keys, meant};
-use self::words::{Slip, Words, network, number, pattern, person, room, span, switch, target};
+use self::words::{Slip, Words, network, new_password, number, pattern, person, room, span, switch, target};
 use crate::event::{Change, Fault, SaidKind, Setting, Verb};
 use crate::limits;
 use crate::names::{Digest, FileId, Nick, PlaceToken, Text};
@@ -113,7 +113,7 @@ table! {
             Ok(Request::Nick(Named { typed, name: Nick::new(typed) }))
         };
     Register Yours "register" "/register PASSWORD" "make the name that you have yours"
-        |w| Ok(Request::Register(w.need()?));
+        |w| Ok(Request::Register(w.need().and_then(new_password)?));
     Login Yours "login" "/login NICK PASSWORD" "be NICK, whose password you know"
         |w| {
             let (nick, secret) = (person(w.need()?), w.need()?);
@@ -128,10 +128,8 @@ table! {
     Passwd Yours "passwd" "/passwd [OLD] NEW" "change the password of your name"
         |w| {
             let first = w.need()?;
-            Ok(match w.word() {
-                Some(new) => Request::Passwd { old: Some(first), new },
-                None => Request::Passwd { old: None, new: first },
-            })
+            let (old, new) = w.word().map_or((None, first), |new| (Some(first), new));
+            Ok(Request::Passwd { old, new: new_password(new)? })
         };
     Token Yours "token" "/token [off]" "a secret for a program that is you; off ends all of them"
         |w| Ok(Request::Token(if w.keyword("off") { Wanted::Off } else { Wanted::New }));

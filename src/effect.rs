@@ -78,47 +78,89 @@ pub struct Whereabouts {
     pub ways: Vec<(ConnId, Wire)>,
 }
 
-/// What was written to a connection, was not confirmed, and is held no more.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct LeftOut {
-    /// Rooms, and the numbers of the first and the last message of each, if there was one.
-    pub rooms: Vec<(RoomName, Option<(u64, u64)>)>,
-    /// Files of which data was left out.
-    pub files: Vec<FileId>,
-    /// Whether there were presence lines.
-    pub presence: bool,
-    /// Whether there was anything else.
-    pub private: bool,
+/// A kind of lines that a connection may miss.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lines {
+    /// Those of a room, and the numbers of the first and the last message among them, if there was one.
+    Room(RoomName, Option<(u64, u64)>),
+    /// Data of a file.
+    File(FileId),
+    /// Who came and went.
+    Presence,
+    /// What others said or did in private.
+    Private,
+    /// Replies, and news of the server.
+    Rest,
 }
 
-impl LeftOut {
-    /// Lines of a room were left out, with messages of these numbers.
-    pub fn add_room(&mut self, name: RoomName, seqs: Option<(u64, u64)>) {
-        let Some((_, known)) = self.rooms.iter_mut().find(|(known, _)| *known == name) else {
-            // Nobody is in more rooms at once. Of one that is left out here it is told as of the rest.
-            if self.rooms.len() >= 2 * ROOMS_A_PERSON {
-                self.rooms.remove(0);
-                self.private = true;
-            }
-            return self.rooms.push((name, seqs));
-        };
-        *known = match (*known, seqs) {
-            (Some((first, _)), Some((_, last))) => Some((first, last)),
-            (known, seqs) => known.or(seqs),
-        };
+impl Lines {
+    /// Whether both are of one room or file, or of one kind otherwise.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Room(name, _), Self::Room(other, _)) => name == other,
+            _ => self == other,
+        }
     }
+}
 
-    /// Data of a file was left out.
-    pub fn add_file(&mut self, file: FileId) {
-        if self.files.contains(&file) {
+/// What was written to a connection and is held no more, and of each kind the number of the last line.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LeftOut(Vec<(Lines, u64)>);
+
+impl LeftOut {
+    /// Nobody is in more rooms at once, and it is of no use to anybody to be told of more files so much later.
+    const MOST: usize = 2 * ROOMS_A_PERSON + 4 * DOWNLOADS;
+
+    /// Lines were left out, the last of which is this one.
+    pub fn add(&mut self, lines: Lines, last: u64) {
+        if let Some((known, line)) = self.0.iter_mut().find(|(known, _)| known.is_like(&lines)) {
+            *line = last.max(*line);
+            if let (Lines::Room(_, known), Lines::Room(_, Some((first, last)))) = (known, lines) {
+                let (least, most) = known.unwrap_or((first, last));
+                *known = Some((first.min(least), last.max(most)));
+            }
             return;
         }
-        // It is of no use to anybody that one is told of so much later.
-        if self.files.len() >= 4 * DOWNLOADS {
-            self.files.remove(0);
-            self.private = true;
+        self.0.push((lines, last));
+        if self.0.len() > Self::MOST {
+            let (_, line) = self.0.remove(0);
+            self.add(Lines::Rest, line);
         }
-        self.files.push(file);
+    }
+
+    /// Adds what the other has.
+    pub fn add_all(&mut self, other: Self) {
+        other.0.into_iter().for_each(|(lines, last)| self.add(lines, last));
+    }
+
+    /// That of which something stood behind so many lines.
+    pub fn behind(&self, line: u64) -> Self {
+        Self(self.0.iter().filter(|(_, last)| *last > line).copied().collect())
+    }
+
+    /// Takes out all of which nothing stood behind so many lines.
+    pub fn take_up_to(&mut self, line: u64) -> Self {
+        Self(self.0.extract_if(.., |(_, last)| *last <= line).collect())
+    }
+
+    /// Tells of no file.
+    pub fn forget_files(&mut self) {
+        self.0.retain(|(lines, _)| !matches!(lines, Lines::File(_)));
+    }
+
+    /// What was left out.
+    pub fn lines(&self) -> impl Iterator<Item = Lines> {
+        self.0.iter().map(|(lines, _)| *lines)
+    }
+
+    /// Whether there was anything like this.
+    pub fn has(&self, lines: Lines) -> bool {
+        self.lines().any(|known| known.is_like(&lines))
+    }
+
+    /// The files of which data was left out.
+    pub fn files(&self) -> impl Iterator<Item = FileId> {
+        self.lines().filter_map(|lines| if let Lines::File(file) = lines { Some(file) } else { None })
     }
 }
 

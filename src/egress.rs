@@ -16,8 +16,8 @@ use arrayvec::ArrayVec;
 
 use crate::connection::{Connection, Life, List};
 use crate::dialect::Dialect;
-use crate::effect::{Effect, Output};
-use crate::event::{Change, Detail, Event, Fault, Gone, Reply, Setting};
+use crate::effect::{Effect, LeftOut, Lines, Output};
+use crate::event::{Change, Detail, Event, Fault, Gone, Happening, Reply, Setting};
 use crate::limits;
 use crate::metrics::{OutCounts, Pending};
 use crate::names::{ConnId, FileId, Place, PlaceToken, RoomName};
@@ -47,6 +47,20 @@ fn encode_own(dialect: &dyn Dialect, layer: Layer, line: &mut String, event: &Ev
         let said = wire::farewell(line.trim_end_matches(style.end())).len();
         line.truncate(said);
         line.push_str(style.end());
+    }
+}
+
+/// What is left out with an event that is somebody's own affair, if its line does not tell.
+fn kept_as(event: &Event) -> Option<Lines> {
+    match *event {
+        Event::Said { place: Place::Room(room), seq, .. } => Some(Lines::Room(room, seq.map(|seq| (seq, seq)))),
+        Event::Happened { place: Place::Room(room), what: Happening::Missed { count, after }, .. } => {
+            Some(Lines::Room(room, (count > 0).then(|| (after + 1, after + count))))
+        }
+        Event::Happened { place: Place::Room(room), .. } => Some(Lines::Room(room, None)),
+        Event::Presence { .. } => Some(Lines::Presence),
+        Event::LeftOut { private: true } => Some(Lines::Private),
+        _ => None,
     }
 }
 
@@ -383,11 +397,11 @@ impl Egress {
         &mut self,
         connection: &mut Connection<T>,
         mut rest: Rest,
-        gone: &[FileId],
+        left_out: &LeftOut,
         ends: Option<&'static str>,
     ) {
         let dialect = self.dialect(connection);
-        for &file in gone {
+        for file in left_out.files() {
             let line = self.alone_gone(connection, file);
             rest.give_up(file, line.as_bytes(), |line| dialect.is_of_file(line, file));
         }
@@ -471,8 +485,26 @@ impl Egress {
     pub fn tell<T: Transport>(&mut self, connection: &mut Connection<T>, event: &Event) {
         // It belongs to no answer that is being told.
         let kind = if connection.outbox().is_holding() { Kind::Event } else { Kind::Reply };
+        self.tell_as(connection, kind, event);
+    }
+
+    /// The same of an event that belongs to the connection and not to the place.
+    pub fn tell_aside<T: Transport>(&mut self, connection: &mut Connection<T>, event: &Event) {
+        self.tell_as(connection, Kind::Aside, event);
+    }
+
+    fn tell_as<T: Transport>(&mut self, connection: &mut Connection<T>, kind: Kind, event: &Event) {
         let layer = connection.layer();
-        self.encode_for(connection, kind, |dialect, line, style| encode_own(dialect, layer, line, event, style));
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        encode_own(self.dialect(connection), layer, &mut line, event, connection.style());
+        let known = connection.keep().and_then(|_| kept_as(event));
+        self.add(connection, kind, |outbox| match known {
+            Some(lines) => outbox.push_known(kind, line.as_bytes(), lines),
+            None => outbox.push(kind, line.as_bytes()),
+        });
+        self.enlist(connection, List::Unhurried);
+        self.line = line;
     }
 
     /// Queues events for all of `to`, encoded once for each encoding in use.

@@ -9,7 +9,7 @@ use crate::names::{Digest, FileId, FileName, KeptNick, Nick, Place, RoomName, Te
 use crate::register::entry::{BanKind, BlockScope, Blocked, Role, Rule, Who};
 use crate::settings::ServerSetting;
 
-pub use fault::{Fault, Gone, Long, NoBlock, Owning, Quota, Vacancy};
+pub use fault::{Fault, Gone, Long, NoBlock, Owning, Quota, Unfit, Vacancy};
 pub use reply::{Activity, Detail, Done, Limit, Reply, Standing};
 
 /// What people set for themselves.
@@ -192,8 +192,9 @@ pub enum Event {
     NameLost { nick: Nick, old: Nick, why: Loss },
     /// An operator tells everybody something.
     Wall { from: Nick, text: Text },
-    /// Of what was written to the connection before it was lost, some is held no more that belongs to no room.
-    LeftOut,
+    /// Of what was for the connection, some is held no more that belongs to no room: what others said or did in private, or replies and
+    /// news of the server.
+    LeftOut { private: bool },
     /// What the connection sent has an end of lines in it that is none in the dialect.
     Unended,
     /// Somebody else than before is written to under this name.
@@ -228,8 +229,8 @@ pub enum Loss {
     GivenUp,
     /// An operator has taken it from its owner.
     Revoked,
-    /// An operator has given it to somebody else.
-    Granted,
+    /// An operator has given this one to somebody else, which it is or looks like.
+    Granted(Nick),
 }
 
 /// How it stands with the log of one room, where nothing is wrong with the disk.

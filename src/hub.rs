@@ -656,7 +656,7 @@ impl Hub {
             self.tell_missed(room, conn, turn);
         }
         if self.people.way_mut(conn).is_some_and(Way::take_missed_private) {
-            turn.out.answer(conn, &Event::LeftOut);
+            turn.out.answer(conn, &Event::LeftOut { private: true });
         }
         // By the version of the last line they see that there were others.
         if let Some(last) = self.presence.last().filter(|_| wants_presence) {

@@ -299,6 +299,12 @@ fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
         }
     }
     register.settle();
+    let mut alike: Vec<String> = register.alike().map(|nick| nick.to_string()).collect();
+    alike.sort_unstable();
+    if !alike.is_empty() {
+        let (path, names) = (path.display(), alike.join(", "));
+        warn!("some names in {path} look like others there, and only one of those is let in at a time: {names}");
+    }
     Ok((register, bytes, reading.good))
 }
 

@@ -50,6 +50,13 @@ slot_id! {
     ConnId, "No connection ever: where the server acts by itself."
 }
 
+impl ConnId {
+    /// Whether it came before another that is here, or was not long ago.
+    pub fn is_older_than(self, other: Self) -> bool {
+        self.generation.wrapping_sub(other.generation) > u32::MAX / 2
+    }
+}
+
 /// The number that it has in the log of the process: connections count up.
 impl fmt::Display for ConnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! A table that finds things by the names of people, and takes no two names that look alike.
+//! A table that finds things by the names of people, also by names that only look alike.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -6,6 +6,9 @@ use arrayvec::ArrayVec;
 use hashbrown::HashTable;
 
 use crate::names::Nick;
+
+/// So many things that look like a name are found, which are mostly one. What is called so is among them.
+const ALIKE: usize = 4;
 
 /// Values by names, each under [all of its looks](Nick::looks). What is called how is known to whoever has the table, as names
 /// stand with what they name: `nick_of` tells it of everything that is in the table.
@@ -25,9 +28,9 @@ impl<T> Default for NameTable<T> {
 }
 
 impl<T: Copy + PartialEq> NameTable<T> {
-    /// All whose names look like this one; first who is called so, in whatever case. There may be two, who do not look like each
-    /// other.
-    pub fn like(&self, nick: &Nick, nick_of: impl Fn(T) -> Option<Nick>) -> ArrayVec<T, 2> {
+    /// Those whose names look like this one; first who is called so, in whatever case. There may be two, who do not look like each
+    /// other, and more where names look alike that did not once.
+    pub fn like(&self, nick: &Nick, nick_of: impl Fn(T) -> Option<Nick>) -> ArrayVec<T, ALIKE> {
         let mut found = ArrayVec::new();
         if self.is_empty() {
             return found;
@@ -35,11 +38,18 @@ impl<T: Copy + PartialEq> NameTable<T> {
         for look in nick.looks().each() {
             let hash = self.hasher.hash_one(look);
             let has_look = |&value: &T| nick_of(value).is_some_and(|nick| nick.looks().each().any(|one| one == look));
-            let value = self.shown.find(hash, has_look).or_else(|| self.folded.find(hash, has_look));
-            found.extend(value.copied().filter(|value| !found.contains(value)));
-        }
-        if let Some(exact) = found.iter().position(|&value| nick_of(value) == Some(*nick)) {
-            found.swap(0, exact);
+            let alike = self.shown.iter_hash(hash).chain(self.folded.iter_hash(hash)).filter(|value| has_look(value));
+            for &value in alike {
+                if found.contains(&value) {
+                    continue;
+                }
+                if nick_of(value) == Some(*nick) {
+                    found.truncate(ALIKE - 1);
+                    found.insert(0, value);
+                } else if !found.is_full() {
+                    found.push(value);
+                }
+            }
         }
         found
     }
@@ -49,7 +59,7 @@ impl<T: Copy + PartialEq> NameTable<T> {
         self.like(nick, nick_of).first().copied()
     }
 
-    /// Puts in what has this name, which must look like none that is here.
+    /// Puts in what has this name, which none has that is here.
     pub fn insert(&mut self, value: T, nick: &Nick, nick_of: impl Fn(T) -> Option<Nick>) {
         let Self { shown, folded, hasher } = self;
         let looks = nick.looks();

@@ -14,6 +14,7 @@ use self::piece::Piece;
 use self::segment::{Of, at};
 pub use self::segment::{SEGMENT, Segment};
 pub use self::sent::Sent;
+use crate::effect::Lines;
 use crate::names::FileId;
 
 /// Why bytes are sent, as each kind has a limit of its own.
@@ -158,7 +159,7 @@ impl Outbox {
         debug_assert_ne!(kind, Kind::Chunk, "file data is queued in its own memory");
         if let Some(last) = self.last(kind)
             && last.kind == kind
-            && let Some((own, _)) = last.segment.own_mut()
+            && let Some((own, None)) = last.segment.own_mut()
             && own.len() == last.end as usize
             && own.len() + bytes.len() <= SEGMENT
         {
@@ -181,6 +182,11 @@ impl Outbox {
         if end > 0 {
             self.add(Piece::new(kind, Segment::own(bytes), 0, end));
         }
+    }
+
+    /// Queues `bytes` for this connection alone, of which it is kept what they are.
+    pub fn push_known(&mut self, kind: Kind, bytes: &[u8], lines: Lines) {
+        self.add(Piece::new(kind, Segment::own_of(bytes.to_vec(), Some(Of::Own(lines))), 0, at(bytes.len())));
     }
 
     /// From now on, until [`Outbox::release`], all but replies is held back: it counts as pending and is not written.

@@ -428,10 +428,12 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         }
         Event::Wall { from, text } => ServerLine::Wall { from: *from, text: text.as_str() }.write(out),
         Event::NameLost { nick, old, why } => {
+            let given = "an operator gave it to them";
             let (what, how) = match why {
-                Loss::GivenUp => ("was given up", "that was done on another of your connections"),
-                Loss::Revoked => ("was given up", "an operator took it from its owner, and can tell why"),
-                Loss::Granted => ("belongs to somebody now", "an operator gave it to them"),
+                Loss::GivenUp => ("was given up".to_owned(), "that was done on another of your connections"),
+                Loss::Revoked => ("was given up".to_owned(), "an operator took it from its owner, and can tell why"),
+                Loss::Granted(granted) if granted == old => ("belongs to somebody now".to_owned(), given),
+                Loss::Granted(granted) => (format!("looks like {granted}, which belongs to somebody now"), given),
             };
             let text = format!("{what}; {how}. You are {nick} now, and /nick NAME takes another name");
             ServerLine::Nick { nick: *nick, old: *old, text: &text }.write(out);
@@ -454,7 +456,8 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("{nick} is banned from {room}, which no invitation changes; /unban {room} {ban} ends that");
             ServerLine::Notice(&text).write(out);
         }
-        Event::LeftOut => ServerLine::Notice("private messages were left out").write(out),
+        Event::LeftOut { private: true } => ServerLine::Notice("private messages were left out").write(out),
+        Event::LeftOut { private: false } => ServerLine::Notice("replies or news of the server were left out").write(out),
         Event::KeptAgain(Kept::History) => ServerLine::Notice("history is being kept again").write(out),
         Event::KeptAgain(Kept::Rules) => ServerLine::Notice("rules and bans are being kept again").write(out),
         Event::Keeping(Keeping { room, kept: false }) => {

@@ -41,7 +41,7 @@ pub struct Register {
     lost: HashMap<Nick, u64>,
 }
 
-/// The names that are owned or held. No two of them look alike.
+/// The names that are owned or held. No two of them look alike, but for those that were owned before they did.
 #[derive(Debug, Default)]
 struct Names {
     names: Slab<Box<Name>>,
@@ -62,7 +62,7 @@ impl Names {
         self.names.get_mut(at).map(|name| &mut **name)
     }
 
-    /// Those that look like this one. There may be two, which do not look like each other.
+    /// Those that look like this one.
     fn like(&self, nick: &Nick) -> impl Iterator<Item = &Name> {
         let like = self.by_nick.like(nick, |at| self.names.get(at).map(|name| name.nick()));
         like.into_iter().filter_map(|at| self.names.get(at)).map(|name| &**name)
@@ -78,7 +78,7 @@ impl Names {
         }
     }
 
-    /// Puts in a name that looks like none that is here.
+    /// Puts in a name that is not here.
     fn insert(&mut self, name: Name) {
         let nick = name.nick();
         let at = self.names.insert(Box::new(name));
@@ -193,6 +193,11 @@ impl Owned {
     /// How many tokens are good.
     pub fn tokens(&self, today: Day) -> usize {
         self.tokens.iter().filter(|token| token.is_good(today)).count()
+    }
+
+    /// When the token of this digest was last used, if there is one, also if it is good no more.
+    pub fn last_use(&self, digest: Digest) -> Option<Day> {
+        self.tokens.iter().find(|token| token.digest == digest).map(|token| token.used)
     }
 
     /// What a token of this digest proves, if anything.
@@ -542,14 +547,21 @@ impl Register {
     }
 
     fn set_name(&mut self, name: Name) {
-        // What looks like it is the same name, and of two there the last word counts.
-        while let Some(old) = self.names.remove(&name.nick()) {
+        let nick = name.nick();
+        // What is held and looks like it is the same name, and there the last word counts. What somebody owns stays theirs.
+        let goes = |old: &&Name| matches!(old, Name::Held(..)) || old.nick() == nick;
+        let old: Vec<Nick> = self.names.like(&nick).filter(goes).map(Name::nick).collect();
+        for old in old.iter().filter_map(|old| self.names.remove(old)).collect::<Vec<_>>() {
             self.lines -= old.lines();
             if matches!(*old, Name::Owned(_)) {
                 self.losses += 1;
                 self.lost.insert(old.nick(), self.losses);
                 self.change_blocks(|blocks| blocks.drop_name(old.nick()));
             }
+        }
+        // What looks like it keeps everybody else from it anyway.
+        if matches!(name, Name::Held(..)) && self.names.get(&nick).is_some() {
+            return;
         }
         self.lines += name.lines();
         self.names.insert(name);
@@ -646,13 +658,20 @@ impl Register {
         self.owned(nick).is_some_and(|owned| owned.nick() == *nick)
     }
 
+    /// The owned names that look like other ones that are owned. It looks at every name.
+    pub fn alike(&self) -> impl Iterator<Item = Nick> {
+        let owned = |name: &&Name| matches!(name, Name::Owned(_));
+        let nicks = self.names.iter().filter(owned).map(Name::nick);
+        nicks.filter(move |nick| self.names.like(nick).filter(owned).count() > 1)
+    }
+
     /// The owners who are operators, in an order that means nothing.
     pub fn operators(&self) -> impl Iterator<Item = Nick> {
         let is_one = |name: &&Name| matches!(name, Name::Owned(owned) if owned.is_operator);
         self.names.iter().filter(is_one).map(Name::nick)
     }
 
-    /// The names that are owned or held and look like this one. There may be two, which do not look like each other.
+    /// The names that are owned or held and look like this one.
     pub fn like(&self, nick: &Nick, today: Day) -> impl Iterator<Item = (Nick, Standing)> {
         self.names.like(nick).filter_map(move |name| match name {
             Name::Owned(owned) => Some((owned.nick(), Standing::Owned)),
@@ -716,6 +735,11 @@ impl Register {
     /// What is so of a room, if anything is.
     pub fn room(&self, room: &RoomName) -> Option<&Rules> {
         self.rooms.get(room)
+    }
+
+    /// The name of a room as it was first given, if anything is so of the room.
+    pub fn room_name(&self, room: RoomName) -> RoomName {
+        self.rooms.get_key_value(&room).map_or(room, |(name, _)| *name)
     }
 
     /// The rooms of which a name is the founder.
@@ -944,12 +968,19 @@ mod tests {
         assert_eq!(owners(&register), [some("lan"), None, None]);
         assert_eq!(register.founded(&nick("lan")).len(), 1);
         assert!(register.room(&room()).is_none());
-        // Of two that look alike the last word counts, and nothing is left to the other one.
+        // Of two that look alike each stays its owner's, and has what is its own.
         let mut register = begin();
         register.apply(name("A1ice"));
         register.check();
-        assert_eq!(owners(&register), [some("lan"), some("ian"), some("A1ice")]);
-        assert!(register.room(&room()).is_none() && register.founded(&nick("A1ice")).is_empty());
+        let owner = |register: &Register, who: &str| register.owned(&nick(who)).map(|owned| owned.nick().to_string());
+        assert_eq!((owner(&register, "alice"), owner(&register, "a1ice")), (some("alice"), some("A1ice")));
+        assert_eq!(register.alike().count(), 2);
+        assert!(register.room(&room()).is_some() && register.founded(&nick("A1ice")).is_empty());
+        register.apply(dropped("A1ice"));
+        register.check();
+        assert_eq!((owner(&register, "alice"), owner(&register, "a1ice")), (some("alice"), some("alice")));
+        assert!(register.like(&nick("alice"), day("2026-11-30")).all(|(_, standing)| standing == Standing::Owned));
+        assert_eq!((register.alike().count(), register.room(&room()).is_some()), (0, true));
         // A name that is spelled anew is found under both spellings.
         let mut register = begin();
         register.apply(name("ALICE"));

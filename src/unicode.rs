@@ -62,10 +62,17 @@ pub fn mixture(text: &str) -> Option<[&'static str; 2]> {
                 both.is_empty()
             };
             let before = text.chars().find(apart).unwrap_or(c);
-            return Some([before.script().full_name(), c.script().full_name()]);
+            return Some([before, c].map(script_of));
         }
     }
     None
+}
+
+/// In which script somebody writes who writes this. Of what is in several, it is the first of those.
+fn script_of(c: char) -> &'static str {
+    let own = c.script();
+    let is_shared = matches!(own, Script::Common | Script::Inherited | Script::Unknown);
+    is_shared.then(|| c.script_extension().iter().next()).flatten().unwrap_or(own).full_name()
 }
 
 /// Whether a word goes on where this character follows its last one, or comes before its first one, which is `edge`: so names
@@ -332,6 +339,8 @@ mod tests {
             ("aω", ["Latin", "Greek"]),
             ("カ김", ["Katakana", "Hangul"]),
             ("abc田中д", ["Latin", "Cyrillic"]),
+            // What is in several scripts is told as one in which somebody could write it.
+            ("a\u{64b}", ["Latin", "Arabic"]),
             ("नমa", ["Devanagari", "Bengali"]),
         ] {
             assert_eq!(mixture(bad), Some(scripts), "{bad}");

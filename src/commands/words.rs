@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::event::Fault;
+use crate::event::{Fault, Unfit};
 use crate::limits;
 use crate::names::{Nick, RoomName, Text};
 use crate::register::entry::Network;
 use crate::request::{Named, Target};
 use crate::text::is_blank;
+use crate::wire::TOKEN;
 
 /// What is wrong with a command's words.
 pub(super) enum Slip {
@@ -15,6 +16,17 @@ pub(super) enum Slip {
     Usage,
     /// Something that has a name of its own.
     Fault(Fault),
+}
+
+/// A word that may be a password from now on. One that begins as tokens do would be taken for one where it is to prove something, and one with
+/// something in it that is no text is not what was typed, and others would be the same.
+pub(super) fn new_password(word: &str) -> Result<&str, Slip> {
+    let unfit = match word {
+        _ if word.starts_with(TOKEN) => Unfit::Token,
+        _ if word.contains(char::REPLACEMENT_CHARACTER) => Unfit::Garbled,
+        _ => return Ok(word),
+    };
+    Err(Slip::Fault(Fault::BadPassword(unfit)))
 }
 
 /// What is still unread of a command's line.

@@ -4,7 +4,7 @@ use super::{Cold, Connection, Life};
 use crate::effect::LeftOut;
 use crate::event::Lost;
 use crate::framing::Framing;
-use crate::names::PlaceToken;
+use crate::names::{ConnId, PlaceToken};
 use crate::outbox::{Outbox, Rest, Sent};
 use crate::time::Instant;
 use crate::transport::Transport;
@@ -17,6 +17,8 @@ pub struct Keep {
     pub sent: Sent,
     /// How many lines of its own were carried out or refused.
     pub had: u64,
+    /// The newest connection on which it was kept or taken up.
+    newest: ConnId,
     /// How its transport was lost, once it is.
     pub lost: Option<Lost>,
 }
@@ -36,7 +38,7 @@ impl<T: Transport> Connection<T> {
 
     /// Its place is kept from now on when its transport is lost.
     pub fn begin_to_keep(&mut self, token: PlaceToken) {
-        let keep = Keep { token, sent: Sent::default(), had: 0, lost: None };
+        let keep = Keep { token, sent: Sent::default(), had: 0, newest: self.id, lost: None };
         self.rare.get_or_insert_default().keep = Some(Box::new(keep));
     }
 
@@ -107,11 +109,13 @@ impl<T: Transport> Connection<T> {
         (std::mem::replace(&mut self.transport, other.transport), other.outbox)
     }
 
-    /// Takes out what was written to it behind so many lines and what is pending behind that, and tells what is held no more of it.
-    /// Its egress must be told.
-    pub(crate) fn rewind(&mut self, lines: u64) -> Option<(Rest, LeftOut)> {
+    /// Takes out what was written to it behind so many lines and what is pending behind that, for the connection that takes it up, and
+    /// tells what is held no more of it, and whether what tells so is counted. Its egress must be told.
+    pub(crate) fn rewind(&mut self, lines: u64, by: ConnId) -> Option<(Rest, LeftOut, bool)> {
         let Self { rare, outbox, .. } = self;
         let keep = rare.as_deref_mut()?.keep.as_deref_mut()?;
-        Some(outbox.rewind(&mut keep.sent, lines))
+        let is_late = by.is_older_than(keep.newest);
+        keep.newest = if is_late { keep.newest } else { by };
+        Some(outbox.rewind(&mut keep.sent, lines, is_late))
     }
 }

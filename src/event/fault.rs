@@ -127,8 +127,8 @@ pub enum Fault {
     OwnedAlready(Nick),
     /// What is given to those who have not chosen a name can be nobody's.
     GuestName(Nick),
-    /// It is no password: too short, too long, or the name itself.
-    BadPassword,
+    /// It can be no password.
+    BadPassword(Unfit),
     /// The name has no password yet.
     NoPassword(Nick),
     /// The old password must be given with the new one.
@@ -215,6 +215,17 @@ pub enum Fault {
     PlaceOfGuest,
     /// So many lines are said to have come, but fewer were written: this many.
     NotWritten(u64),
+}
+
+/// Why something can be no password.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unfit {
+    /// It is too short, too long, or the name itself.
+    Plain,
+    /// Some of it is no text: whatever else is none would be taken for it.
+    Garbled,
+    /// It would be taken for a token.
+    Token,
 }
 
 /// How somebody who owns no name can come to own one, where they are.

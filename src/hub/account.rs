@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Entered, Output, PasswordResult, PasswordTask, Secret};
-use crate::event::{Bye, Deed, Detail, Done, Event, Fault, Loss, Quota, Reply, Unstored, Verb};
+use crate::event::{Bye, Deed, Detail, Done, Event, Fault, Loss, Quota, Reply, Unfit, Unstored, Verb};
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
 use crate::metrics::LoginBy;
@@ -44,6 +44,8 @@ pub(super) struct Accounts {
     all_registrations: Window,
     /// What single connections have used up.
     used: HashMap<ConnId, Used>,
+    /// By which token connections have come in that were let in by one.
+    by_token: HashMap<ConnId, Digest>,
     /// On which day it was last looked for names that have expired.
     expired_on: Option<Day>,
 }
@@ -136,6 +138,7 @@ impl Accounts {
             registrations: PrefixWindow::new(limits::DAY),
             all_registrations: Window::new(limits::REGISTRATIONS_WINDOW),
             used: HashMap::new(),
+            by_token: HashMap::new(),
             expired_on: None,
         }
     }
@@ -154,6 +157,7 @@ impl Accounts {
     pub(super) fn forget(&mut self, conn: ConnId) {
         self.waiting.remove(&conn);
         self.used.remove(&conn);
+        self.by_token.remove(&conn);
     }
 
     /// Whether nothing is owned and nothing under way.
@@ -163,6 +167,7 @@ impl Accounts {
             && self.tasks().next().is_none()
             && self.writes.is_empty()
             && self.used.is_empty()
+            && self.by_token.is_empty()
     }
 
     /// How many passwords wait to be looked at.
@@ -633,7 +638,20 @@ impl Hub {
         }
     }
 
-    /// Notes which owners are here, and that names are nobody's whose owners have not come for too long. It is done once a day, when
+    /// Notes that tokens are used today by which these connections are their owners'.
+    pub(super) fn note_tokens(&mut self, conns: impl IntoIterator<Item = ConnId>, turn: &mut Turn<'_, impl Output>) {
+        let (register, day) = (&self.accounts.register, Day::of(turn.now.wall));
+        let used = conns.into_iter().filter_map(|conn| {
+            let digest = *self.accounts.by_token.get(&conn)?;
+            let owned = self.people.at(conn).and_then(|person| register.owned(&person.nick()))?;
+            let is_news = owned.last_use(digest).is_some_and(|used| used < day);
+            is_news.then(|| Entry::Token { nick: owned.nick(), used: day, digest })
+        });
+        let used = used.collect();
+        self.note(used, turn.out);
+    }
+
+    /// Notes which owners are here and by which tokens, and that names are nobody's whose owners have not come for too long. It is done once a day, when
     /// somebody has to do with names.
     fn expire_names(&mut self, turn: &mut Turn<'_, impl Output>) {
         let today = Day::of(turn.now.wall);
@@ -644,6 +662,7 @@ impl Hub {
         // Whoever stays for a year has not stayed away.
         let here: Vec<Nick> = self.people.iter().map(Person::nick).collect();
         here.iter().for_each(|nick| self.note_seen(nick, turn));
+        self.note_tokens(self.accounts.by_token.keys().copied().collect::<Vec<_>>(), turn);
         let Some(ttl) = self.settings.name_ttl else { return };
         let mut expired = self.accounts.register.expired(ttl, today);
         // Whoever is here has not gone.
@@ -660,7 +679,14 @@ impl Hub {
         may_come_as(nick, self.register().blocks(), turn.now)?;
         let holder = self.owner_here(&nick).map(|person| person.id).filter(|&holder| holder != turn.who);
         let is_full = holder.is_some_and(|holder| self.people.conns_of(holder).count() >= limits::WAYS);
-        if is_full { Err(Fault::TooMany(Quota::Ways)) } else { Ok(()) }
+        if is_full {
+            return Err(Fault::TooMany(Quota::Ways));
+        }
+        // Where names look alike that were owned before they did, only one of them is shown.
+        match self.people.rival(turn.who, &nick).filter(|_| self.owner_here(&nick).is_none()) {
+            Some(other) => Err(Fault::Taken { nick: nick.into(), holder: self.nick(other)?.into() }),
+            None => Ok(()),
+        }
     }
 
     /// Somebody has proved to own a name, as its owner spells it: they have it from now on, beside whoever has it already.
@@ -758,10 +784,10 @@ impl Hub {
             match self.owned_by(person).filter(|own| !own.is_like(&nick)) {
                 Some(own) => {
                     self.call(who, own, turn);
-                    let lost = Event::NameLost { nick: own, old, why: Loss::Granted };
+                    let lost = Event::NameLost { nick: own, old, why: Loss::Granted(nick) };
                     turn.out.publish(&mut self.people.conns_of(who), &[lost]);
                 }
-                None => self.let_go(who, Loss::Granted, turn),
+                None => self.let_go(who, Loss::Granted(nick), turn),
             }
         }
     }
@@ -822,7 +848,7 @@ fn new_password(password: &str, nick: &Nick) -> Result<Secret, Fault> {
     if limits::PASSWORD.contains(&password.len()) && !is_name {
         Ok(Secret(password.to_owned()))
     } else {
-        Err(Fault::BadPassword)
+        Err(Fault::BadPassword(Unfit::Plain))
     }
 }
 

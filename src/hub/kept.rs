@@ -1,6 +1,6 @@
 //! Places that outlive their connections: what the core has to do with them.
 
-use crate::effect::{Effect, Job, LeftOut, Output};
+use crate::effect::{Effect, Job, LeftOut, Lines, Output};
 use crate::event::{Event, Fault, Happening, Lost};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, Wire};
@@ -48,39 +48,34 @@ impl Hub {
         }
     }
 
-    /// The place of a connection is taken up from somewhere: its person is told what was left out of what was written to them.
-    pub fn taken_up(
-        &mut self,
-        conn: ConnId,
-        (from, wire): (Origin, Wire),
-        left_out: &LeftOut,
-        now: Now,
-        out: &mut impl Output,
-    ) {
-        for &file in &left_out.files {
+    /// The place of a connection is taken up from somewhere. Gives the rows that tell its person what was left out of what was written
+    /// to them.
+    pub fn taken_up(&mut self, conn: ConnId, (from, wire): (Origin, Wire), left_out: &LeftOut, now: Now) -> Vec<Event> {
+        for file in left_out.files() {
             self.stop_download(conn, file);
         }
-        let Some(way) = self.people.way_mut(conn) else { return };
+        let mut rows = Vec::new();
+        let Some(way) = self.people.way_mut(conn) else { return rows };
         way.take_up();
         (way.origin, way.wire) = (from, wire);
-        let wants_presence = way.presence && left_out.presence;
-        let Some((person, who)) = self.people.at(conn).map(|person| (person.id, person.nick())) else { return };
+        let wants_presence = way.presence && left_out.has(Lines::Presence);
+        let Some((person, who)) = self.people.at(conn).map(|person| (person.id, person.nick())) else { return rows };
         self.people.forget_unreached(person);
-        for &(name, seqs) in &left_out.rooms {
+        for lines in left_out.lines() {
+            let Lines::Room(name, seqs) = lines else { continue };
             let is_theirs =
                 |&room: &crate::rooms::RoomId| self.people.at(conn).is_some_and(|p| p.rooms.contains(&room));
             let Some(room) = self.rooms.find(&name).filter(is_theirs) else { continue };
             let (first, last) = seqs.unwrap_or((self.rooms[room].last_seq() + 1, self.rooms[room].last_seq()));
             let what = Happening::Missed { count: last + 1 - first, after: first - 1 };
             let place = Place::Room(self.rooms[room].name);
-            out.answer(conn, &Event::Happened { place, at: now.wall, who, what });
+            rows.push(Event::Happened { place, at: now.wall, who, what });
         }
-        if left_out.private {
-            out.answer(conn, &Event::LeftOut);
+        for (lines, private) in [(Lines::Private, true), (Lines::Rest, false)] {
+            rows.extend(left_out.has(lines).then_some(Event::LeftOut { private }));
         }
-        if let Some(last) = self.presence.last().filter(|_| wants_presence) {
-            out.answer(conn, last);
-        }
+        rows.extend(self.presence.last().filter(|_| wants_presence).cloned());
+        rows
     }
 
     /// Somebody of this name has gone: those are told whose private lines they have not had.

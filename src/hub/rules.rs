@@ -363,8 +363,13 @@ impl Hub {
             true => Some(role),
             false => was.filter(|was| *was != role),
         };
-        if was != is {
-            self.has_place(id, is)?;
+        // Whoever had a rank as a guest here and owns their name now has it for good only once it is given to the name.
+        let has_name = |nick| self.rules(&self.rooms[id]).rank_of_name(Some(&nick)) == is.map(Rank::from);
+        let is_kept = subject.owned.is_none_or(has_name);
+        if was != is || !is_kept {
+            if was != is {
+                self.has_place(id, is)?;
+            }
             if let Some(nick) = subject.owned {
                 self.note_of_room(room, Entry::Role { room, nick, role: is }, turn)?;
             }
@@ -373,7 +378,9 @@ impl Hub {
                 self.rooms.book_mut(id).set_role(who, of_guest);
             }
             self.audit_of_server(Deed::Role { room, nick: subject.nick, role, on }, turn);
-            self.tell_others(id, &Happening::Made { nick: subject.nick, rank: is.map(Rank::from) }, turn)?;
+            if was != is {
+                self.tell_others(id, &Happening::Made { nick: subject.nick, rank: is.map(Rank::from) }, turn)?;
+            }
         }
         let verb = Request::Role { room: None, nick, role, on }.verb();
         Ok(Done::Ranked { verb, room, nick: subject.nick })

@@ -272,7 +272,9 @@ impl Hub {
 
     /// The room of this name, which is not in memory: the one in the log, or a new one.
     pub(super) fn open_room(&mut self, name: RoomName, turn: &Turn<'_, impl Output>) -> Result<RoomId, Quota> {
-        let topic = self.topic_put_away(&name).filter(|_| !self.rooms.exists(&name));
+        let is_known = self.rooms.exists(&name);
+        let topic = self.topic_put_away(&name).filter(|_| !is_known);
+        let name = if is_known { name } else { self.register().room_name(name) };
         let room = self.rooms.open(name, self.origin(turn))?;
         if let Some(topic) = topic {
             self.rooms.set_topic(room, Some((PersonId::NOBODY, topic)));

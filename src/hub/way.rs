@@ -11,6 +11,7 @@ use super::{Hub, Turn};
 impl Hub {
     /// A way in is no more. With the last one the person goes, and is told of; of another nobody sees anything.
     pub(super) fn part(&mut self, conn: ConnId, what: &Happening, turn: &mut Turn<'_, impl Output>) {
+        self.note_tokens([conn], turn);
         self.accounts.forget(conn);
         let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
         self.drop_transfers(conn, turn);

@@ -38,7 +38,7 @@ pub fn password(path: &Path) -> Result<String, String> {
     let password = text.lines().next().unwrap_or_default().trim();
     if password.is_empty() {
         Err(format!("{} holds no password on its first line", path.display()))
-    } else if clean(password.as_bytes()) != password {
+    } else if clean(password.as_bytes()) != password || password.contains(char::REPLACEMENT_CHARACTER) {
         Err(format!("cannot use {}: nobody can type what is on its first line; is it plain text?", path.display()))
     } else {
         Ok(password.to_owned())

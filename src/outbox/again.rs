@@ -98,15 +98,15 @@ impl Outbox {
     }
 
     /// Takes out all that is pending and not held back, and before it what was written behind so many lines; and what was left
-    /// out of that. What belonged to the old transport alone is forgotten.
-    pub fn rewind(&mut self, sent: &mut Sent, lines: u64) -> (Rest, LeftOut) {
+    /// out of that, and whether rows that tell of it are counted. What belonged to the old transport alone is forgotten.
+    pub fn rewind(&mut self, sent: &mut Sent, lines: u64, is_late: bool) -> (Rest, LeftOut, bool) {
         self.unwrite();
         let pending = self.take_pieces().into_iter().filter(|piece| !matches!(piece.kind, Kind::Aside | Kind::Keep));
         let mut pending: VecDeque<Piece> = pending.collect();
         sent.skip(lines, &mut pending);
-        let (mut pieces, left_out) = sent.take(lines);
+        let (mut pieces, left_out, goes_on) = sent.take(lines, is_late);
         pieces.append(&mut pending);
-        (Rest(pieces), left_out)
+        (Rest(pieces), left_out, goes_on)
     }
 
     /// No place is kept any more: no line that is pending is where counting begins.
@@ -161,6 +161,8 @@ mod tests {
 
     use super::super::tests::Narrow;
     use super::*;
+    use crate::effect::Lines;
+    use crate::names::RoomName;
 
     #[test]
     fn lines_are_counted_from_the_last_place_that_was_begun_though_nothing_was_written_meanwhile() {
@@ -178,9 +180,20 @@ mod tests {
         assert_eq!((sent.has_begun(), sent.most_written()), (true, 1));
     }
 
+    /// Takes a place up, and tells whether a row is counted that says what is left out.
+    fn take_up(outbox: &mut Outbox, sent: &mut Sent, (lines, is_late): (u64, bool)) -> bool {
+        let (rest, left_out, goes_on) = outbox.rewind(sent, lines, is_late);
+        if goes_on && left_out.has(Lines::Rest) {
+            outbox.push_known(Kind::Reply, b"left out\n", Lines::Rest);
+        }
+        outbox.put_back(rest, None);
+        goes_on
+    }
+
     #[test]
     fn what_is_held_goes_on_from_any_line_that_ever_came() {
-        for seed in 0..200 {
+        let (mut gaps, mut late) = (0, 0);
+        for seed in 0..400 {
             let mut dice = fastrand::Rng::with_seed(seed);
             let held = Rc::default();
             let (mut outbox, mut sent, room) = (Outbox::default(), Sent::default(), Segment::new(&held));
@@ -188,11 +201,16 @@ mod tests {
             outbox.push(Kind::Keep, b"+ keep\n");
             outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
             writer.taken.clear();
-            // How many lines there are, how many of them came on this connection, and on any.
-            let (mut count, mut come, mut most) = (0, 0, 0);
-            for step in 0..400 {
-                match dice.usize(..8) {
-                    0..3 => {
+            // How many lines there are, which of them comes next, and how many have come as whoever reads them counts.
+            let (mut count, mut next, mut come) = (0, 0, 0);
+            // What they have said on their connections, what they say on one whose line is long under way, and whether they have given
+            // that up for another.
+            let (mut said, mut stuck, mut is_given_up) = (0, 0, false);
+            // Whether they are told that some are left out, and whether they read nothing of what is written.
+            let (mut is_told, mut is_away) = (false, false);
+            for step in 0..600 {
+                match dice.usize(..12) {
+                    0..4 => {
                         let line = format!("line {count}\n");
                         let start = room.len();
                         match dice.bool() {
@@ -204,30 +222,104 @@ mod tests {
                         }
                         count += 1;
                     }
-                    3 => {
-                        // Connections of old may ask late, for less than what came since.
-                        let lines = if dice.bool() { most } else { dice.u64(..=most) };
-                        let (rest, left_out) = outbox.rewind(&mut sent, lines);
-                        assert!(!left_out.private && left_out.rooms.is_empty());
-                        outbox.put_back(rest, None);
-                        come = lines;
+                    4 if !is_away => {
+                        assert!(sent.confirm(come), "seed {seed}");
+                        said = come;
+                        assert!(!sent.confirm(sent.written() + 1));
+                    }
+                    5 => sent.trim(dice.usize(..300)),
+                    6 => (stuck, is_given_up, is_away) = (come, false, true),
+                    7 => {
+                        late += u32::from(is_given_up);
+                        // Where more was said since, it does not matter when the connection came.
+                        let is_late = is_given_up && (stuck == said || dice.bool());
+                        take_up(&mut outbox, &mut sent, (stuck, is_late));
+                        is_away = true;
+                        writer.taken.clear();
+                    }
+                    8 => {
+                        assert!(take_up(&mut outbox, &mut sent, (come, false)));
+                        (said, is_given_up, is_away) = (come, true, false);
                         writer.taken.clear();
                     }
                     _ => {
-                        writer.room = if step == 399 { usize::MAX } else { dice.usize(..40) };
+                        writer.room = if step == 599 { usize::MAX } else { dice.usize(..40) };
                         outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
                         let end = writer.taken.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
                         let lines: Vec<u8> = writer.taken.drain(..end).collect();
-                        for line in String::from_utf8(lines).unwrap().lines() {
-                            assert_eq!(line, format!("line {come}"), "seed {seed}");
+                        let lines = String::from_utf8(lines).unwrap();
+                        for line in lines.lines().filter(|_| !is_away) {
                             come += 1;
+                            let Some(number) = line.strip_prefix("line ") else {
+                                (is_told, gaps) = (true, gaps + 1);
+                                continue;
+                            };
+                            let number: u64 = number.parse().unwrap();
+                            assert!(number == next || (is_told && number > next), "seed {seed}: {number}, not {next}");
+                            (next, is_told) = (number + 1, false);
                         }
-                        most = most.max(come);
                     }
                 }
-                assert_eq!(sent.most_written(), most, "seed {seed}");
-                assert!(come <= count);
+                assert!(come <= sent.most_written() && said <= come, "seed {seed}");
             }
         }
+        assert!(gaps > 100 && late > 1_000, "{gaps} {late}");
+    }
+
+    #[test]
+    fn what_was_confirmed_is_told_of_if_it_is_said_not_to_have_come() {
+        let (mut outbox, mut sent) = (Outbox::default(), Sent::default());
+        let (mut writer, mut spare) = (Narrow { taken: Vec::new(), room: usize::MAX }, Vec::new());
+        let room = RoomName::new("#a").unwrap();
+        outbox.push(Kind::Keep, b"+ keep\n");
+        outbox.push_known(Kind::Event, b"#a <bob> one\n", Lines::Room(room, Some((1, 1))));
+        outbox.push(Kind::Event, b"@bob <bob> two\n");
+        outbox.push_known(Kind::Event, b"#a <bob> three\n", Lines::Room(room, Some((2, 2))));
+        outbox.push(Kind::Reply, b"+ ping\n");
+        outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
+        assert!(sent.confirm(3));
+        for (lines, want) in [
+            (0, &[Lines::Room(room, Some((1, 2))), Lines::Private][..]),
+            (2, &[Lines::Room(room, Some((1, 2)))]),
+            (3, &[]),
+            (4, &[]),
+        ] {
+            let (rest, left_out, goes_on) = outbox.rewind(&mut sent, lines, false);
+            assert_eq!((left_out.lines().collect::<Vec<_>>(), goes_on), (want.to_vec(), lines >= 3));
+            outbox.put_back(rest, None);
+            writer.taken.clear();
+            outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
+            assert_eq!(writer.taken, if lines < 4 { &b"+ ping\n"[..] } else { b"" });
+            assert_eq!((sent.written(), sent.most_written()), (4, 4));
+        }
+    }
+
+    #[test]
+    fn what_tells_of_lines_that_are_left_out_stands_for_them() {
+        let (mut outbox, mut sent) = (Outbox::default(), Sent::default());
+        let (mut writer, mut spare) = (Narrow { taken: Vec::new(), room: usize::MAX }, Vec::new());
+        let (room, held) = (RoomName::new("#a").unwrap(), Rc::default());
+        outbox.push(Kind::Keep, b"+ keep\n");
+        outbox.push_known(Kind::Reply, b"#a * ann missed 3 after 0\n", Lines::Room(room, Some((1, 3))));
+        outbox.push_known(Kind::Reply, b"* notice private messages were left out\n", Lines::Private);
+        let segment = Segment::of_room(&held, room);
+        segment.note_said(4);
+        segment.extend(b"#a <bob> four\n");
+        outbox.push_shared(Kind::Event, &segment, 0);
+        outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
+        sent.trim(0);
+        let (rest, left_out, _) = outbox.rewind(&mut sent, 0, false);
+        assert_eq!(left_out.lines().collect::<Vec<_>>(), [Lines::Room(room, Some((1, 4))), Lines::Private]);
+        // What is said next in private is none of what is written again.
+        outbox.put_back(rest, None);
+        outbox.push_shared(Kind::Event, &segment, 0);
+        outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
+        let (rest, ..) = outbox.rewind(&mut sent, 0, false);
+        outbox.put_back(rest, None);
+        outbox.push(Kind::Event, b"@bob <bob> five\n");
+        outbox.write_to(&mut writer, &mut spare, Some(&mut sent)).unwrap();
+        sent.trim(0);
+        let (_, left_out, _) = outbox.rewind(&mut sent, 0, false);
+        assert_eq!(left_out.lines().collect::<Vec<_>>(), [Lines::Room(room, Some((4, 4))), Lines::Private]);
     }
 }

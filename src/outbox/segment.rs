@@ -3,6 +3,7 @@
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 
+use crate::effect::Lines;
 use crate::names::{FileId, RoomName};
 
 /// A segment grows up to this many bytes before the next is begun.
@@ -31,13 +32,18 @@ pub(super) enum Of {
     Room { name: RoomName, said: RefCell<Vec<(u32, u64)>> },
     /// So many bytes of a file, from `offset` on. While there is no text they are to be read.
     File { file: FileId, offset: u64, len: u64 },
+    /// Lines for one connection alone: a row that tells that something was left out stands for what it tells of.
+    Own(Lines),
 }
 
 impl Of {
     /// The same of a part of a room's segment, which stands `before` bytes behind the beginning of another.
     pub(super) fn part(&self, start: u32, end: u32, before: u32) -> Option<Self> {
-        let Self::Room { name, said } = self else { return None };
-        let said = said.borrow();
+        let (name, said) = match self {
+            Self::Room { name, said } => (name, said.borrow()),
+            Self::File { .. } => return None,
+            Self::Own(lines) => return Some(Self::Own(*lines)),
+        };
         let within = said.iter().filter(|(place, _)| (start..end).contains(place));
         let said = RefCell::new(within.map(|&(place, seq)| (place - start + before, seq)).collect());
         Some(Self::Room { name: *name, said })

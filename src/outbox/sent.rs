@@ -7,7 +7,7 @@ use memchr::memchr_iter;
 use super::Kind;
 use super::piece::{PIECE, Piece};
 use super::segment::{Of, Segment};
-use crate::effect::LeftOut;
+use crate::effect::{LeftOut, Lines};
 
 /// The lines that were written since the first `+ keep`, and as many of the last of them as may be held. Only whole lines are
 /// here; one that is half written is still pending.
@@ -19,13 +19,16 @@ pub struct Sent {
     written: u64,
     /// The most that this ever was: so many may have come.
     most: u64,
+    /// The most that is said to have come.
+    said: u64,
     /// Those of them that are in `lines` no more.
     past: u64,
     lines: VecDeque<Held>,
     /// Bytes of text in `lines`.
     bytes: usize,
-    /// What of these `past` lines was never confirmed.
+    /// What of these `past` lines was never confirmed, and what was.
     left_out: LeftOut,
+    confirmed: LeftOut,
 }
 
 /// Some whole lines that follow each other.
@@ -41,7 +44,12 @@ impl Sent {
         self.begun
     }
 
-    /// How many lines were written, also if some are to be written once more.
+    /// How many lines were written, but for those that are to be written once more.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// The same with those.
     pub fn most_written(&self) -> u64 {
         self.most
     }
@@ -101,12 +109,7 @@ impl Sent {
             let Some(Held { piece, count }) = self.lines.pop_front() else { return };
             self.past += count;
             self.bytes -= piece.len() as usize;
-            match piece.segment.of() {
-                Some(Of::Room { name, .. }) => self.left_out.add_room(*name, piece.said()),
-                Some(Of::File { file, .. }) => self.left_out.add_file(*file),
-                None if piece.kind == Kind::Presence => self.left_out.presence = true,
-                None => self.left_out.private = true,
-            }
+            add(&mut self.left_out, &piece, self.past);
         }
     }
 
@@ -115,9 +118,8 @@ impl Sent {
         if lines > self.written {
             return false;
         }
-        if lines >= self.past {
-            self.left_out = LeftOut::default();
-        }
+        self.said = self.said.max(lines);
+        self.confirmed.add_all(self.left_out.take_up_to(lines));
         while self.past < lines
             && let Some(first) = self.lines.front_mut()
         {
@@ -125,11 +127,12 @@ impl Sent {
             let before = first.piece.len() as usize;
             self.past += count;
             if first.count == count {
+                add(&mut self.confirmed, &first.piece, self.past);
                 self.lines.pop_front();
                 self.bytes -= before;
             } else {
                 first.count -= count;
-                first.piece.split_lines(count);
+                add(&mut self.confirmed, &first.piece.split_lines(count), self.past);
                 self.bytes -= before - first.piece.len() as usize;
             }
         }
@@ -137,9 +140,28 @@ impl Sent {
     }
 
     /// Takes all that was written behind so many lines, to be written and counted once more; and what of it is held no more. What was
-    /// written before that is held on, as it is not confirmed.
-    pub(super) fn take(&mut self, lines: u64) -> (VecDeque<Piece>, LeftOut) {
-        let left_out = if lines < self.past { std::mem::take(&mut self.left_out) } else { LeftOut::default() };
+    /// written before that is held on, as it is not confirmed. Also tells whether rows that tell of what is held no more are counted.
+    ///
+    /// Lines are counted on from what the newest connection says. Where an older one asks late, or less is said to have come than was
+    /// before, the count stays what it is: by that count the next one asks, and it must not be taken to have what it has not.
+    pub(super) fn take(&mut self, lines: u64, is_late: bool) -> (VecDeque<Piece>, LeftOut, bool) {
+        let goes_on = !is_late && lines >= self.said;
+        let mut left_out = LeftOut::default();
+        if lines < self.past {
+            left_out = self.left_out.behind(lines);
+            if lines < self.said {
+                left_out.add_all(self.confirmed.behind(lines));
+            }
+            if goes_on {
+                (self.left_out, self.past, self.most) = (LeftOut::default(), lines, lines);
+            } else {
+                left_out.forget_files();
+            }
+        }
+        if goes_on {
+            self.said = lines;
+        }
+        let lines = lines.max(self.past);
         let (mut at, mut held) = (self.past, 0);
         while at < lines
             && let Some(Held { piece, count }) = self.lines.get_mut(held)
@@ -154,9 +176,9 @@ impl Sent {
             held += 1;
         }
         let pieces = self.lines.split_off(held).into_iter().map(|held| held.piece).collect();
-        (self.past, self.written) = (self.past.min(lines), lines);
+        self.written = lines;
         self.bytes = self.lines.iter().map(|held| held.piece.len() as usize).sum();
-        (pieces, left_out)
+        (pieces, left_out, goes_on)
     }
 }
 
@@ -176,6 +198,28 @@ impl Sent {
             self.written += count;
             self.bytes += piece.len() as usize;
             self.lines.push_back(Held { piece, count });
+        }
+    }
+}
+
+/// Notes that a piece is held no more, the last line of which is this one.
+fn add(left_out: &mut LeftOut, piece: &Piece, last: u64) {
+    let mut add = |lines| left_out.add(lines, last);
+    match piece.segment.of() {
+        Some(Of::Room { name, .. }) => add(Lines::Room(*name, piece.said())),
+        Some(Of::File { file, .. }) => add(Lines::File(*file)),
+        Some(Of::Own(lines)) => add(*lines),
+        None if piece.kind == Kind::Presence => add(Lines::Presence),
+        None => {
+            let text = piece.segment.bytes();
+            let is_private = |line: &[u8]| line.starts_with(b"@");
+            let mut lines = piece.of(&text).split_inclusive(|&byte| byte == b'\n');
+            if lines.clone().any(is_private) {
+                add(Lines::Private);
+            }
+            if !lines.all(is_private) {
+                add(Lines::Rest);
+            }
         }
     }
 }

@@ -4,13 +4,13 @@ use std::time::SystemTime;
 
 use super::rule_name;
 use crate::commands::{self, GUESTS};
-use crate::event::{Fault, Gone, Lock, Long, NoBlock, Owning, Quota, Silence, Unstored, Vacancy, Verb};
+use crate::event::{Fault, Gone, Lock, Long, NoBlock, Owning, Quota, Silence, Unfit, Unstored, Vacancy, Verb};
 use crate::limits;
 use crate::names::{BadName, Nick, RoomName, Text};
 use crate::register::entry::RuleKind;
 use crate::text::counted;
 use crate::time::in_seconds;
-use crate::wire::Code;
+use crate::wire::{Code, TOKEN};
 
 /// The stable word of a refusal.
 pub(super) fn code(why: &Fault) -> Code<'static> {
@@ -19,7 +19,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::Usage(_)
         | Fault::NoHelp(_)
         | Fault::BeyondEnd(_)
-        | Fault::BadPassword
+        | Fault::BadPassword(_)
         | Fault::NotWritten(_)
         | Fault::OnlyKeys
         | Fault::OnlyEnds
@@ -249,7 +249,13 @@ pub(super) fn explain(why: &Fault) -> String {
         },
         Fault::OwnedAlready(nick) => format!("{nick} is yours already; /passwd OLD NEW changes its password"),
         Fault::GuestName(nick) => format!("{nick} is for guests; choose another name first"),
-        Fault::BadPassword => {
+        Fault::BadPassword(Unfit::Garbled) => "some of this is no text, and so others would be taken for it; set your \
+            terminal or program to UTF-8, or choose one of ASCII letters and digits"
+            .to_owned(),
+        Fault::BadPassword(Unfit::Token) => {
+            format!("what begins with {TOKEN} is taken for a token; choose another password")
+        }
+        Fault::BadPassword(Unfit::Plain) => {
             let (least, most) = (limits::PASSWORD.start(), limits::PASSWORD.end());
             format!("a password is one word of {least} to {most} bytes, and not the name itself; choose another")
         }
@@ -484,10 +490,14 @@ fn guess(name: &Text) -> String {
     }
 }
 
+fn a_minute(what: &str, most: u32) -> String {
+    format!("at most {most} {what} a minute, and {} from one network; wait a little", most * limits::A_PREFIX)
+}
+
 fn too_many(quota: Quota) -> String {
     match quota {
-        Quota::Renames => format!("at most {} renames a minute; wait a little", limits::RENAMES),
-        Quota::Joins => format!("at most {} joins and leaves a minute; wait a little", limits::JOINS),
+        Quota::Renames => a_minute("renames", limits::RENAMES),
+        Quota::Joins => a_minute("joins and leaves", limits::JOINS),
         Quota::WrongPasswords => {
             let minutes = limits::WRONG_PASSWORDS_WINDOW.as_secs() / 60;
             format!("too many wrong passwords came from your address; try again in {minutes} minutes")

@@ -55,7 +55,7 @@ impl<S: System> Reactor<S> {
     fn begin_to_keep(&mut self, id: ConnId, lines: u64) -> Result<PlaceToken, Fault> {
         let connection = self.registry.get_mut(id).ok_or(Fault::NoPlace)?;
         if let Some(keep) = connection.keep() {
-            let (token, written) = (keep.token, keep.sent.most_written());
+            let (token, written) = (keep.token, keep.sent.written());
             return if self.egress.confirm(connection, lines) { Ok(token) } else { Err(Fault::NotWritten(written)) };
         }
         if lines > 0 {
@@ -151,7 +151,7 @@ impl<S: System> Reactor<S> {
         self.egress.discount(connection);
         let ends = connection.style().crlf;
         let had = connection.keep().map_or(0, |keep| keep.had);
-        let taken = connection.rewind(lines);
+        let taken = connection.rewind(lines, id);
         let Some((old, pending)) = self.registry.take_up(place, id) else { return };
         old.into_iter().for_each(|transport| self.system.close(transport));
         let Some(connection) = self.registry.get_mut(place) else { return };
@@ -170,13 +170,20 @@ impl<S: System> Reactor<S> {
         if let Some((nick, _)) = known {
             self.egress.reply(connection, Kind::Aside, &Reply::Done(Done::Resume(nick)));
         }
-        let Some((rest, left_out)) = taken else { return };
-        let Some(peer) = self.registry.get(place).map(Connection::peer) else { return };
-        self.core(now, |hub, out| hub.taken_up(place, (peer.origin(), peer.wire()), &left_out, now, out));
+        let Some((rest, left_out, is_counted)) = taken else { return };
+        let peer = connection.peer();
+        let rows = self.core(now, |hub, _| hub.taken_up(place, (peer.origin(), peer.wire()), &left_out, now));
+        let Some(connection) = self.registry.get_mut(place) else { return };
+        for row in &rows {
+            match is_counted {
+                true => self.egress.tell(connection, row),
+                false => self.egress.tell_aside(connection, row),
+            }
+        }
         let is_answering = self.hub.is_answering(place);
         let is_transferring = self.hub.is_transferring(place);
         let Some(connection) = self.registry.get_mut(place) else { return };
-        self.egress.put_back(connection, rest, &left_out.files, ends);
+        self.egress.put_back(connection, rest, &left_out, ends);
         if is_answering {
             connection.set_pause(Some(Pause::Answer));
         }

@@ -159,6 +159,12 @@ pub trait World {
     /// Somebody's connection is lost, with what is on its way, and they connect anew.
     fn reconnect(&mut self, who: usize, chance: &mut dyn Chance);
 
+    /// What somebody sends who has just connected anew is long under way. They give that connection up for another.
+    fn give_up(&mut self, _who: usize, _bytes: &[u8], _chance: &mut dyn Chance) {}
+
+    /// What somebody sent on connections that they have given up arrives.
+    fn arrive_late(&mut self, _who: usize) {}
+
     /// Somebody goes.
     fn part(&mut self, who: usize, how: Parting);
 
@@ -491,6 +497,7 @@ impl<W: World> Crowd<W> {
             15..34 => self.world.disturb(chance),
             34 => self.keep(chance),
             35 => self.cut_off(chance),
+            36 if !W::AT_ONCE && !self.clients.is_empty() => self.world.arrive_late(chance.below(self.clients.len())),
             36..48 => self.chunk(chance),
             48..56 => self.say(chance),
             56 => self.raw(chance),
@@ -663,9 +670,11 @@ impl<W: World> Crowd<W> {
         self.open.clear();
     }
 
-    /// Whether anybody waits for an answer.
+    /// Whether anybody waits for an answer, or to have their place again.
     pub fn is_waiting(&self) -> bool {
-        self.clients.iter().any(|client| !client.is_gone && client.due.iter().any(|due| due.is_certain))
+        let is_away = |client: &Client| client.place.as_ref().is_some_and(|place| place.lost.is_some());
+        let waits = |client: &Client| is_away(client) || client.due.iter().any(|due| due.is_certain);
+        self.clients.iter().any(|client| !client.is_gone && waits(client))
     }
 
     /// Whether all have gone.

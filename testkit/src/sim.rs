@@ -558,6 +558,8 @@ struct Peer {
     wire: Rc<RefCell<Wire>>,
     /// Those that they had before, of which the server may never have heard the end.
     before: Vec<Rc<RefCell<Wire>>>,
+    /// Those among them of which something is long under way, and that.
+    stuck: Vec<(Rc<RefCell<Wire>>, Vec<u8>)>,
     /// From where they come, if not from the server's own machine.
     address: Option<IpAddr>,
     /// What has been read and is no whole line yet.
@@ -665,6 +667,22 @@ impl Sim {
         peer
     }
 
+    /// Whether something is long under way.
+    pub fn is_anything_late(&self) -> bool {
+        self.peers.iter().any(|peer| !peer.stuck.is_empty())
+    }
+
+    /// Somebody connects once more.
+    fn connect_anew(&mut self, who: usize, chance: &mut dyn Chance) {
+        let peer = self.newcomer(self.peers[who].address.is_none(), chance);
+        // Whatever waited meanwhile may have been too much.
+        peer.wire.borrow_mut().was_blocked = true;
+        let Peer { wire, mut before, stuck, .. } = std::mem::replace(&mut self.peers[who], peer);
+        before.push(wire);
+        before.retain(|wire| !wire.borrow().is_closed);
+        (self.peers[who].before, self.peers[who].stuck) = (before, stuck);
+    }
+
     /// Somebody connects who is admitted only when so many bytes have come of them.
     pub fn connect_late(&mut self, address: IpAddr, head: usize) {
         let peer = self.peer(Some(address), head);
@@ -688,8 +706,8 @@ impl Sim {
         }
         let is_slow = self.net.one_in(self.net.weather.slow);
         let reads_one_in = if is_slow { [0, 2, 4, 30][self.net.below(4)] } else { 1 };
-        let (before, lines) = (Vec::new(), VecDeque::new());
-        Peer { wire, before, address: far, line: Vec::new(), start: 0, lines, reads_one_in }
+        let (before, stuck, lines) = (Vec::new(), Vec::new(), VecDeque::new());
+        Peer { wire, before, stuck, address: far, line: Vec::new(), start: 0, lines, reads_one_in }
     }
 
     /// Has the server do all that it has to do until some time from now.
@@ -767,6 +785,7 @@ impl Sim {
         for peer in &mut self.peers {
             peer.reads_one_in = 1;
         }
+        (0..self.peers.len()).for_each(|who| self.arrive_late(who));
         // Flood control may make a long line wait for longer than the rest takes.
         for round in 0..30 {
             if round >= 3 && self.peers.iter().all(|peer| peer.wire.borrow().is_heard()) {
@@ -853,13 +872,22 @@ impl World for Sim {
             }
         }
         self.pass(Duration::from_millis(*chance.pick(&[0, 1, 300, 2_000])));
-        let peer = self.newcomer(self.peers[who].address.is_none(), chance);
-        // Whatever waited meanwhile may have been too much.
-        peer.wire.borrow_mut().was_blocked = true;
-        let Peer { wire, mut before, .. } = std::mem::replace(&mut self.peers[who], peer);
-        before.push(wire);
-        before.retain(|wire| !wire.borrow().is_closed);
-        self.peers[who].before = before;
+        self.connect_anew(who, chance);
+    }
+
+    fn give_up(&mut self, who: usize, bytes: &[u8], chance: &mut dyn Chance) {
+        self.pass(Duration::from_millis(*chance.pick(&[0, 1, 300, 2_000])));
+        let wire = Rc::clone(&self.peers[who].wire);
+        self.connect_anew(who, chance);
+        self.peers[who].stuck.push((wire, bytes.to_vec()));
+    }
+
+    fn arrive_late(&mut self, who: usize) {
+        for (wire, bytes) in self.peers[who].stuck.drain(..) {
+            let wire = &mut *wire.borrow_mut();
+            wire.coming.extend(bytes);
+            (wire.end, wire.is_deaf) = (wire.end.or(Some(End::Fin)), true);
+        }
     }
 
     fn send(&mut self, who: usize, bytes: &[u8]) {

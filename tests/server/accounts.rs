@@ -193,6 +193,23 @@ fn what_is_no_password_and_what_is_no_name_of_ones_own_is_refused() {
     for bad in ["", "short", "seven77", "longname", "LongName", "two words here", &"x".repeat(129)] {
         client.starting_after(&format!("/register {bad}"), "! register usage ");
     }
+    // What is no text is not told apart, and what begins like a token is taken for one.
+    let garbled: [&[u8]; 4] =
+        [b"passw\xf6rter", b"abc\x01defgh", "abc\u{202e}defgh".as_bytes(), "\u{fffd}bcdefgh".as_bytes()];
+    for bad in garbled {
+        for command in ["/register ", "/passwd ", "/passwd correct-horse "] {
+            client.send_bytes(&[command.as_bytes(), bad, b"\n"].concat());
+            let told = client.until_starting(&format!(
+                "! {} usage some of this is no text",
+                command[1..].split(' ').next().unwrap()
+            ));
+            assert!(told.len() == 1 || told[0].starts_with("* notice some of what you sent is no UTF-8"), "{told:?}");
+        }
+    }
+    for line in ["/register token:abcdefgh", "/passwd token:abcdefgh", "/passwd correct-horse token:abcdefgh"] {
+        let command = line[1..].split(' ').next().unwrap();
+        client.starting_after(line, &format!("! {command} usage what begins with token: "));
+    }
     client.ask(&format!("/register {}", "x".repeat(128)), "+ register longname");
     client.starting_after(&format!("/register {PASSWORD}"), "! register refused longname is yours already");
     client.starting_after("/passwd new-password", "! passwd refused ");
@@ -441,6 +458,46 @@ fn a_torn_tail_is_set_aside_and_damage_before_it_stops_the_start() {
 }
 
 #[test]
+fn names_that_have_come_to_look_alike_stay_their_owners() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    for (name, password) in [("zob", PASSWORD), ("yob", "battery-staple")] {
+        server.person(name).ask(&format!("/register {password}"), &format!("+ register {name}"));
+    }
+    drop(server);
+    // As another table of what looks alike might have it.
+    let path = dir.path().join("ledger");
+    let text = ledger(dir.path()).replace("zob", "bob").replace("yob", "b0b");
+    fs::write(&path, format!("{text}room #b founder bob\nroom #b0 founder b0b\nrole #b b0b op\n")).unwrap();
+    for _ in 0..2 {
+        let mut server = start(dir.path(), &[]);
+        let (mut client, mut other) = (server.connect(), server.connect());
+        for client in [&mut client, &mut other] {
+            client.send("/set presence off");
+            client.until("+ set presence off");
+        }
+        client.ask("/login bob correct-horse", "+ login bob");
+        client.send("/join #b\n/op");
+        client.until("- founder bob");
+        client.until("- op b0b");
+        client.until("+ op #b 2");
+        other.starting_after("/login b0b correct-horse", "! login refused ");
+        other.starting_after("/login b0b battery-staple", "! login taken b0b looks like bob, who is here");
+        other.starting_after("/nick b0b", "! nick owned ");
+        // Neither can pass for the other.
+        client.starting_after("/nick b0b", "! nick owned ");
+        client.ask("/logout", "+ logout guest1");
+        other.ask("/login b0b battery-staple", "+ login b0b");
+        client.starting_after("/login bob correct-horse", "! login taken ");
+        other.send("/account");
+        other.until("- founder #b0");
+        server.signal("TERM");
+        let (_, log) = server.wait();
+        assert!(log.contains(" look like others there, and only one of those is let in at a time: b0b, bob"), "{log}");
+    }
+}
+
+#[test]
 fn a_ledger_that_was_saved_on_windows_owns_its_names() {
     let dir = tempfile::tempdir().unwrap();
     drop(owner(&start(dir.path(), &[]), "alice"));
@@ -617,6 +674,20 @@ fn names_that_expire_together_hold_nobody_up() {
 }
 
 #[test]
+fn a_room_of_which_nothing_but_rules_is_left_is_shown_as_it_was_first_given() {
+    let mut memory = keeping(Settings::default());
+    let (now, mut register) = (memory.now(), Register::default());
+    let room = RoomName::new("#Kaffeeküche").unwrap();
+    register.apply_all([
+        Entry::Name { nick: Nick::new("bob").unwrap(), since: Day::of(now.wall), password: None },
+        Entry::Room { room, founder: Founder::Owner(Nick::new("bob").unwrap()) },
+    ]);
+    memory.hub.restore_register(register, now, &mut memory.notes);
+    memory.connect("alice");
+    assert_eq!(ask(&mut memory, "alice", "/join #kaffeeküche"), "+ join #Kaffeeküche 1");
+}
+
+#[test]
 fn no_secret_is_asked_for_where_others_can_read_along() {
     let commands =
         ["/register correct-horse", "/login bob correct-horse", "/passwd correct-horse", "/token", "/drop x"];
@@ -638,6 +709,38 @@ fn no_secret_is_asked_for_where_others_can_read_along() {
     memory.connect_from("a", network(1));
     ask(&mut memory, "a", "/nick alice");
     assert_eq!(ask(&mut memory, "a", "/register correct-horse"), "+ register alice");
+}
+
+#[test]
+fn a_token_is_used_for_as_long_as_somebody_is_in_by_it() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let mut memory = keeping(Settings { name_ttl: None, ..Settings::default() });
+    for name in ["alice", "bot", "other"] {
+        memory.connect(name);
+    }
+    ask(&mut memory, "alice", "/nick alice");
+    ask(&mut memory, "alice", "/register correct-horse");
+    let tokens = [(), ()].map(|()| ask(&mut memory, "alice", "/token").split_off("+ token ".len()));
+    memory.end("alice");
+    assert_eq!(ask(&mut memory, "bot", &format!("/login alice token:{}", tokens[0])), "+ login alice");
+    // Nobody has to do with names for longer than a token is good, and then it is used as before.
+    for _ in 0..3 {
+        memory.wait(DAY * 200);
+        memory.send("bot", b"/account\n");
+        let told: Vec<String> = std::iter::from_fn(|| memory.next("bot")).collect();
+        assert!(told.contains(&"- tokens 1".to_owned()), "{told:?}");
+    }
+    let used = memory.notes.ledger.entries.iter().filter(|entry| matches!(entry, Entry::Token { .. }));
+    assert_eq!(used.count(), 2 + 3, "each day once");
+    memory.wait(DAY * 100);
+    memory.end("bot");
+    memory.wait(DAY * 89);
+    assert!(ask(&mut memory, "other", &format!("/login alice token:{}", tokens[1])).starts_with("! login refused "));
+    assert_eq!(ask(&mut memory, "other", &format!("/login alice token:{}", tokens[0])), "+ login alice");
+    // Whoever is somebody else by now uses it no more.
+    assert!(ask(&mut memory, "other", "/logout").starts_with("+ logout "));
+    memory.wait(DAY * 91);
+    assert!(ask(&mut memory, "other", &format!("/login alice token:{}", tokens[0])).starts_with("! login refused "));
 }
 
 #[test]

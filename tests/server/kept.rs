@@ -251,6 +251,129 @@ fn private_lines_that_are_held_no_more_are_told_of() {
 }
 
 #[test]
+fn who_asks_late_takes_nothing_from_who_has_come_after_them() {
+    // What came meanwhile may be confirmed, or held no more though it is not.
+    for (is_confirmed, len) in [(true, 10), (false, 1_000)] {
+        let server = Server::start(&["--rate", "0"]);
+        let (mut alice, mut bob) = (server.in_room("alice", "#lobby"), server.in_room("bob", "#lobby"));
+        alice.until("#lobby * bob joined");
+        let token = keep(&mut alice);
+        let text = "x".repeat(len);
+        let say = |bob: &mut Client, all: std::ops::Range<usize>| {
+            for n in all {
+                bob.ask(&format!("/msg #lobby {n} {text}"), "+ msg #lobby");
+            }
+        };
+        say(&mut bob, 0..20);
+        alice.until_starting("#lobby <bob> 19 ");
+        let mut late = server.connect();
+        let (mut alice, _) = resume(&server, &token, 20);
+        say(&mut bob, 20..120);
+        alice.until_starting("#lobby <bob> 119 ");
+        if is_confirmed {
+            alice.ask("/keep 120", &format!("+ keep {token} 60"));
+        }
+        late.send(&format!("/resume {token} 20"));
+        late.until("+ resume alice");
+        // Nobody who counts hears of it, nor is it counted.
+        late.starting("#lobby * alice missed ");
+        bob.ask("/msg #lobby room", "+ msg #lobby");
+        bob.ask("/msg alice private", "+ msg alice");
+        late.until("@bob <bob> private");
+        let (mut alice, told) = resume(&server, &token, 120);
+        assert_eq!(told, ["- had 0", "+ resume alice"]);
+        alice.expect("#lobby <bob> room");
+        alice.expect("@bob <bob> private");
+        assert_eq!(alice.settle(), [""; 0]);
+    }
+}
+
+#[test]
+fn what_was_confirmed_and_is_asked_for_all_the_same_is_told_of() {
+    let server = Server::start(&["--rate", "0"]);
+    let (mut alice, mut bob) = (server.in_room("alice", "#lobby"), server.in_room("bob", "#lobby"));
+    alice.until("#lobby * bob joined");
+    let token = keep(&mut alice);
+    for line in ["/msg #lobby one", "/msg alice two", "/msg #lobby three"] {
+        bob.send(line);
+        bob.starting("+ msg ");
+    }
+    alice.until("#lobby <bob> three");
+    alice.ask("/keep 3", &format!("+ keep {token} 60"));
+    let (mut alice, _) = resume(&server, &token, 0);
+    alice.expect("#lobby * alice missed 2 after 0");
+    alice.expect("* notice private messages were left out");
+    let (mut alice, _) = resume(&server, &token, 3);
+    assert_eq!(alice.settle(), [""; 0]);
+}
+
+#[test]
+fn whoever_confirms_too_much_is_told_how_much_was_written_to_them() {
+    let server = Server::start(&["--rate", "0"]);
+    let (mut alice, mut bob) = (server.in_room("alice", "#lobby"), server.in_room("bob", "#lobby"));
+    alice.until("#lobby * bob joined");
+    let token = keep(&mut alice);
+    (0..40).for_each(|n| bob.ask(&format!("/msg alice {n}"), "+ msg alice"));
+    alice.until("@bob <bob> 39");
+    let (mut alice, _) = resume(&server, &token, 30);
+    alice.until("@bob <bob> 39");
+    alice.send("/keep 41");
+    alice.starting("! keep usage no more than 40 lines came ");
+    // A refusal is a line, and is written behind what is held.
+    alice.ask("/keep 41", &format!("+ keep {token} 60"));
+}
+
+#[test]
+fn what_tells_that_lines_are_left_out_is_told_again_until_it_has_come() {
+    let server = Server::start(&["--rate", "0"]);
+    let (mut alice, mut bob) = (server.in_room("alice", "#lobby"), server.in_room("bob", "#lobby"));
+    for client in [&mut alice, &mut bob] {
+        client.send("/join #side");
+        client.until_starting("+ join #side ");
+    }
+    alice.until("#side * bob joined");
+    let token = keep(&mut alice);
+    let text = "x".repeat(4_000);
+    let say = |bob: &mut Client| (0..40).for_each(|_| bob.ask(&format!("/msg #lobby {text}"), "+ msg #lobby"));
+    bob.ask("/msg #side aside", "+ msg #side");
+    say(&mut bob);
+    // None of this is read.
+    let (_nobody, _) = resume(&server, &token, 0);
+    say(&mut bob);
+    let (mut alice, _) = resume(&server, &token, 0);
+    let told = alice.until_starting("#lobby <bob> ");
+    let (side, lobby) = (&told[0], &told[1]);
+    assert_eq!((told.len(), side.as_str()), (3, "#side * alice missed 1 after 0"), "{told:?}");
+    assert!(lobby.starts_with("#lobby * alice missed ") && lobby.ends_with(" after 0"), "{lobby}");
+}
+
+#[test]
+fn own_replies_that_are_held_no_more_are_no_private_messages() {
+    let server = Server::start(&["--rate", "0"]);
+    let (mut alice, mut bob) = (server.in_room("alice", "#lobby"), server.in_room("bob", "#lobby"));
+    alice.until("#lobby * bob joined");
+    let token = keep(&mut alice);
+    alice.ask("/ping one", "+ ping one");
+    let text = "x".repeat(1_000);
+    (0..100).for_each(|_| bob.ask(&format!("/msg #lobby {text}"), "+ msg #lobby"));
+    // Of what has come nothing is told.
+    let (mut alice, _) = resume(&server, &token, 1);
+    assert!(alice.starting("#lobby ").starts_with("#lobby * alice missed "));
+    assert!(alice.starting("#lobby ").starts_with("#lobby <bob> "));
+    drop(alice);
+    let server = Server::start(&["--rate", "0"]);
+    let (mut alice, mut bob) = (server.in_room("alice", "#lobby"), server.in_room("bob", "#lobby"));
+    alice.until("#lobby * bob joined");
+    let token = keep(&mut alice);
+    alice.ask("/ping one", "+ ping one");
+    (0..100).for_each(|_| bob.ask(&format!("/msg #lobby {text}"), "+ msg #lobby"));
+    let (mut alice, _) = resume(&server, &token, 0);
+    alice.starting("#lobby * alice missed ");
+    alice.expect("* notice replies or news of the server were left out");
+    alice.starting("#lobby <bob> ");
+}
+
+#[test]
 fn what_waits_for_a_lost_place_is_bounded_and_senders_are_told() {
     let server = Server::start(&["--rate", "0"]);
     let (mut alice, mut bob) = (server.in_room("alice", "#lobby"), server.in_room("bob", "#lobby"));

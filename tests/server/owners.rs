@@ -165,7 +165,7 @@ fn who_is_shown_like_a_name_that_is_granted_has_their_own() {
     assert_eq!(slow.ask("ian", "/nick Ian"), "+ nick Ian");
     slow.told("bob");
     let token = slow.grant("lan");
-    let lost = "* nick ian Ian belongs to somebody now; an operator gave it to them. You are ian now, and /nick NAME takes another name";
+    let lost = "* nick ian Ian looks like lan, which belongs to somebody now; an operator gave it to them. You are ian now, and /nick NAME takes another name";
     assert_eq!(slow.told("ian"), [lost]);
     assert_eq!(slow.told("bob"), ["#club * Ian renamed ian"]);
     assert_eq!(slow.ask("ian", "/account"), "+ account ian owned");
@@ -574,4 +574,37 @@ fn a_guests_room_stays_one_when_its_only_op_goes() {
         slow.write();
         assert!(slow.told("gus").iter().any(|line| line.starts_with("+ ")), "{line}");
     }
+}
+
+#[test]
+fn a_rank_of_a_guest_is_kept_once_it_is_given_to_the_name_that_they_own_by_now() {
+    let listed = |slow: &mut Slow| {
+        slow.memory.send("gus", b"/op\n");
+        slow.told("gus")
+    };
+    for (role, line) in [("op", "/op bea"), ("voice", "/voice bea")] {
+        let mut slow = Slow::new();
+        for name in ["gus", "bea"] {
+            slow.connect(name);
+            slow.ask(name, &format!("/nick {name}"));
+            slow.ask(name, "/join #g");
+        }
+        assert_eq!(slow.ask("gus", line), format!("+ {role} #g bea"));
+        assert_eq!(slow.ask("bea", &format!("/register {PASSWORD}")), "+ register bea");
+        slow.told("bea");
+        assert_eq!(slow.ask("gus", line), format!("+ {role} #g bea"));
+        assert_eq!(slow.told("bea"), [""; 0], "nobody hears of it, as it looks like before");
+        slow.ask("bea", "/leave");
+        slow.ask("bea", "/join #g");
+        assert!(listed(&mut slow).contains(&format!("- {role} bea")));
+        assert_eq!(slow.ask("gus", &format!("/de{role} bea")), format!("+ de{role} #g bea"));
+        assert!(!listed(&mut slow).contains(&format!("- {role} bea")));
+    }
+    // One's own too.
+    let mut slow = Slow::new();
+    slow.connect("gus");
+    for line in ["/nick gus", "/join #g", "hello", "/register correct-horse", "/op gus", "/leave", "/join #g"] {
+        slow.ask("gus", line);
+    }
+    assert!(listed(&mut slow).contains(&"- op gus".to_owned()));
 }

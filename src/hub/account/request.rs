@@ -152,6 +152,7 @@ impl Hub {
                         if is_news {
                             self.note(vec![Entry::Token { nick, used: Day::of(turn.now.wall), digest }], turn.out);
                         }
+                        self.accounts.by_token.insert(turn.conn, digest);
                         self.come_in(nick, LoginBy::Token, turn)
                     }
                     // Who may not come in is refused, and has it still when they may.
@@ -205,6 +206,8 @@ impl Hub {
         if wanted == Wanted::Off {
             return Ok(self.write(vec![Entry::Untoken(nick)], Written::TokenOff, turn));
         }
+        // Which one makes place for it goes by when they were used.
+        self.note_tokens(self.people.conns_of(turn.who).collect::<Vec<_>>(), turn);
         let token = Token(self.accounts.secrets.draw());
         let entry = Entry::Token { nick, used: Day::of(turn.now.wall), digest: digest_of(token) };
         Ok(self.write(vec![entry], Written::Token(token), turn))

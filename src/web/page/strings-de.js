@@ -205,8 +205,8 @@ refusal.unkept Dafür ist in diesem Browser kein Platz. Schließe andere Seiten 
 refusal.unknown-command Diesen Befehl gibt es nicht. Ein / allein zeigt, welche es gibt.
 refusal.until Das endet {0}, {1}.
 refusal.usage So wird das nicht geschrieben: {0}
-refusal.usage.passwd Ein Passwort hat keine Leerzeichen, mindestens 8 Zeichen und ist nicht der Name.
-refusal.usage.register Ein Passwort hat keine Leerzeichen, mindestens 8 Zeichen und ist nicht der Name.
+refusal.usage.passwd Ein Passwort hat keine Leerzeichen, mindestens 8 Zeichen, beginnt nicht mit „token:“ und ist nicht der Name.
+refusal.usage.register Ein Passwort hat keine Leerzeichen, mindestens 8 Zeichen, beginnt nicht mit „token:“ und ist nicht der Name.
 refusal.wait Warte {0} Sekunde.|Warte {0} Sekunden.
 refusal.words Ein Name ist ein Wort.
 regain Dein letzter Besuch hat deinen Namen noch. Du bekommst ihn in den nächsten zwei Minuten zurück.

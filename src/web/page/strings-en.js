@@ -166,8 +166,8 @@ refusal.too-many.send You may not share more files now. Take one back, or wait u
 refusal.unkept There is no room for it in this browser. Close other pages, and fetch it again.
 refusal.unknown-command There is no such command. A / alone shows those there are.
 refusal.usage It is not written like that: {0}
-refusal.usage.passwd A password has no blanks, 8 characters or more, and is not the name.
-refusal.usage.register A password has no blanks, 8 characters or more, and is not the name.
+refusal.usage.passwd A password has no blanks, 8 characters or more, does not begin with “token:”, and is not the name.
+refusal.usage.register A password has no blanks, 8 characters or more, does not begin with “token:”, and is not the name.
 regain Your last visit here still has your name. It comes back to you within two minutes.
 register Own this name
 registerWhy With a password this name is yours, and nobody else’s.

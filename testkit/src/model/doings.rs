@@ -137,6 +137,7 @@ impl<W: World> Crowd<W> {
             self.clients[who].parted = Some((Parting::End, self.world.waited()));
             self.world.part(who, Parting::End);
         }
+        (0..self.clients.len()).for_each(|who| self.world.arrive_late(who));
         self.hear_all();
     }
 

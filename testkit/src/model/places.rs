@@ -68,6 +68,11 @@ impl<W: World> Crowd<W> {
         let line = format!("/resume {token} {}\n", place.lines);
         self.trace(|| format!("{who} is cut off, and sends {line}"));
         self.world.reconnect(who, chance);
+        if chance.one_in(3) {
+            self.count("given up for another");
+            self.trace(|| format!("{who} gives that connection up for another"));
+            self.world.give_up(who, line.as_bytes(), chance);
+        }
         self.world.send(who, line.as_bytes());
     }
 
