@@ -55,6 +55,8 @@ enum Phase {
     Upgrade,
     /// It is a WebSocket.
     Open,
+    /// The server has said that it closes, and the peer is to say so too. What else comes is discarded.
+    Closing,
     /// The server has ended what it says. What still comes is discarded.
     Shut,
 }
@@ -238,10 +240,10 @@ impl<T: Transport> WebSocket<T> {
         self.write_left(pieces)
     }
 
-    /// Tells the peer that it is closed, if nothing is under way and the socket takes that at once.
-    fn close(&mut self, farewell: Farewell) {
+    /// Tells the peer that it is closed, if nothing is under way and the socket takes that at once; gives whether it does.
+    fn close(&mut self, farewell: Farewell) -> bool {
         if self.phase != Phase::Open || self.left > 0 || self.flush().is_err() {
-            return;
+            return false;
         }
         let code = match (self.frames.end(), farewell) {
             (Some(End::Closed(code)), _) => code.unwrap_or(CloseCode::NORMAL),
@@ -251,7 +253,14 @@ impl<T: Transport> WebSocket<T> {
             (None, Farewell::Refused) => CloseCode::TRY_AGAIN,
         };
         // What it does not take now nobody waits for.
-        let _ = self.under.write(&frames::close(code));
+        self.under.write(&frames::close(code)).is_ok()
+    }
+
+    /// Discards what comes until the peer closes too, which is the end.
+    fn read_closing(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.under.read(buf)?;
+        self.frames.take(buf, read, |_| {});
+        Ok(if self.frames.end().is_some() { 0 } else { read })
     }
 
     /// Takes apart what was read.
@@ -301,6 +310,9 @@ fn small(len: usize) -> u32 {
 
 impl<T: Transport> Read for WebSocket<T> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.phase == Phase::Closing {
+            return self.read_closing(buf);
+        }
         if self.phase != Phase::Open {
             return self.under.read(buf);
         }
@@ -442,9 +454,14 @@ impl<T: Transport> Transport for WebSocket<T> {
     }
 
     fn shut(&mut self, farewell: Farewell) -> io::Result<()> {
-        self.close(farewell);
-        self.phase = Phase::Shut;
+        let is_told = self.close(farewell);
         self.passing = None;
+        // Firefox takes in nothing of a WebSocket whose stream ends while it is still being opened. So whoever is told so closes first.
+        if is_told && self.frames.end().is_none() {
+            self.phase = Phase::Closing;
+            return Ok(());
+        }
+        self.phase = Phase::Shut;
         self.under.shut(farewell)
     }
 
@@ -515,6 +532,7 @@ mod tests {
         coming: VecDeque<u8>,
         pace: usize,
         is_blocked: bool,
+        is_shut: bool,
     }
 
     impl Read for Narrow {
@@ -545,6 +563,7 @@ mod tests {
 
     impl Transport for Narrow {
         fn shut(&mut self, _: Farewell) -> io::Result<()> {
+            self.is_shut = true;
             Ok(())
         }
 
@@ -686,5 +705,29 @@ mod tests {
         assert_eq!(socket.write(b"a line\n").unwrap(), 3);
         socket.shut(Farewell::Done).unwrap();
         assert_eq!(socket.under.taken, b"\x81\x07a l");
+        assert!(socket.under.is_shut);
+    }
+
+    #[test]
+    fn the_stream_ends_when_both_have_closed() {
+        let mut socket = open(1000);
+        socket.under.is_blocked = true;
+        socket.shut(Farewell::Refused).unwrap();
+        assert_eq!(frames(&socket.under.taken), [(0x88, 1013_u16.to_be_bytes().to_vec())]);
+        // What was on its way is for nobody.
+        socket.under.coming.extend(&frame(0x81, b"hi\n")[..5]);
+        assert_eq!(socket.read(&mut [0; 100]).unwrap(), 5);
+        assert_eq!(socket.read(&mut [0; 100]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert!(!socket.under.is_shut);
+        socket.under.coming.extend(&frame(0x81, b"hi\n")[5..]);
+        socket.under.coming.extend(frame(0x88, &1013_u16.to_be_bytes()));
+        assert_eq!(socket.read(&mut [0; 100]).unwrap(), 0);
+        // Who closes first waits for the server's word alone.
+        let mut socket = open(1000);
+        socket.under.coming.extend(frame(0x88, b""));
+        assert_eq!(socket.read(&mut [0; 100]).unwrap(), 0);
+        socket.under.is_blocked = true;
+        socket.shut(Farewell::Done).unwrap();
+        assert!(socket.under.is_shut);
     }
 }

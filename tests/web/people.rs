@@ -105,6 +105,14 @@ fn who_finds_no_place_is_told_so_as_a_browser_can_hear_it() {
     assert!(page.contains("<p>The server is full."), "{page}");
     let (lines, code) = Socket::open_raw(&server, &[]).end();
     assert!(lines[0].starts_with("* bye full ") && code == Some(1013), "{lines:?} {code:?}");
+    // A browser may lose all that it was told where the stream ends before it has closed too.
+    let mut turned_away = Socket::open_raw(&server, &[]);
+    assert_eq!(turned_away.end().1, Some(1013));
+    turned_away.stream.set_read_timeout(Some(limits::LINGER / 4)).unwrap();
+    assert_eq!(turned_away.stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    turned_away.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    turned_away.send_raw(&frame(0x80 | CLOSE, &1013_u16.to_be_bytes()));
+    assert_eq!(turned_away.stream.read(&mut [0]).unwrap(), 0);
     // However many wait without a word, whoever comes is heard: the one that has been silent for longest makes place, and is told so.
     let mut waiting: Vec<_> = (0..limits::WEB_WHILE_FULL).map(|_| knock(&server)).collect();
     let (lines, code) = Socket::open_raw(&server, &[]).end();
