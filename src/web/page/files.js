@@ -11,6 +11,8 @@ import { Blobs, gather, isFetchedUnasked, isHeavy, redraw, save, sourceOf } from
  *   `url` while it is shown
  */
 
+/** Cards beyond which those go whose rows have gone. */
+const CARDS = 64;
 const SHOWN = /\.(png|jpe?g|gif|webp|avif|mp4|m4v|mov|webm|mp3|m4a|ogg|oga|opus|wav|flac)$/i;
 
 /** Why it does not go on. @param {Transfer} transfer */
@@ -20,6 +22,7 @@ const of = ({ way, why }) => refusal({ ...why, command: way === "up" ? "send" : 
 export class Files {
   /** @type {Map<string, Card>} */ #cards = new Map();
   /** @type {Map<Transfer, HTMLElement>} */ #ups = new Map();
+  #most = CARDS;
   #session;
   #blobs = new Blobs((key) => {
     const card = this.#cards.get(key);
@@ -69,6 +72,19 @@ export class Files {
     if (!this.#cards.has(key) && !file.gone && isFetchedUnasked(file)) this.#show(card, true);
     this.#cards.set(key, card);
     this.#draw(card);
+    if (this.#cards.size > this.#most) this.#trim();
+  }
+
+  /** Lets go of cards that no talk has a row of any more, unless they are being fetched. */
+  #trim() {
+    const rows = [...this.#session.talks.values()].flatMap((talk) => talk.rows);
+    const there = new Set(rows.map(({ file }) => String(file?.id)));
+    for (const [key, { isAsked }] of this.#cards) {
+      if (isAsked || there.has(key)) continue;
+      this.#blobs.forget(key);
+      this.#cards.delete(key);
+    }
+    this.#most = 2 * this.#cards.size + CARDS;
   }
 
   /** @param {Card} card @param {(got: Fetched) => void} then */
