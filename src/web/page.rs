@@ -33,7 +33,9 @@ const INDEX: Asset = asset!("index.html", "text/html; charset=utf-8");
 
 /// What the page is made of. Each is at a path with the hash of all, and so never is another than it was.
 const PARTS: &[Asset] = &[
+    asset!("boot.js", SCRIPT),
     asset!("style.css", "text/css; charset=utf-8"),
+    asset!("late.js", SCRIPT),
     asset!("dom.js", SCRIPT),
     asset!("strings.js", SCRIPT),
     asset!("strings-de.js", SCRIPT),

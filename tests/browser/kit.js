@@ -96,7 +96,7 @@ async function front(t, web, folder) {
   const { hostname, port } = new URL(web);
   const own = await fetch(web);
   const headers = Object.fromEntries(
-    [...own.headers].filter(([name]) => !/^(etag|content-|connection|date)(?!.*policy)/.test(name)),
+    [...own.headers].filter(([name]) => !/^(etag|content-|date)(?!.*policy)/.test(name)),
   );
   const server = http.createServer((request, response) => {
     const name = new URL(request.url ?? "", web).pathname.slice(1) || "index.html";
@@ -149,6 +149,8 @@ export class Way {
   web = "";
   /** Where WebSockets go. */
   to;
+  /** What of the page does not come: a proxy says that it has nothing to give. @type {(name: string) => boolean} */
+  fails = () => false;
   /** Changes what the server says. @type {(bytes: Buffer) => Buffer} */
   rewrite = (bytes) => bytes;
 
@@ -176,6 +178,8 @@ export class Way {
     client.on("close", () => this.#sockets.delete(client));
     if (isSocket && this.state === "shut") return client.destroy();
     if (isSocket && this.state === "silent") return client.resume();
+    const name = /^\S+ \/(?:\S*\/)?(\S*) /.exec(head.toString())?.[1] ?? "";
+    if (!isSocket && this.fails(name)) return client.end("HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\n");
     const { hostname, port } = new URL(isSocket ? this.to : web);
     const door = net.connect(Number(port), hostname);
     door.on("error", () => {});

@@ -10,11 +10,24 @@ const modules = readdirSync(PAGE).filter((name) => name.endsWith(".js"));
 
 /** Each imports only what stands before it. Those before `dom.js` know no document, socket, timer or storage. */
 const LAYERS = [
-  ["strings", "strings-de", "strings-en", "sha256", "view", "seen", "talks", "transfer", "session", "stay", "deeds"],
+  [
+    "late",
+    "strings",
+    "strings-de",
+    "strings-en",
+    "sha256",
+    "view",
+    "seen",
+    "talks",
+    "transfer",
+    "session",
+    "stay",
+    "deeds",
+  ],
   ["dom", "link", "media", "notify", "log", "composer", "lists", "gate", "offers", "dialogs", "files", "chat", "main"],
 ].map((names) => names.map((name) => `${name}.js`));
-/** What works for no page, but for the browser. */
-const APART = ["sw.js"];
+/** What is no module of the page: what works for the browser, and what sees that all of the page comes. */
+const APART = ["sw.js", "boot.js"];
 
 /** What a module imports at once, and what it loads when that is needed. */
 const imports = (name) =>
@@ -65,7 +78,7 @@ test("what the first view needs, and nothing else, is asked for at once", () => 
 });
 
 test("the first view is small", () => {
-  const needed = new Set(["index.html", "style.css"]);
+  const needed = new Set(["index.html", "boot.js", "style.css"]);
   for (const queue = ["main.js"]; queue.length; ) {
     const name = queue.pop();
     if (!needed.has(name)) queue.push(...imports(name));

@@ -1,5 +1,6 @@
 import { Composer } from "./composer.js";
 import { $, announce, bdi, h, parts, T } from "./dom.js";
+import { late } from "./late.js";
 import { Lists } from "./lists.js";
 import { Log, linked } from "./log.js";
 
@@ -81,12 +82,9 @@ export class Chat {
 
   /** What the first look at a room can do without. @private */
   async load() {
-    const [dialogs, { Files }, { Notifier }, { Offers }] = await Promise.all([
-      import("./dialogs.js"),
-      import("./files.js"),
-      import("./notify.js"),
-      import("./offers.js"),
-    ]);
+    const [dialogs, { Files }, { Notifier }, { Offers }] = await late(
+      Promise.all([import("./dialogs.js"), import("./files.js"), import("./notify.js"), import("./offers.js")]),
+    );
     const { session } = this;
     new Offers(this.composer, {
       rooms: () => [...session.talks.values()].filter(({ kind }) => kind === "room").map(({ name }) => name),
@@ -235,11 +233,12 @@ export class Chat {
   }
 
   /** @param {Change} change */
-  change({ rows, transfers, say, notify, talks }) {
+  change({ rows, transfers, say, notify, talks, unsaid }) {
     const shown = rows?.get(this.#shown ?? "");
     if (shown) this.#log.change(shown);
     if (transfers) this.rest().then((all) => all?.files.changed(/** @type {Set<any>} */ (transfers)));
     for (const text of say ?? []) announce(text);
+    for (const { talkId, text } of unsaid ?? []) this.composer.back(talkId, text);
     if (document.hidden && notify) this.#notify(notify);
     if (talks) this.#dot();
   }

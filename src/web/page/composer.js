@@ -40,6 +40,13 @@ export class Composer {
     this.set(this.drafts.get(talk.id) ?? "");
   }
 
+  /** What was typed there and not sent. @param {string} talkId @param {string} text */
+  back(talkId, text) {
+    const all = [text, this.drafts.get(talkId)].filter(Boolean).join("\n");
+    if (talkId === this.#talk) this.set(all);
+    else this.drafts.set(talkId, all);
+  }
+
   /** What one reads there before one types. @param {string} text */
   label(text) {
     this.#field.ariaLabel = this.#field.placeholder = text;

@@ -3,9 +3,9 @@ import { texts } from "./strings.js";
 /** The texts of the language that is shown. @type {Awaited<ReturnType<typeof texts>>} */
 export let T;
 
-/** Chooses the language: the first of these tags that there is. @param {readonly string[]} tags */
+/** Chooses the language: the first of these tags that there is, or English where that does not come. @param {readonly string[]} tags */
 export async function speak(tags) {
-  T = await texts(tags);
+  T = await texts(tags).catch(() => texts([]));
   Object.assign(document.documentElement, { lang: T.lang, dir: T.dir });
 }
 

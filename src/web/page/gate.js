@@ -2,9 +2,18 @@ import { $, field, h, parts, refusal, T } from "./dom.js";
 
 /** @import { Session } from "./session.js" */
 
+/** What is typed there, and no secret. @returns {Record<string, string>} */
+export const typed = () =>
+  Object.fromEntries(
+    /** @type {HTMLInputElement[]} */ ([...$("gate").querySelectorAll("input:not([type=password])")]).map((input) => [
+      input.name,
+      input.value,
+    ]),
+  );
+
 /** What stands before the talks: who one is, and how one comes in. Drawn anew only when it has something else to say. */
-/** @param {Session} session @param {string} room */
-export function gate(session, room) {
+/** @param {Session} session @param {string} room @param {Record<string, string>} before what was typed there */
+export function gate(session, room, before) {
   const { state, trouble, server } = session;
   const box = $("gate");
   const why = trouble && refusal(trouble);
@@ -12,7 +21,7 @@ export function gate(session, room) {
   const sign = JSON.stringify([state, trouble?.code, why?.textContent, trouble?.tries, trouble?.free, server?.motd]);
   if (box.dataset.sign === sign) return;
   box.dataset.sign = sign;
-  const typed = Object.fromEntries([...box.querySelectorAll("input")].map((input) => [input.name, input.value]));
+  const now = typed();
   const code = trouble?.code ?? "";
   if (code === "locked") box.dataset.way = trouble?.text.includes("/pass") ? "pass" : "login";
   const locked = state === "locked";
@@ -32,7 +41,7 @@ export function gate(session, room) {
     name: "name",
     autocomplete: "nickname",
     required: true,
-    value: typed.name || trouble?.name,
+    value: now.name || trouble?.name || before.name,
     ...(isLogin || locked ? {} : wrong),
   });
   const pass = field("password", { name: "pass", ...secret, pattern: null, title: null, ...(isLogin ? {} : wrong) });
@@ -40,7 +49,7 @@ export function gate(session, room) {
     name: "own",
     autocomplete: "username",
     required: true,
-    value: typed.own || trouble?.name,
+    value: now.own || trouble?.name || before.own,
   });
   const word = field("password", { name: "word", ...secret, ...(isLogin ? wrong : {}) });
   /** @param {() => void} then @param {...(Node | string | false | null | undefined)} kids */
@@ -86,11 +95,13 @@ export function gate(session, room) {
   else {
     const more = h(
       "details",
-      { open: isLogin || code === "owned" },
+      { open: isLogin || code === "owned" || before.own },
       h("summary", {}, h("span", {}, T.t("haveName"))),
       login,
     );
     box.append(first, h("p", { class: "quiet" }, ...parts("comeTo", room)), more);
   }
-  (isLogin ? (problem ? word : own) : locked && problem ? pass : name).input.focus();
+  const { input } = isLogin ? (problem ? word : own) : locked && problem ? pass : name;
+  input.focus();
+  input.setSelectionRange(-1, -1);
 }

@@ -1,5 +1,6 @@
 import { $, button, h, refusal, speak, T } from "./dom.js";
-import { gate } from "./gate.js";
+import { gate, typed } from "./gate.js";
+import { late, onMissed } from "./late.js";
 import { Link } from "./link.js";
 import { Session } from "./session.js";
 import { choose } from "./strings.js";
@@ -27,15 +28,17 @@ const keep = (where, what) => {
 };
 
 let { ui, ...local } = kept("localStorage");
-let { drafts = [], ...stay } = kept("sessionStorage");
+let { drafts = [], fields = {}, ...stay } = kept("sessionStorage");
 /** @type {Choices} */
 let choices = ui ?? {};
 const keepLocal = () => keep("localStorage", { ...local, ui: choices });
-const keepStay = () => keep("sessionStorage", { ...stay, drafts: chat ? [...chat.composer.drafts] : drafts });
+const keepStay = () => keep("sessionStorage", { ...stay, drafts: chat ? [...chat.composer.drafts] : drafts, fields });
 const theme = () => {
   document.documentElement.dataset.theme = choices.theme ?? "";
 };
 theme();
+// boot.js has the page loaded anew then.
+onMissed(() => dispatchEvent(new Event("missed")));
 const wishes = () => [choices.language ?? "", ...navigator.languages];
 await speak(wishes());
 for (const el of document.querySelectorAll("[data-text]")) el.textContent = T.t(el.getAttribute("data-text") ?? "");
@@ -108,7 +111,7 @@ async function load() {
   if (isLoading) return;
   isLoading = true;
   try {
-    const [{ Chat }] = await Promise.all([import("./chat.js"), T.more()]);
+    const [{ Chat }] = await Promise.all([late(import("./chat.js")), T.more()]);
     chat = new Chat(shell, drafts);
     draw();
   } catch {
@@ -116,7 +119,10 @@ async function load() {
     isLoading = false;
   }
 }
-$("gate").addEventListener("input", load);
+$("gate").addEventListener("input", () => {
+  fields = typed();
+  load();
+});
 
 /** The one line above all else: what is wrong, what is new, what is offered. */
 function bar() {
@@ -157,13 +163,14 @@ function draw() {
   const isIn = state === "in" || (talks.size > 0 && state !== "naming" && state !== "locked" && me.nick !== "");
   if (isIn) load();
   const isShown = !elsewhere && isIn && chat !== null;
+  if (isShown) fields = {};
   document.body.dataset.state = state;
   $("app").hidden = !isShown;
   $("gate").hidden = isShown;
   bar();
   if (isShown) chat?.draw();
   else if (elsewhere) $("gate").replaceChildren(h("h1", {}, "chinwag"));
-  else gate(session, asked || (local.rooms?.[0]?.id ?? "#lobby"));
+  else gate(session, asked || (local.rooms?.[0]?.id ?? "#lobby"), fields);
 }
 
 // A guest is in one tab at a time: a new one asks, and "Use it here" has the other hand over its place.
@@ -218,7 +225,15 @@ document.addEventListener("visibilitychange", () => {
     draw();
   }
 });
-addEventListener("pagehide", () => started && session.save());
+addEventListener("pagehide", () => {
+  if (!started) return;
+  session.save();
+  if (session.rest) return;
+  // What saves it has not come.
+  local = { ...local, name: session.name };
+  keepLocal();
+  keepStay();
+});
 addEventListener("pageshow", (e) => e.persisted && started && session.awake(Date.now()));
 addEventListener("online", () => started && session.now(Date.now()));
 addEventListener("hashchange", () => {

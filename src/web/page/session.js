@@ -1,4 +1,5 @@
 /** One person's stay on a server, over all the connections that it takes. Knows no socket, DOM, timer or storage. */
+import { late } from "./late.js";
 import { fold, mentions, spoken, Talk } from "./talks.js";
 import { cut, row as detail, view } from "./view.js";
 
@@ -113,7 +114,7 @@ export class Session {
   /** Loads what is not needed for the first view. */
   ready() {
     const loaded = async () => {
-      const { Stay } = await import("./stay.js");
+      const { Stay } = await late(import("./stay.js"));
       this.rest = new Stay(this, this.#hooks, this.#left ?? {});
       if (this.up && this.#left) this.rest.opened();
       if (this.#left) this.heard(this.#early, this.clock);
@@ -127,11 +128,12 @@ export class Session {
     return this.#loading;
   }
 
-  /** Does something with what may have to be loaded. @param {(rest: Stay) => void} run */
-  with(run) {
+  /** Does something with what may have to be loaded, or else this. @param {(rest: Stay) => void} run @param {() => void} [fail] */
+  with(run, fail) {
     if (this.rest) return run(this.rest);
     this.ready().then(() => {
       if (this.rest) run(this.rest);
+      else fail?.();
       this.end();
     });
   }
@@ -140,10 +142,13 @@ export class Session {
    * @returns {(...args: Deeds[K] extends (session: Session, ...args: infer A) => any ? A : never) => Promise<ReturnType<Deeds[K]>>} */
   deed(name) {
     return async (...args) => {
-      const [deeds] = await Promise.all([import("./deeds.js").catch(() => null), this.ready()]);
+      const [deeds] = await Promise.all([late(import("./deeds.js")).catch(() => null), this.ready()]);
+      const all = /** @type {any[]} */ (args);
+      const done = deeds && this.rest && /** @type {any} */ (deeds[name])(this, ...all);
       // Without a connection it cannot be loaded either.
-      if (!deeds || !this.rest) this.note(null, name, "unanswered");
-      const done = deeds && this.rest && /** @type {any} */ (deeds[name])(this, ...args);
+      const isMissing = !deeds || !this.rest;
+      if (isMissing && name === "typed") this.#unsaid(all[0].id, all[1]);
+      else if (isMissing) this.note(null, name, "unanswered");
       this.end();
       return done;
     };
@@ -226,8 +231,17 @@ export class Session {
 
   /** @param {string} talkId @param {string} text */
   say(talkId, text) {
-    this.with((rest) => rest.say(talkId, text));
+    this.with(
+      (rest) => rest.say(talkId, text),
+      () => this.#unsaid(talkId, text),
+    );
     this.end();
+  }
+
+  /** It cannot be said now. @param {string} talkId @param {string} text */
+  #unsaid(talkId, text) {
+    this.change.unsaid ??= [];
+    this.change.unsaid.push({ talkId, text });
   }
 
   /** Something was typed there that may be said, or no more. @param {string} talkId @param {boolean} on */
@@ -399,7 +413,7 @@ export class Session {
       this.rest?.carry();
       // Should the server be another one soon, it has these no more.
       this.ready()
-        .then(() => import("./deeds.js"))
+        .then(() => late(import("./deeds.js")))
         .catch(() => {});
     });
   }

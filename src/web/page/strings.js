@@ -1,3 +1,5 @@
+import { late } from "./late.js";
+
 /**
  * What the first view says: a key and its text on each line; strings-en.js has all else. `{0}` stands for a name or a number; `|` stands
  * between the forms for numbers, in the order of the language's `pluralCategories` (in English and German: one, other). `refusal.` is
@@ -73,8 +75,8 @@ export const first = table(english);
 
 /** All texts of a language. @type {Record<string, () => Promise<Record<string, string>>>} */
 export const languages = {
-  en: async () => ({ ...first, ...table((await import("./strings-en.js")).english) }),
-  de: async () => table((await import("./strings-de.js")).german),
+  en: async () => ({ ...first, ...table((await late(import("./strings-en.js"))).english) }),
+  de: async () => table((await late(import("./strings-de.js"))).german),
 };
 
 /** The first of these languages that there is, English else. @param {readonly string[]} tags such as those of `navigator.languages` */

@@ -68,6 +68,8 @@ export type Change = {
   transfers?: Set<Transfer>;
   notify?: { talkId: string; nick: string; text: string; key: number }[];
   say?: string[];
+  /** What could not be said, to be typed again. */
+  unsaid?: { talkId: string; text: string }[];
 };
 export type Kept = { local: Record<string, any>; session: Record<string, any> };
 export type Hooks = {
