@@ -267,11 +267,12 @@ impl Plain {
         let is_login = session.asks_secret().is_some();
         let is_asked = self.is_person && (session.locked().is_some() || is_login);
         // Whoever had the terminal meanwhile has set it for itself.
-        if self.continued.swap(false, Ordering::Relaxed) {
+        let is_back = self.continued.swap(false, Ordering::Relaxed);
+        if is_back {
             (self.unseen, self.told_unseen) = (None, false);
         }
-        // A password that came along is tried first, and whose it is that is asked for by name has been told with that.
-        let is_told = is_login || !session.asks_password();
+        // A password that came along is tried first, and with what is asked for it was told.
+        let is_told = is_login && !is_back || !session.asks_password();
         if !is_asked {
             (self.unseen, self.told_unseen) = (None, false);
         } else if self.unseen.is_none()

@@ -2,6 +2,7 @@
 //! for us, and what is shown of them. It knows no socket, no terminal and no clock.
 
 mod deeds;
+mod lock;
 mod login;
 mod loss;
 mod replies;
@@ -231,6 +232,8 @@ pub struct Session {
     restored: bool,
     /// What the server says unlocks it, if it is locked.
     locked: Option<String>,
+    /// Whether the server closed the last connection as nobody typed its password, and no other is made before somebody does.
+    dozes: bool,
     /// What `/help` tells of the keys.
     pub keys: &'static str,
     /// How long a loss may last before it is told, though the server keeps our place: nothing else may show it.
@@ -295,6 +298,7 @@ impl Session {
             astray: None,
             restored: false,
             locked: None,
+            dozes: false,
             keys: replies::KEYS,
             patience: Duration::MAX,
             details: 0,
@@ -421,6 +425,11 @@ impl Session {
         self.locked.as_deref().filter(|_| self.phase == Phase::Knocking)
     }
 
+    /// Whether no connection is made before somebody types something.
+    pub fn is_dozing(&self) -> bool {
+        self.dozes
+    }
+
     /// Whether the server waits for a password that somebody is to type.
     pub fn asks_password(&self) -> bool {
         let opens = |asked: &Asked| matches!(asked.pending, Pending::Password(_) | Pending::Login(..));
@@ -511,24 +520,10 @@ impl Session {
         self.news.push_back(News::Refused(text));
     }
 
-    /// The server is locked. What is known to unlock it is sent, and else the person told.
-    fn ask_entry(&mut self) {
-        let token = self.wanted.and_then(|nick| self.logins.token(nick));
-        match self.password.take() {
-            Some(password) => self.ask(Command::Pass(&password.clone()), Pending::Password(password)),
-            // Who owns a name is let in by that.
-            None if token.is_some() => self.ask_name(),
-            None => {
-                let how = self.locked.clone().unwrap_or_default();
-                let file = if how.contains("/pass") { ", or come with --password-file" } else { "" };
-                self.refuse(format!("the server is locked: {how}{file}"));
-            }
-        }
-    }
-
     /// We are in. What was before the last connection was lost is asked for again.
     fn hello(&mut self, nick: Nick, online: u64, now: Instant) {
         self.phase = Phase::Restoring;
+        self.locked = None;
         self.since = Some((now, now));
         self.nick = Some(nick);
         self.knows_all = false;

@@ -355,10 +355,7 @@ impl Session {
                 }
             }
             Pending::Said => drop(self.sent.pop_front()),
-            Pending::Password(password) => {
-                self.password = Some(password);
-                self.locked = None;
-            }
+            Pending::Password(password) => self.unlocked(password),
             Pending::History(room) => {
                 let was_missing = self.missing_rooms.contains(&room);
                 self.missing_rooms.retain(|missing| *missing != room);
