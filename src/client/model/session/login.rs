@@ -474,6 +474,11 @@ impl Session {
         }
     }
 
+    /// A room in which the last login found us.
+    pub(super) fn found_in(&self) -> Option<RoomName> {
+        self.logins.found.first().copied()
+    }
+
     /// Whether we enter this room as it was the login that found us there, and not the person.
     pub(super) fn is_found(&self, room: RoomName) -> bool {
         self.logins.found.contains(&room)
@@ -633,6 +638,20 @@ mod tests {
         session.lost("gone");
         again(&mut session);
         assert_eq!(asked(&mut session)[0], format!("/login alice token:{TOKEN}"));
+    }
+
+    #[test]
+    fn who_is_in_a_room_over_another_connection_talks_there_at_once() {
+        for (rooms, want) in [(vec![], "#b"), (vec![RoomName::new("#a").unwrap()], "#a")] {
+            let wish = Wish { nick: Some(alice()), rooms, tokens: vec![(alice(), Token([0; 32]))], ..Wish::default() };
+            let mut session = Session::new(Wish { person: true, ..wish });
+            again(&mut session);
+            hear(&mut session, &["- in #b 7", "+ login alice"]);
+            assert_eq!(session.talks.target(), Place::new(want));
+            let told = shown(&mut session);
+            let is_sent_away = |news: &News| matches!(news, News::Answer(text) if text.starts_with("/join #lobby"));
+            assert!(!told.iter().any(is_sent_away), "{told:?}");
+        }
     }
 
     #[test]
