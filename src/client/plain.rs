@@ -112,6 +112,7 @@ impl Plain {
         let Options { bell, times, rooms, .. } = options;
         let mut visit = Visit::new(options)?;
         visit.client.session.keys = "Ctrl-D leaves";
+        visit.client.session.is_spoken = true;
         visit.client.session.patience = LOST;
         let [ended, interrupted, continued] = <[Arc<AtomicBool>; 3]>::default();
         let ends = [SIGTERM, SIGHUP, SIGQUIT].map(|signal| (signal, &ended));
@@ -344,7 +345,7 @@ impl Plain {
         let before = std::mem::replace(&mut self.typists, typists.clone());
         for (place, nick) in typists.into_iter().filter(|typist| !before.contains(typist)) {
             let text = format!("{nick} is typing");
-            self.print(&News::Happened { place, at: None, text, moves: None });
+            self.print(&News::Happened { place, at: None, text, moves: None, call: None });
         }
     }
 

@@ -159,6 +159,8 @@ struct Entry {
     rows: Vec<String>,
     /// Who is there, as far as that is told.
     here: Vec<Nick>,
+    /// How many these are in all.
+    count: u64,
 }
 
 /// A message that was typed.
@@ -236,6 +238,8 @@ pub struct Session {
     dozes: bool,
     /// What `/help` tells of the keys.
     pub keys: &'static str,
+    /// Whether all is heard or felt word by word: then what is long is only counted, and there are no pictures.
+    pub is_spoken: bool,
     /// How long a loss may last before it is told, though the server keeps our place: nothing else may show it.
     pub patience: Duration,
     /// How many details the reply that is coming has so far.
@@ -300,6 +304,7 @@ impl Session {
             locked: None,
             dozes: false,
             keys: replies::KEYS,
+            is_spoken: false,
             patience: Duration::MAX,
             details: 0,
             had: Vec::new(),
@@ -521,7 +526,7 @@ impl Session {
     }
 
     /// We are in. What was before the last connection was lost is asked for again.
-    fn hello(&mut self, nick: Nick, online: u64, now: Instant) {
+    fn hello(&mut self, nick: Nick, online: u64, text: &str, now: Instant) {
         self.phase = Phase::Restoring;
         self.locked = None;
         self.since = Some((now, now));
@@ -537,6 +542,10 @@ impl Session {
         self.ask(Command::Set("stamp", true), Pending::Quiet);
         if self.without_typing {
             self.ask(Command::Set("typing", false), Pending::Quiet);
+        }
+        if self.first && self.is_spoken {
+            let at = text.split("; /join ").next().unwrap_or_default();
+            self.answer(format!("{} {at}", people(online)));
         }
         if *self.wanted.get_or_insert(nick) != nick {
             self.ask_name();
@@ -570,6 +579,11 @@ impl Session {
 /// The first word of what somebody typed, and what follows it.
 fn cut(line: &str) -> (&str, &str) {
     line.split_once(' ').unwrap_or((line, ""))
+}
+
+/// So many people.
+fn people(count: u64) -> String {
+    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
 }
 
 #[cfg(test)]

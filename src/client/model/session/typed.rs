@@ -295,7 +295,7 @@ impl Session {
                             None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
                             Some(why) => Err(why),
                         },
-                        _ => Err("it is /send TARGET PATH, as in /send #lobby ~/cat.png".to_owned()),
+                        _ => Err("it is /send [TARGET] PATH, as in /send #lobby ~/cat.png".to_owned()),
                     }
                 }
                 "get" => file().map(TransferRequest::Get),
