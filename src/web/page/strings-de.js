@@ -168,7 +168,7 @@ refusal.elsewhere Die Verbindung war weg, und wer so heißt, kann jetzt jemand a
 refusal.garbled Unterwegs ging etwas verloren. Hole sie noch einmal.
 refusal.gone Das ist nicht mehr da.
 refusal.held Dieser Name gehörte vor kurzem jemandem. Bitte wähle einen anderen.
-refusal.insecure Auf dieser Verbindung können andere mitlesen: Öffne diese Seite über https, um dich anzumelden.
+refusal.insecure Auf dieser Verbindung können andere mitlesen, darum wurde dein Passwort nicht gesendet. Gibt es eine Adresse mit https, dann komm über diese.
 refusal.invite-only In diesen Raum kommt nur, wer eingeladen ist. Wer dort für Ordnung sorgt, kann dich einladen.
 refusal.muted Du darfst hier zurzeit nicht sprechen.
 refusal.no-account Das darf nur, wem sein Name gehört. Wie ein Name deiner wird, steht in den Einstellungen.
@@ -181,6 +181,7 @@ refusal.no-such-nick.unignore Was von dort kommt, siehst du schon.
 refusal.no-such-room Diesen Raum gibt es nicht.
 refusal.not-in-room Du bist nicht in diesem Raum.
 refusal.not-op Das darf nur, wer in diesem Raum für Ordnung sorgt.
+refusal.outdated Dieser Server hat jetzt ein anderes Passwort.
 refusal.owned Dieser Name gehört jemandem. Bist du das, melde dich unten an.
 refusal.refused Das darfst du nicht, oder es geht hier nicht.
 refusal.refused.login Das stimmt nicht. Versuche es noch einmal.

@@ -132,10 +132,13 @@ refusal.bad-key This room has a key, and that is not it.
 refusal.bad-name.join No room can be called that: one word of up to 30 letters of one alphabet, digits, - and _ behind the #.
 refusal.bad-name.send This file cannot be sent under its name. Give it a short one, and send it again.
 refusal.banned You may not come into this room. Those who keep order there can let you in.
+refusal.busy That did not work just now. Try again in a moment.
 refusal.changed The file has changed meanwhile. Send it again.
 refusal.elsewhere The connection was lost, and whoever has that name now may be somebody else.
 refusal.garbled Something was lost on the way. Fetch it again.
 refusal.gone It is there no more.
+refusal.held This name belonged to somebody not long ago. Please choose another.
+refusal.insecure Others can read along on this connection, so your password was not sent. If there is an address with https, come by that.
 refusal.invite-only Only people who are invited come into this room. Those who keep order there can invite you.
 refusal.muted You may not speak here now.
 refusal.no-account Only people who own their names may do that. The settings say how a name becomes yours.
@@ -148,12 +151,14 @@ refusal.no-such-nick.unignore You see what they say already.
 refusal.no-such-room There is no such room.
 refusal.not-in-room You are not in this room.
 refusal.not-op Only those who keep order in this room may do that.
+refusal.outdated The password of this server is another one now.
 refusal.refused You may not do that, or it cannot be done here.
 refusal.refused.passwd That is not right. Try again.
 refusal.refused.register No name can be made yours here. Ask whoever runs this server.
 refusal.stranger Whoever has that name now may be somebody else. Send it again.
 refusal.too-big This file is larger than the server takes.
 refusal.too-long That is too long. Make it shorter.
+refusal.too-many That was too often, or it is too many. Wait a little, and try again.
 refusal.too-many.get You are fetching several files already. Wait for one of them.
 refusal.too-many.ignore You ignore as many people as one may.
 refusal.too-many.invite That was too often, or too many are invited already. Wait a little, and try again.

@@ -37,14 +37,10 @@ password Password
 people People
 photo Take a photo
 refusal.bad-name Please choose another name: one word of up to 20 letters of one alphabet, digits, - and _, that begins with a letter.
-refusal.busy That did not work just now. Try again in a moment.
-refusal.held This name belonged to somebody not long ago. Please choose another.
-refusal.insecure Others can read along on this connection: open this page by https to log in.
 refusal.owned This name belongs to somebody. If that is you, log in below.
 refusal.refused.login That is not right. Try again.
 refusal.refused.pass That is not right. Try again.
 refusal.taken Somebody here has this name, or one that looks like it. Please choose another.
-refusal.too-many That was too often, or it is too many. Wait a little, and try again.
 refusal.until This ends {0}, {1}.
 refusal.wait Wait {0} second.|Wait {0} seconds.
 refusal.words A name is one word.
