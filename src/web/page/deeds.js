@@ -12,6 +12,9 @@ import { cut, row as detail } from "./view.js";
 
 /** How many lines an older page of the history has. */
 const OLDER = 200;
+/** In seconds: how long a ban or mute of a guest holds that has no time, and how long at most. */
+const DAY = 86_400;
+const OF_GUEST = 30 * DAY;
 /** People in a room whose state is asked for. */
 const SEEN = 100;
 const ALIASES = new Map([
@@ -336,9 +339,12 @@ function did(s, f, rows, line, name) {
     case "ban":
     case "mute": {
       const [time, count, unit] = /^(\d+)([smhd]?)$/.exec(words[1] ?? "") ?? [];
-      const seconds = time ? `${Number(count) * ({ m: 60, h: 3600, d: 86400 }[unit ?? ""] ?? 1)}` : "";
+      const who = rest.split(" ")[1] ?? "";
+      let seconds = time ? Number(count) * ({ m: 60, h: 3600, d: 86400 }[unit ?? ""] ?? 1) : null;
+      // Nothing holds for longer for a guest, and without a time it holds for a day.
+      if (who.startsWith("guest:")) seconds = seconds === null ? DAY : Math.min(seconds || OF_GUEST, OF_GUEST);
       const why = words.slice(time ? 2 : 1).join(" ");
-      return own(f.command === "ban" ? "banned" : "muted", rest.split(" ")[1] ?? "", seconds, why);
+      return own(f.command === "ban" ? "banned" : "muted", who, `${seconds ?? ""}`, why);
     }
     case "room":
       return words.length > 1 && own("set", ...rest.split(" "));

@@ -45,6 +45,7 @@ export class Session {
   older = this.deed("older");
   askPeople = this.deed("askPeople");
   askRooms = this.deed("askRooms");
+  askBans = this.deed("askBans");
   menu = this.deed("menu");
   erase = this.deed("erase");
   upload = this.deed("upload");

@@ -16,6 +16,8 @@ attach Dateien senden
 away Abwesenheit, steht bei deinem Namen
 awayLike Um eins zurück
 ban Fernhalten …
+banned ferngehalten
+bans Wer ferngehalten wird …
 below {0} neue Nachricht|{0} neue Nachrichten
 bye.blocked Dieser Server lässt dich nicht ein.
 bye.full Der Server ist voll.
@@ -50,6 +52,9 @@ event.joined {0} kam herein
 event.kicked {0} hat {1} hinausgewiesen
 event.left {0} ging hinaus
 event.lost {0} hat die Verbindung verloren
+event.lost.blocked {0} wurde gesperrt
+event.lost.killed {0} wurde vom Server gewiesen
+event.lost.too-slow {0} war zu langsam und hat die Verbindung verloren
 event.made.founder {0} übergibt {1} diesen Raum
 event.made.nobody {0} nimmt {1} den Rang
 event.made.op {0} lässt {1} für Ordnung sorgen
@@ -118,12 +123,14 @@ mentions {0} Erwähnung|{0} Erwähnungen
 minutes {0} Minute|{0} Minuten
 more Mehr
 mute Nicht sprechen lassen …
+muted darf nicht sprechen
 myName Dein Name
 new Neu
 newPassword Ein Passwort mit mindestens 8 Zeichen
 newRoom Neuer Raum
 newVersion Es gibt eine neue Fassung dieser Seite.
 no Nein, danke
+noBans Aus diesem Raum wird niemand ferngehalten.
 noPush Nur solange diese Seite offen ist: Eine geschlossene hört nichts.
 noRoom Kein Raum
 noSlash Der Adresse fehlt am Ende ein Schrägstrich: Füge „/“ an und versuche es noch einmal.
@@ -230,6 +237,7 @@ tell Sag mir, wenn mir jemand schreibt
 textName Text
 theme Helligkeit
 toEnd Zum Neuesten
+tooBig {0} ist größer als die {1}, die dieser Server annimmt.
 topic Thema
 transfers Dateien unterwegs
 tries {0} Versuch ist übrig.|{0} Versuche sind übrig.
@@ -238,10 +246,12 @@ trying Neuer Versuch in {0} Sekunde.|Neuer Versuch in {0} Sekunden.
 type1 {0} schreibt …
 type2 {0} und {1} schreiben …
 type3 {0}, {1} und {2} schreiben …
+unban Beenden
 unknown Unklar, ob das angekommen ist.
 unread {0} ungelesen|{0} ungelesen
 unreadable Dieser Browser kann {0} nicht lesen. Das Original senden, mit dem Ort und allem, was die Kamera sonst hineingeschrieben hat?
 unsent Nicht gesendet: {0}
+until bis {0}, {1}
 useHere Hier benutzen
 voice Eine Stimme geben
 went {0} ging|{0} gingen

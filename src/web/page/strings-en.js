@@ -14,6 +14,8 @@ askKey {0} has a key
 away Away message, shown beside your name
 awayLike Back at one
 ban Keep out…
+banned kept out
+bans Who is kept out…
 below {0} new message|{0} new messages
 came {0} came|{0} came
 cancel Cancel
@@ -37,6 +39,9 @@ event.joined {0} came in
 event.kicked {0} put {1} out
 event.left {0} left
 event.lost {0} lost the connection
+event.lost.blocked {0} was blocked
+event.lost.killed {0} was put off the server
+event.lost.too-slow {0} was too slow, and lost the connection
 event.made.founder {0} hands this room to {1}
 event.made.nobody {0} takes the rank of {1} back
 event.made.op {0} lets {1} keep order
@@ -98,11 +103,13 @@ mentions {0} mention|{0} mentions
 minutes {0} minute|{0} minutes
 more More
 mute Stop from speaking…
+muted may not speak
 myName Your name
 new New
 newPassword A password, of 8 characters or more
 newRoom New room
 no No, thank you
+noBans Nobody is kept out of this room.
 noPush Only while this page is open: a closed page hears nothing.
 noRoom No room
 note.anew This room began anew: what was said before is gone.
@@ -186,14 +193,17 @@ tell Tell me when somebody writes to me
 textName text
 theme Brightness
 toEnd To the newest
+tooBig {0} is larger than the {1} that this server takes.
 topic Topic
 type1 {0} is typing …
 type2 {0} and {1} are typing …
 type3 {0}, {1} and {2} are typing …
+unban End it
 unknown Not known whether this arrived.
 unread {0} unread|{0} unread
 unreadable This browser cannot read {0}. Send the original, with the place and all else that its camera wrote into it?
 unsent Not sent: {0}
+until until {0}, {1}
 voice Give a voice
 went {0} left|{0} left
 write Write to {0}

@@ -120,14 +120,15 @@ export async function texts(tags) {
     day: (ms) => date.format(ms),
     /** @param {number} bytes */
     size(bytes) {
-      const step = bytes < 1e3 ? 0 : bytes < 1e6 ? 1 : bytes < 1e9 ? 2 : 3;
+      // As the client tells it, and as operators set limits.
+      const step = bytes < 1024 ? 0 : bytes < 1024 ** 2 ? 1 : bytes < 1024 ** 3 ? 2 : 3;
       const unit = ["byte", "kilobyte", "megabyte", "gigabyte"][step];
       return new Intl.NumberFormat(tag, {
         style: "unit",
         unit,
         unitDisplay: step ? "short" : "long",
         maximumFractionDigits: step > 1 ? 1 : 0,
-      }).format(bytes / 1e3 ** step);
+      }).format(bytes / 1024 ** step);
     },
   };
 }
