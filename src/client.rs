@@ -48,6 +48,8 @@ struct Farewell {
     text: String,
     /// Whether it is of no use to come back, unless somebody does something about it.
     is_final: bool,
+    /// Whether it closed as nothing was typed in time.
+    is_idle: bool,
 }
 
 /// What a last line of the server's tells the person.
@@ -109,6 +111,9 @@ impl Client {
     /// It is an error if the server cannot be reached, or turns us away, before it has ever let us in. Later the connection is
     /// made again, as often as need be, unless the server has put us out for good.
     pub fn turn(&mut self, until: Option<Instant>) -> Result<Vec<Token>, String> {
+        if !self.session.is_dozing() {
+            self.link.go_on(Instant::now());
+        }
         let until = [until, self.session.next_tick(), self.greeting_due()].into_iter().flatten().min();
         let until = if self.work() { Some(Instant::now()) } else { until };
         let others = self.link.wait(until).map_err(|e| cannot_connect(&self.address, &crate::listener::reason(&e)))?;
@@ -121,7 +126,9 @@ impl Client {
         if let Some(change) = self.link.change(now) {
             self.changed(change, now)?;
         }
-        if self.link.is_silent(now, SystemTime::now()) && self.session.is_in() {
+        // Also where the person is still asked for the password, which may take as long as the server waits for it.
+        let can_answer = self.session.is_in() || self.session.locked().is_some();
+        if self.link.is_silent(now, SystemTime::now()) && can_answer {
             self.session.ask_alive();
         }
         self.session.tick(now);
@@ -159,7 +166,7 @@ impl Client {
                     Code::Refused => !self.kept.is_away() && !self.session.is_ungreeted(),
                     _ => false,
                 };
-                self.farewell = Some(Farewell { text: last_words(code, text), is_final });
+                self.farewell = Some(Farewell { text: last_words(code, text), is_final, is_idle: code == Code::Idle });
             }
             match self.kept.told(&line, bytes) {
                 Told::Others => hand_on(&mut self.session, &mut self.transfers, line, now),
@@ -204,6 +211,7 @@ impl Client {
                 let farewell = self.farewell.take();
                 let is_stranger = farewell.is_none() && self.session.is_ungreeted();
                 let is_final = farewell.as_ref().is_some_and(|farewell| farewell.is_final);
+                let is_idle = farewell.as_ref().is_some_and(|farewell| farewell.is_idle);
                 let why = farewell.map_or(why, |farewell| farewell.text);
                 if is_final && self.was_in && !self.session.is_quitting() {
                     return Err(format!("{} closed the connection: {why}", self.address));
@@ -212,6 +220,11 @@ impl Client {
                     Some(time) => {
                         self.was_in = true;
                         self.session.lost_and_kept(&why, time, now);
+                    }
+                    None if is_idle && self.session.doze() => {
+                        // The person has been asked, so what fails from now on is tried again.
+                        self.was_in = true;
+                        self.link.rest();
                     }
                     None if self.was_in || self.session.is_quitting() => self.session.lost(&why),
                     None if is_stranger => return Err(cannot_connect(&self.address, &format!("{why}; {STRANGER}"))),
@@ -297,10 +310,44 @@ fn take_answers(session: &mut Session, transfers: &mut Transfers, now: Instant) 
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
 
     use super::*;
     use crate::client::wire::server::{Named, Wire};
+
+    #[test]
+    fn a_server_that_closes_as_nobody_typed_its_password_is_left_alone_until_somebody_does() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = Server { address: address.parse::<Named>().unwrap().clear(), wire: Wire::Clear };
+        let wish = Wish { person: true, ..Wish::default() };
+        let mut client = Client::new(server, wish, PathBuf::new()).unwrap();
+        let (hear, heard) = std::sync::mpsc::channel();
+        let server = std::thread::spawn(move || {
+            let (mut first, _) = listener.accept().unwrap();
+            first.write_all(b"* locked x send /pass PASSWORD\n* bye idle no password came in time\n").unwrap();
+            drop(first);
+            let (mut second, _) = listener.accept().unwrap();
+            second.write_all(b"* locked x send /pass PASSWORD\n").unwrap();
+            let mut line = String::new();
+            BufReader::new(second).read_line(&mut line).unwrap();
+            hear.send(line).unwrap();
+        });
+        while !client.session.is_dozing() {
+            client.turn(None).unwrap();
+        }
+        assert!(!client.link.is_up() && client.link.next_try().is_none());
+        client.turn(Some(Instant::now() + Duration::from_millis(50))).unwrap();
+        assert!(heard.try_recv().is_err());
+        client.session.typed("a long password", Instant::now());
+        let line = std::iter::repeat_with(|| {
+            client.turn(Some(Instant::now() + Duration::from_millis(5))).unwrap();
+            heard.try_recv().ok()
+        });
+        assert_eq!(line.flatten().next().as_deref(), Some("/pass a long password\n"));
+        server.join().unwrap();
+    }
 
     #[test]
     fn a_server_that_never_greets_is_given_up() {

@@ -504,7 +504,11 @@ impl Hub {
     fn handle_locked(&mut self, request: Request<'_>, lock: Lock, turn: &mut Turn<'_, impl Output>) {
         let conn = turn.conn;
         let verb = request.verb();
-        if let Err(why) = self.may_ask_of_names(verb).and_then(|()| may(Actor::Locked(lock), Action::Ask(verb))) {
+        // Whether a secret may be sent can be found out before one is let in.
+        let is_of_secrets = matches!(verb, Verb::Register | Verb::Passwd | Verb::Token | Verb::Drop);
+        let may_send = || if is_of_secrets { self.may_send_secrets(turn) } else { Ok(()) };
+        let is_let_in = || may(Actor::Locked(lock), Action::Ask(verb));
+        if let Err(why) = self.may_ask_of_names(verb).and_then(|()| may_send()).and_then(|()| is_let_in()) {
             if let Some(locked) = self.locked.get_mut(&conn).filter(|_| verb == Verb::Send) {
                 locked.intake = Intake::Discard;
             }

@@ -112,6 +112,7 @@ impl Plain {
         let Options { bell, times, rooms, .. } = options;
         let mut visit = Visit::new(options)?;
         visit.client.session.keys = "Ctrl-D leaves";
+        visit.client.session.is_spoken = true;
         visit.client.session.patience = LOST;
         let [ended, interrupted, continued] = <[Arc<AtomicBool>; 3]>::default();
         let ends = [SIGTERM, SIGHUP, SIGQUIT].map(|signal| (signal, &ended));
@@ -267,11 +268,12 @@ impl Plain {
         let is_login = session.asks_secret().is_some();
         let is_asked = self.is_person && (session.locked().is_some() || is_login);
         // Whoever had the terminal meanwhile has set it for itself.
-        if self.continued.swap(false, Ordering::Relaxed) {
+        let is_back = self.continued.swap(false, Ordering::Relaxed);
+        if is_back {
             (self.unseen, self.told_unseen) = (None, false);
         }
-        // A password that came along is tried first, and whose it is that is asked for by name has been told with that.
-        let is_told = is_login || !session.asks_password();
+        // A password that came along is tried first, and with what is asked for it was told.
+        let is_told = is_login && !is_back || !session.asks_password();
         if !is_asked {
             (self.unseen, self.told_unseen) = (None, false);
         } else if self.unseen.is_none()
@@ -343,7 +345,7 @@ impl Plain {
         let before = std::mem::replace(&mut self.typists, typists.clone());
         for (place, nick) in typists.into_iter().filter(|typist| !before.contains(typist)) {
             let text = format!("{nick} is typing");
-            self.print(&News::Happened { place, at: None, text, moves: None });
+            self.print(&News::Happened { place, at: None, text, moves: None, call: None });
         }
     }
 

@@ -46,6 +46,33 @@ test("locked: a password is asked for, and one is told how many tries are left",
   await anna.sees("anna", "#members li");
 });
 
+test("locked: whoever looks the password up goes on typing when the server has closed", async (t) => {
+  const { web } = await serve(t);
+  const way = await Way.to(t, web);
+  const LOCKED = "* locked chinwag/0.2.0 send /pass PASSWORD";
+  let came = 0;
+  let idle = () => {};
+  way.to = await puppet(t, (say, close) => {
+    came++;
+    say(LOCKED);
+    idle = () => {
+      say("* bye idle no password came in time; connect again");
+      close(1000);
+    };
+  });
+  const anna = await Visitor.come(t, way.web);
+  await fill(anna, "name", "anna");
+  await fill(anna, "pass", "open");
+  idle();
+  await new Promise((then) => setTimeout(then, 2_000));
+  await anna.page.keyboard.type(" sesame");
+  const typed = () => anna.page.$$eval("#gate input", (all) => all.slice(0, 2).map(({ value }) => value));
+  assert.deepEqual([await typed(), came], [["anna", "open sesame"], 1]);
+  await anna.page.keyboard.press("Enter");
+  for (let tries = 0; came < 2 && tries < 100; tries++) await new Promise((then) => setTimeout(then, 100));
+  assert.equal(came, 2);
+});
+
 test("locked: after the last try it is not tried again by itself", async (t) => {
   const { web } = await locked(t);
   const anna = await Visitor.come(t, web);
@@ -273,6 +300,30 @@ test("the dialogs", async (t) => {
     await anna.page.goBack();
     await anna.misses("dialog");
   }
+});
+
+test("who is kept out of a room is listed, and let in again", async (t) => {
+  const { port, web } = await serve(t);
+  const anna = await (await Visitor.come(t, web, { hash: "#den" })).enter("anna");
+  await anna.loaded();
+  const bob = await Caller.come(t, port, "bob", "#den");
+  await anna.say("/ban bob 1h spam");
+  await bob.hears("banned");
+  const list = async () => {
+    await anna.page.click("#room");
+    await anna.page.locator("::-p-aria([name='Who is kept out…'][role='menuitem'])").click();
+  };
+  await list();
+  await anna.sees("bob", "dialog li");
+  await anna.stands("bans");
+  await anna.press("End it bob", "dialog");
+  await anna.misses("dialog li");
+  await anna.press("Close", "dialog");
+  await anna.misses("dialog");
+  bob.say("/join #den");
+  await bob.hears("+ join #den");
+  await list();
+  await anna.sees("Nobody is kept out", "dialog");
 });
 
 /** Somebody with a browser that wants German. @param {Test} t @param {string} web */

@@ -320,7 +320,7 @@ fn a_locked_server_lets_in_who_has_a_token_or_logs_in() {
     good(&run(folder, &server, &["say", "#lobby", "hi", "--token-file", "token", "--create"], ""));
     // Without one, whoever types a login is let in too, and needs none the next time.
     let mut terminal = start(folder, &server, &["--plain"]);
-    told(&terminal, "no: the server is locked");
+    told(&terminal, "note: the server is locked");
     terminal.keys(format!("/login alice {PASSWORD}\n"));
     told(&terminal, "in #lobby: ");
     eventually("the token kept", || kept(folder, &server).exists());

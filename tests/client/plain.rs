@@ -186,12 +186,13 @@ fn a_password_is_not_shown_while_it_is_asked_for() {
     let server = Server::start(&["--password-file", path.to_str().unwrap()]);
     let mut command = connect(&server.address(), &["--plain"]);
     let mut terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
-    told(&terminal, "what you type is not shown until the server lets you in");
-    for word in ["hash", "hush"] {
-        terminal.keys(format!("/pass {word}\n"));
-        told(&terminal, if word == "hush" { "in #lobby: " } else { "that is not the password" });
+    told(&terminal, "type its password, which is not shown");
+    // It is asked for, and so needs no command; who gives that is understood too.
+    for (line, answer) in [("/pass hash", "that is not the password"), ("hush", "in #lobby: ")] {
+        terminal.keys(format!("{line}\n"));
+        told(&terminal, answer);
     }
-    assert!(!tells(&terminal, "/pass h"), "{}", terminal.screen());
+    assert!(!tells(&terminal, "/pass h") && !tells(&terminal, "hush"), "{}", terminal.screen());
     // From then on it is.
     terminal.keys("good day\n");
     told(&terminal, "good day");
@@ -202,7 +203,7 @@ fn a_password_is_not_shown_while_it_is_asked_for() {
     let mut shell = Command::new("bash");
     shell.args(["-c", script, binary(), &server.address()]);
     let terminal = Terminal::start(&mut shell, 100, 24, Emulator::Reflowing, Speaks::Nothing);
-    told(&terminal, "what you type is not shown");
+    told(&terminal, "which is not shown");
     terminal.keys("\x1a");
     told(&terminal, "stopped");
     terminal.keys("go on\n");
@@ -219,7 +220,7 @@ fn a_password_is_not_shown_while_it_is_asked_for() {
     drop(terminal);
     // Whoever gives up is left with a terminal that shows what is typed.
     let mut terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
-    told(&terminal, "what you type is not shown");
+    told(&terminal, "which is not shown");
     terminal.keys("\x04");
     terminal.wait_exit();
     assert!(terminal.modes().local_modes.contains(rustix::termios::LocalModes::ECHO));

@@ -182,6 +182,30 @@ test("who owns a name logs in by a token that is kept, and no password is", asyn
   await anna.until("she is there", (session) => session.state === "in");
 });
 
+test("a guest is kept out for no longer than the server keeps them out", async (t) => {
+  const port = await serve(t);
+  const anna = await come(t, port, "anna");
+  const bob = await come(t, port, "bob");
+  anna.session.join("#club");
+  await anna.until("anna is there", (session) => session.talks.get("#club")?.rank);
+  bob.session.join("#club");
+  await bob.until("bob is there", (session) => session.talks.get("#club")?.joined);
+  const banned = () =>
+    anna.session.talks
+      .get("#club")
+      .rows.filter(({ code }) => code === "banned")
+      .map(({ args }) => args);
+  anna.session.menu("ban", "#club", "bob", "0 duck jokes");
+  await anna.until("bob is banned", () => banned().length);
+  assert.deepEqual(banned(), [["guest:bob", `${30 * 86_400}`, "duck jokes"]]);
+  const bans = () => new Promise((then) => anna.session.askBans("#club", then));
+  const [{ id, kind, who, until }] = await bans();
+  assert.deepEqual([kind, who], ["ban", "guest:bob"]);
+  assert.ok(Math.abs(until - Date.now() - 30 * 86_400_000) < 60_000);
+  anna.session.menu("unban", "#club", id);
+  assert.deepEqual(await bans(), []);
+});
+
 test("a locked server opens with its password", async (t) => {
   const file = join(folder(t), "password");
   writeFileSync(file, "topsecret\n");

@@ -155,6 +155,98 @@ test("a locked server is told, and how many tries are left", async () => {
   assert.ok(!JSON.stringify(world.kept ?? {}).includes("tea"));
 });
 
+test("a password that was right once is tried once more, and a token before it", async () => {
+  const LOCKED = "* locked chinwag/0.2.0 send /pass PASSWORD";
+  for (const [token, said, told] of [
+    [null, ["/pass tea"], "outdated"],
+    [{ nick: "anna", token: "secret" }, ["/login anna token:secret", "/pass tea"], "outdated"],
+  ]) {
+    const world = await start({ local: { name: "anna", token } });
+    world.session.password = "tea";
+    world.open();
+    world.hear(LOCKED);
+    await null;
+    for (const line of said) {
+      await new Promise((then) => setTimeout(then, 20));
+      assert.deepEqual(world.sent(), [line]);
+      world.hear(`! ${line.slice(1).split(" ")[0]} refused x`);
+    }
+    await new Promise((then) => setTimeout(then, 20));
+    const { trouble } = world.session;
+    assert.deepEqual([world.session.state, trouble.code, trouble.tries], ["locked", told, null]);
+    // It is not right any more, so the next connection does not hear of it.
+    world.lose();
+    world.wait(60_000);
+    world.open();
+    world.hear(LOCKED);
+    await new Promise((then) => setTimeout(then, 20));
+    assert.deepEqual(world.sent(), []);
+  }
+});
+
+test("whoever takes long to type the password is waited for", async () => {
+  for (const [act, said] of [
+    [(session) => session.unlock("tea"), "/pass tea"],
+    [(session) => session.login("anna", "correct-horse"), "/token"],
+  ]) {
+    const world = await start();
+    world.open();
+    world.hear("* locked chinwag/0.2.0 send /pass PASSWORD");
+    world.hear("* bye idle no password came in time; connect again");
+    world.lose();
+    world.wait(600_000);
+    assert.deepEqual([world.session.state, world.session.trouble.code, world.reconnects], ["locked", "locked", 0]);
+    await act(world.session);
+    assert.deepEqual([world.reconnects, world.sent()], [1, []]);
+    world.open();
+    world.hear("* locked chinwag/0.2.0 send /pass PASSWORD");
+    assert.deepEqual(world.sent(), [said]);
+  }
+});
+
+test("no password of a name goes out before it is known that the server takes it", async () => {
+  for (const [reply, goes] of [
+    ["! token insecure others on the way can read what you send here", false],
+    ["! token no-account you are a guest", true],
+    ["! token refused this server keeps nothing", true],
+  ]) {
+    for (const [act, line] of [
+      [(session) => session.login("olga", "correct-horse"), "/login olga correct-horse"],
+      [(session) => session.register("correct-horse"), "/register correct-horse"],
+      [(session) => session.say("#lobby", "/register correct-horse"), "/register correct-horse"],
+      [(session) => session.say("#lobby", "/login olga correct-horse"), "/login olga correct-horse"],
+      [(session) => session.say("#lobby", "/drop correct-horse"), "/drop correct-horse"],
+    ]) {
+      const world = await inLobby();
+      await act(world.session);
+      await new Promise((then) => setTimeout(then, 20));
+      assert.deepEqual(world.sent(), ["/token"]);
+      world.hear(reply);
+      assert.deepEqual(world.sent(), goes ? [line] : []);
+      const { command } = world.session.trouble ?? world.session.talks.get("#lobby").rows.at(-1)?.why ?? {};
+      if (!goes) assert.equal(command, line.slice(1).split(" ")[0], "what was asked for is what is refused");
+    }
+  }
+});
+
+test("whoever comes in without a look at the first fields sees the message of the day in the room", async () => {
+  const world = await start({ local: { name: "anna", rooms: [{ id: "#lobby", seq: 0, time: 0 }] } });
+  const notes = () =>
+    world.session.talks
+      .get("#lobby")
+      .rows.filter(({ code }) => code === "motd")
+      .map(({ text }) => text);
+  for (let n = 0; n < 2; n++) {
+    world.open();
+    world.hear(HELLO, "* motd tea at five", "* motd bring cake");
+    serve(world);
+    assert.deepEqual(notes(), ["tea at five", "bring cake"], "once");
+    world.hear("* bye shutdown x");
+    world.lose();
+    world.wait(60_000);
+  }
+});
+
 test("what ends a connection decides what comes next", async () => {
   for (const [line, state, isRetried] of [
     ["* bye full too many", "connecting", true],

@@ -691,17 +691,19 @@ fn a_room_of_which_nothing_but_rules_is_left_is_shown_as_it_was_first_given() {
 fn no_secret_is_asked_for_where_others_can_read_along() {
     let commands =
         ["/register correct-horse", "/login bob correct-horse", "/passwd correct-horse", "/token", "/drop x"];
-    let mut memory = keeping(Settings::default());
+    let mut memory = keeping(Settings { password: Some("tea".to_owned()), ..Settings::default() });
     memory.connect_from("a", network(1));
-    ask(&mut memory, "a", "/nick alice");
-    for line in commands {
-        let command = line[1..].split(' ').next().unwrap();
-        let said = ask(&mut memory, "a", line);
-        assert!(
-            said.starts_with(&format!("! {command} insecure others on the way can read what you send here, ")),
-            "{said}"
-        );
+    // It can be found out before one is let in, too.
+    for entry in ["/ping", "/pass tea"] {
+        ask(&mut memory, "a", entry);
+        for line in commands {
+            let command = line[1..].split(' ').next().unwrap();
+            let said = ask(&mut memory, "a", line);
+            let want = format!("! {command} insecure others on the way can read what you send here, ");
+            assert!(said.starts_with(&want), "{entry}: {said}");
+        }
     }
+    ask(&mut memory, "a", "/nick alice");
     assert_eq!(ask(&mut memory, "a", "/account"), "+ account alice free");
     let said = ask(&mut memory, "a", "/logout");
     assert!(said.starts_with("! logout no-account "), "{said}");

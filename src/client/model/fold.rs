@@ -84,7 +84,7 @@ impl Held {
             (0, went) => format!("{went} left"),
             (came, went) => format!("{came} came, {went} left"),
         };
-        News::Happened { place: self.place, at: self.last.at(), text, moves: None }
+        News::Happened { place: self.place, at: self.last.at(), text, moves: None, call: None }
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     fn happened(place: &str, text: &str, moves: Option<Moves>) -> News {
-        News::Happened { place: Place::new(place).unwrap(), at: None, text: text.to_owned(), moves }
+        News::Happened { place: Place::new(place).unwrap(), at: None, text: text.to_owned(), moves, call: None }
     }
 
     #[test]

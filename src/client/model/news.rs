@@ -37,6 +37,8 @@ pub enum News {
         text: String,
         /// Whether somebody came into the room by it, or went.
         moves: Option<Moves>,
+        /// Who has invited us by it, or put us out.
+        call: Option<Nick>,
     },
     /// Messages were taken back.
     Erased {
@@ -85,13 +87,14 @@ impl News {
         }
     }
 
-    /// Who calls for us with this, where, and with what: what has just been said to us, or shared with us alone.
+    /// Who calls for us with this, where, and with what: what has just been said to us, shared with us alone, or done to us.
     pub fn call(&self) -> Option<(Nick, Place, &str)> {
         match self {
             Self::Said { place, from, text, mark: Mark::ForUs, age: Age::New, .. } => Some((*from, *place, text)),
             Self::File { place: place @ Place::With(nick), from, name, .. } if nick == from => {
                 Some((*from, *place, name))
             }
+            Self::Happened { place, text, call: Some(who), .. } => Some((*who, *place, text)),
             _ => None,
         }
     }

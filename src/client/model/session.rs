@@ -2,6 +2,7 @@
 //! for us, and what is shown of them. It knows no socket, no terminal and no clock.
 
 mod deeds;
+mod lock;
 mod login;
 mod loss;
 mod replies;
@@ -158,6 +159,8 @@ struct Entry {
     rows: Vec<String>,
     /// Who is there, as far as that is told.
     here: Vec<Nick>,
+    /// How many these are in all.
+    count: u64,
 }
 
 /// A message that was typed.
@@ -231,8 +234,12 @@ pub struct Session {
     restored: bool,
     /// What the server says unlocks it, if it is locked.
     locked: Option<String>,
+    /// Whether the server closed the last connection as nobody typed its password, and no other is made before somebody does.
+    dozes: bool,
     /// What `/help` tells of the keys.
     pub keys: &'static str,
+    /// Whether all is heard or felt word by word: then what is long is only counted, and there are no pictures.
+    pub is_spoken: bool,
     /// How long a loss may last before it is told, though the server keeps our place: nothing else may show it.
     pub patience: Duration,
     /// How many details the reply that is coming has so far.
@@ -295,7 +302,9 @@ impl Session {
             astray: None,
             restored: false,
             locked: None,
+            dozes: false,
             keys: replies::KEYS,
+            is_spoken: false,
             patience: Duration::MAX,
             details: 0,
             had: Vec::new(),
@@ -421,6 +430,11 @@ impl Session {
         self.locked.as_deref().filter(|_| self.phase == Phase::Knocking)
     }
 
+    /// Whether no connection is made before somebody types something.
+    pub fn is_dozing(&self) -> bool {
+        self.dozes
+    }
+
     /// Whether the server waits for a password that somebody is to type.
     pub fn asks_password(&self) -> bool {
         let opens = |asked: &Asked| matches!(asked.pending, Pending::Password(_) | Pending::Login(..));
@@ -511,24 +525,10 @@ impl Session {
         self.news.push_back(News::Refused(text));
     }
 
-    /// The server is locked. What is known to unlock it is sent, and else the person told.
-    fn ask_entry(&mut self) {
-        let token = self.wanted.and_then(|nick| self.logins.token(nick));
-        match self.password.take() {
-            Some(password) => self.ask(Command::Pass(&password.clone()), Pending::Password(password)),
-            // Who owns a name is let in by that.
-            None if token.is_some() => self.ask_name(),
-            None => {
-                let how = self.locked.clone().unwrap_or_default();
-                let file = if how.contains("/pass") { ", or come with --password-file" } else { "" };
-                self.refuse(format!("the server is locked: {how}{file}"));
-            }
-        }
-    }
-
     /// We are in. What was before the last connection was lost is asked for again.
-    fn hello(&mut self, nick: Nick, online: u64, now: Instant) {
+    fn hello(&mut self, nick: Nick, online: u64, text: &str, now: Instant) {
         self.phase = Phase::Restoring;
+        self.locked = None;
         self.since = Some((now, now));
         self.nick = Some(nick);
         self.knows_all = false;
@@ -542,6 +542,10 @@ impl Session {
         self.ask(Command::Set("stamp", true), Pending::Quiet);
         if self.without_typing {
             self.ask(Command::Set("typing", false), Pending::Quiet);
+        }
+        if self.first && self.is_spoken {
+            let at = text.split("; /join ").next().unwrap_or_default();
+            self.answer(format!("{} {at}", people(online)));
         }
         if *self.wanted.get_or_insert(nick) != nick {
             self.ask_name();
@@ -575,6 +579,11 @@ impl Session {
 /// The first word of what somebody typed, and what follows it.
 fn cut(line: &str) -> (&str, &str) {
     line.split_once(' ').unwrap_or((line, ""))
+}
+
+/// So many people.
+fn people(count: u64) -> String {
+    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
 }
 
 #[cfg(test)]

@@ -55,6 +55,12 @@ impl Head {
 /// News as one line, without its end.
 pub fn news(news: &News, head: &mut Head, look: &Look, now: SystemTime) -> String {
     let time = look.time(news.at().unwrap_or(now));
+    // Whoever hears of a room or a person takes what comes next to be said there.
+    if let News::Answer(text) | News::Done(text) | News::Refused(text) | News::Note(text) = news
+        && text.contains(['#', '@'])
+    {
+        head.last = None;
+    }
     match news {
         News::Said { place, from, text, rank, number, .. } => {
             let (head, mark, number) = (head.before(*place, &time), rank.map_or("", mark_of), numbered(*number));
@@ -223,6 +229,7 @@ mod tests {
             at,
             text: text.to_owned(),
             moves: None,
+            call: None,
         };
         for (told, want) in [
             (said("hi"), "#lobby <@bob> hi"),
@@ -231,6 +238,10 @@ mod tests {
             (here("bob left", "#lobby"), "bob left"),
             (here("bob joined", "#club"), "#club bob joined"),
             (said("so"), "#lobby <@bob> so"),
+            // Whoever heard of another room meanwhile is told in which one this is.
+            (News::Answer("in #club: @lena".to_owned()), "in #club: @lena"),
+            (said("in the lobby"), "#lobby <@bob> in the lobby"),
+            (said("still"), "<@bob> still"),
             (here("bob is away", "@bob"), "@bob bob is away"),
             (here("bob is typing", "@bob"), "@bob bob is typing"),
         ] {

@@ -170,6 +170,18 @@ impl Link {
         (self.tries, self.lost) = (0, None);
     }
 
+    /// Makes no other connection until [`Link::go_on`].
+    pub fn rest(&mut self) {
+        self.next_try = None;
+    }
+
+    /// Makes another connection at once, if there is none and none was to be made.
+    pub fn go_on(&mut self, now: Instant) {
+        if self.stream.is_none() && self.connecting.is_none() {
+            self.next_try.get_or_insert(now);
+        }
+    }
+
     /// Sends bytes as soon as the socket takes them. Without a connection they are dropped.
     pub fn send(&mut self, bytes: &[u8]) {
         if self.stream.is_some() {

@@ -369,7 +369,7 @@ impl Hub {
     }
 
     /// Whether others can read along what comes from this connection.
-    fn may_send_secrets(&self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
+    pub(in crate::hub) fn may_send_secrets(&self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let is_secure = self.wire_of(turn.conn) == Wire::Secure || self.settings.clear_passwords;
         if is_secure { Ok(()) } else { Err(Fault::Insecure) }
     }

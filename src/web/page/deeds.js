@@ -1,16 +1,20 @@
 /** What a person does besides talking; loaded when it is done first. */
 import { spoken } from "./talks.js";
 import { Transfers } from "./transfer.js";
-import { past, typed as textOf } from "./session.js";
+import { past } from "./session.js";
+import { typed as textOf } from "./stay.js";
 import { cut, row as detail } from "./view.js";
 
 /** @import { Session } from "./session.js" */
 /** @import { Stay } from "./stay.js" */
 /** @import { Talk } from "./talks.js" */
-/** @import { Line, Reply, Row, Transfer } from "./types" */
+/** @import { Line, Reply, Row, Then, Transfer } from "./types" */
 
 /** How many lines an older page of the history has. */
 const OLDER = 200;
+/** In seconds: how long a ban or mute of a guest holds that has no time, and how long at most. */
+const DAY = 86_400;
+const OF_GUEST = 30 * DAY;
 /** People in a room whose state is asked for. */
 const SEEN = 100;
 const ALIASES = new Map([
@@ -27,18 +31,41 @@ const AUTOMATIC = /^(keep|resume|typing|set|send|get|cancel|history)$/;
 /** Commands of which the answer has a secret in it, or none that a person needs. */
 const SECRET = /^(token|register|login|passwd|drop|pass)$/;
 
-/** @param {Session} s @param {string} name @param {string} password */
-export function login(s, name, password) {
-  s.tell(null);
-  s.ask(`/login ${name.trim()} ${password.trim()}`, (f, rows) => did(s, f, rows, "", name));
+/** Those with a secret of a name in them. */
+const OF_NAME = /^\/(register|login|passwd|drop) /;
+
+/** Asks by `ask` once it is known that the server takes a secret of a name here, which nobody on the way may read: how a guest is refused
+ * a token tells that. Who owns a name has proved it here. @param {Session} s @param {string} line @param {Then} then @param {Session["ask"]} ask */
+function safely(s, line, then, ask = (line, then) => s.ask(line, then)) {
+  if (s.me.owned || !OF_NAME.test(line)) return ask(line, then);
+  ask("/token", (f) => {
+    if (f?.is === "refused" && f.code === "insecure") then({ ...f, command: cut(line.slice(1))[0] }, []);
+    else if (f) ask(line, then);
+    else then(null, []);
+  });
 }
 
-/** @param {Session} s @param {string} password */
-export function unlock(s, password) {
+/** @param {Session} s @param {string} name @param {string} password */
+export function login(s, name, password) {
+  if (!s.up && s.state === "locked") {
+    stay(s).onLocked = () => login(s, name, password);
+    return s.now(s.clock);
+  }
+  s.tell(null);
+  safely(s, `/login ${name.trim()} ${password.trim()}`, (f, rows) => did(s, f, rows, "", name));
+}
+
+/** @param {Session} s @param {string} password @param {boolean} [isKnown] it has let us in before */
+export function unlock(s, password, isKnown) {
+  if (!s.up && s.state === "locked") {
+    stay(s).onLocked = () => unlock(s, password);
+    return s.now(s.clock);
+  }
   s.password = password.trim();
   s.ask(`/pass ${s.password}`, (f) => {
     if (f?.is === "refused") s.password = "";
     did(s, f, [], "", null);
+    if (isKnown && f?.is === "refused" && f.code === "refused") s.tell({ code: "outdated", text: "" });
   });
 }
 
@@ -46,7 +73,7 @@ export function unlock(s, password) {
 export function register(s, password, old) {
   const line = s.me.owned ? `/passwd ${old ? `${old} ` : ""}${password}` : `/register ${password}`;
   s.tell(null);
-  s.ask(line, (f) => did(s, f, [], line, s.me.nick));
+  safely(s, line, (f) => did(s, f, [], line, s.me.nick));
 }
 
 /** @param {Session} s */
@@ -238,7 +265,8 @@ export function typed(s, talk, text) {
 /** Has the server do something, and shows what it says to that. @param {Session} s @param {Talk} talk @param {string} line @param {boolean} isTyped */
 function run(s, talk, line, isTyped) {
   if (line.startsWith("/quit")) s.bye = { code: "quit", text: "" };
-  s.do(line, (f, rows) => {
+  /** @type {Then} */
+  const then = (f, rows) => {
     if (!f) return s.note(talk, cut(line)[0], "unanswered");
     if (f.is === "refused") return s.note(talk, f.text, "refused", f);
     did(s, f, rows, line, null);
@@ -246,6 +274,23 @@ function run(s, talk, line, isTyped) {
     for (const text of rows) s.note(talk, text, "detail", null, [f.command]);
     const told = SECRET.test(f.command) ? f.command : `${f.command} ${f.text}`.trim();
     if (!rows.length) s.note(talk, told, "done", null, [f.command]);
+  };
+  safely(s, line, then, (line, then) => s.do(line, then));
+}
+
+/** Who is kept out of a room, or from speaking there. @typedef {{ id: string, kind: string, who: string, until: number }} Ban `until` in ms, 0: for good */
+/** @param {Session} s @param {string} talkId @param {(bans: Ban[] | null) => void} then null: that is not for us to know */
+export function askBans(s, talkId, then) {
+  s.do(`/bans ${talkId}`, (f, rows) => {
+    const bans = rows
+      .map((text) => /^(?<id>\d+) (?<kind>ban|mute) (?<who>\S+) \S+ (?<until>\S+)/.exec(text)?.groups)
+      .filter((ban) => ban !== undefined);
+    if (f?.is === "refused") s.note(s.find(talkId) ?? null, f.text, "refused", f);
+    then(
+      f?.is === "done"
+        ? bans.map(({ id, kind, who, until }) => ({ id, kind, who, until: Date.parse(until) || 0 }))
+        : null,
+    );
   });
 }
 
@@ -294,9 +339,12 @@ function did(s, f, rows, line, name) {
     case "ban":
     case "mute": {
       const [time, count, unit] = /^(\d+)([smhd]?)$/.exec(words[1] ?? "") ?? [];
-      const seconds = time ? `${Number(count) * ({ m: 60, h: 3600, d: 86400 }[unit ?? ""] ?? 1)}` : "";
+      const who = rest.split(" ")[1] ?? "";
+      let seconds = time ? Number(count) * ({ m: 60, h: 3600, d: 86400 }[unit ?? ""] ?? 1) : null;
+      // Nothing holds for longer for a guest, and without a time it holds for a day.
+      if (who.startsWith("guest:")) seconds = seconds === null ? DAY : Math.min(seconds || OF_GUEST, OF_GUEST);
       const why = words.slice(time ? 2 : 1).join(" ");
-      return own(f.command === "ban" ? "banned" : "muted", rest.split(" ")[1] ?? "", seconds, why);
+      return own(f.command === "ban" ? "banned" : "muted", who, `${seconds ?? ""}`, why);
     }
     case "room":
       return words.length > 1 && own("set", ...rest.split(" "));

@@ -1,4 +1,4 @@
-import { $, bdi, button, field, h, parts, rove, T } from "./dom.js";
+import { $, bdi, button, field, h, parts, rove, T, unseen } from "./dom.js";
 
 /** @import { Session } from "./session.js" */
 /** @import { Talk } from "./talks.js" */
@@ -415,6 +415,26 @@ export function message(page, row, by) {
   ]);
 }
 
+/** Who is kept out of a room, each with a button that ends it. @param {Session} session @param {Talk} talk */
+function bans(session, talk) {
+  session.askBans(talk.id, (all) => {
+    if (!all) return;
+    const line = (/** @type {(typeof all)[number]} */ { id, kind, who, until }) => {
+      const name = who.replace(/^(name|guest|pattern):/, "");
+      const end = button(T.t("unban"), () => {
+        session.menu("unban", talk.id, id);
+        li.remove();
+      });
+      end.append(unseen(` ${name}`));
+      const what = T.t(kind === "ban" ? "banned" : "muted");
+      const time = until ? T.t("until", T.day(until), T.time(until)) : T.t("forGood");
+      const li = h("li", { class: "line" }, bdi(name), h("small", { class: "quiet" }, `${what}, ${time}`), end);
+      return li;
+    };
+    ask(T.t("bans").replace(/ ?…/, ""), [all.length ? h("ul", {}, ...all.map(line)) : h("p", {}, T.t("noBans"))], []);
+  });
+}
+
 /** @param {Page} page @param {HTMLElement} by */
 function room(page, by) {
   const { session } = page;
@@ -444,6 +464,7 @@ function room(page, by) {
     [T.t("topic"), topic],
     [T.t("invite"), invite],
     [T.t("about"), tell],
+    RULES.test(talk.rank ?? "") && [T.t("bans"), () => bans(session, talk)],
   ];
   const isRoom = talk.kind === "room";
   menu(by, talk.name, [

@@ -15,6 +15,9 @@ import { Blobs, gather, isFetchedUnasked, isHeavy, redraw, save, sourceOf } from
 const CARDS = 64;
 const SHOWN = /\.(png|jpe?g|gif|webp|avif|mp4|m4v|mov|webm|mp3|m4a|ogg|oga|opus|wav|flac)$/i;
 
+/** Whether it is redrawn before it is sent. @param {File} file */
+const isPhoto = ({ type }) => /jpeg|hei|webp/.test(type);
+
 /** Why it does not go on. @param {Transfer} transfer */
 const of = ({ way, why }) => refusal({ ...why, command: way === "up" ? "send" : "get" });
 
@@ -198,9 +201,13 @@ export class Files {
     if (!talk || !files.length) return;
     let original = false;
     const size = (/** @type {File} */ file) => h("small", { class: "quiet" }, T.size(file.size));
+    const largest = this.#session.server.limits.get("file") ?? Number.POSITIVE_INFINITY;
+    // A photo may get smaller before it is sent.
+    const heavy = files.find((file) => file.size > largest && !isPhoto(file));
+    if (heavy) return void ask(parts("tooBig", heavy.name, T.size(largest)), [], []);
     const list = h("ul", {}, ...files.map((file) => h("li", {}, bdi(file.name), " ", size(file))));
     const photos =
-      files.some(({ type }) => /jpeg|hei|webp/.test(type)) &&
+      files.some(isPhoto) &&
       tick("original", false, (on) => {
         original = on;
       });

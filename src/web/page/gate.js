@@ -41,7 +41,7 @@ export function gate(session, room, before) {
     name: "name",
     autocomplete: "nickname",
     required: true,
-    value: now.name || trouble?.name || before.name,
+    value: now.name || trouble?.name || before.name || session.name.replace(/^guest\d+$/, ""),
     ...(isLogin || locked ? {} : wrong),
   });
   const pass = field("password", { name: "pass", ...secret, pattern: null, title: null, ...(isLogin ? {} : wrong) });
@@ -90,6 +90,7 @@ export function gate(session, room, before) {
     return;
   }
   for (const line of server.motd) box.append(h("p", { dir: "auto" }, line));
+  session.motdShown = server.motd;
   if (locked) box.append(h("p", {}, T.t(closed ? "guests" : "locked")));
   if (closed) box.append(login);
   else {

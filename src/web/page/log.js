@@ -138,7 +138,7 @@ export class Log {
     const isFlood = this.#came.length > 5;
     this.#root.ariaLive = isFlood ? "off" : "polite";
     if (isFlood) this.#root.dispatchEvent(new CustomEvent("flood", { detail: this.#came.length }));
-    if (!this.#end) this.#below += added.filter(({ kind }) => kind !== "event").length;
+    if (!this.#end) this.#below += added.filter(({ kind }) => kind !== "event" && kind !== "note").length;
   }
 
   /** @param {Row} row */
@@ -276,6 +276,7 @@ export class Log {
     let key = `${row.kind}.${code}`;
     if (code === "made") key = `event.made.${second}`;
     if (code === "lost" && isPrivate) key = "event.unheard";
+    else if (code === "lost" && T.has(`${key}.${first}`)) key += `.${first}`;
     if (!T.has(key)) {
       what.append(...(row.why ? [refusal(row.why)] : linked(row.text)));
       // The server speaks English.

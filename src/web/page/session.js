@@ -45,6 +45,7 @@ export class Session {
   older = this.deed("older");
   askPeople = this.deed("askPeople");
   askRooms = this.deed("askRooms");
+  askBans = this.deed("askBans");
   menu = this.deed("menu");
   erase = this.deed("erase");
   upload = this.deed("upload");
@@ -57,6 +58,8 @@ export class Session {
   token = /** @type {{ nick: string, token: string } | null} */ (null);
   /** What unlocks the server, for the next connection. Stands in no storage. */
   password = "";
+  /** The message of the day that was shown last. */
+  motdShown = /** @type {string[]} */ ([]);
   /** new: nobody has greeted us; in: all is being put as it was; on: it is. @type {"new" | "in" | "on"} */
   phase = "new";
   /** Whether we have been in since the page was loaded. */
@@ -345,8 +348,9 @@ export class Session {
   #locked(text) {
     this.set("locked");
     this.tell({ code: "locked", text });
-    if (this.password && text.includes("/pass")) this.unlock(this.password);
-    else if (this.token) this.askName();
+    // The password may be another one by now.
+    if (this.token) this.askName();
+    else if (this.password && text.includes("/pass")) this.unlock(this.password, true);
   }
 
   /** Asks to be called as we want to be: with what proves that the name is ours, if there is that. */
@@ -410,7 +414,7 @@ export class Session {
     this.ask("/ping restored", (f) => {
       if (!f) return;
       this.phase = "on";
-      this.rest?.carry();
+      this.with((rest) => rest.restored());
       // Should the server be another one soon, it has these no more.
       this.ready()
         .then(() => late(import("./deeds.js")))
@@ -428,7 +432,7 @@ export class Session {
   /** @param {string} line @param {Then} [then] @param {string} [about] what the answer names */
   ask(line, then = () => {}, about = "") {
     const [command] = cut(line.slice(1));
-    const isEarly = this.phase === "new" && /^(pass|login|ping|quit)$/.test(command);
+    const isEarly = this.phase === "new" && /^(pass|login|token|ping|quit)$/.test(command);
     if (!this.up || this.rest?.place.isAway || (this.phase === "new" && !isEarly)) return then(null, []);
     this.rest?.place.sent(line);
     this.asked.push({ line, command, about, then });
@@ -762,9 +766,6 @@ export class Session {
     if (Object.keys(change).length) this.#hooks.changed(change);
   }
 }
-
-/** What was typed for a row. @param {Row} row */
-export const typed = ({ kind, text }) => (kind === "action" ? `/me ${text}` : text);
 
 /** A message of the history. @param {string} text @returns {Line[]} none if it is no such line */
 export function past(text) {

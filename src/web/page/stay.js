@@ -1,7 +1,7 @@
 /** What is needed only once somebody is in: connections that are lost, what happens besides talk, and saying something. Loaded
  * behind the first view. */
 import { fold, spoken } from "./talks.js";
-import { list, string, typed } from "./session.js";
+import { list, string } from "./session.js";
 import { cut, row as detail } from "./view.js";
 
 /** @import { Session } from "./session.js" */
@@ -39,6 +39,9 @@ const OF_PERSON = /^\/(ignore|op|deop|voice|devoice|founder|kick|ban|mute|invite
 
 /** What is left of a text that the server may have cleaned. @param {string} text */
 const bare = (text) => text.replace(/[\p{C}\p{M}\p{Z}\s\ufffd\u115f\u1160\u3164\uffa0]/gu, "");
+
+/** What was typed for a row. @param {Row} row */
+export const typed = ({ kind, text }) => (kind === "action" ? `/me ${text}` : text);
 
 /** @param {string} text */
 const bytes = (text) => new TextEncoder().encode(text).length;
@@ -246,10 +249,13 @@ export class Stay {
   #resumeBy = /** @type {number | null} */ (null);
   #unanswered = 0;
   #savedAt = 0;
+  /** What the person did while the server waited no more for somebody to come in. It is done on the next connection. */
+  onLocked = /** @type {(() => void) | null} */ (null);
 
   /** @param {Session} s @param {Hooks} hooks @param {Record<string, any>} left what an earlier life of this page has left */
-  constructor(s, hooks, { place, people, unsettled }) {
+  constructor(s, hooks, { server, place, people, unsettled }) {
     this.s = s;
+    s.server.name ||= string(server);
     this.hooks = hooks;
     this.place = new Place(string(place?.token) && Number.isInteger(place.lines) ? place : undefined);
     for (const person of list(people)) {
@@ -349,6 +355,10 @@ export class Stay {
       this.s.isLeaving = false;
       this.s.set("connecting");
       this.#retryAt = this.s.clock;
+    } else if (code === "idle" && this.s.state === "locked") {
+      // Whoever looks a password up goes on typing: they come back when they have it.
+      this.#retryAt = null;
+      return;
     } else if (this.s.bye && !/^(full|shutdown|too-slow|idle)$/.test(code)) this.s.set("ended");
     else {
       const wait = code === "full" ? 2 * RETRY_MOST : Math.min(500 * 2 ** this.#tries++, RETRY_MOST);
@@ -386,8 +396,11 @@ export class Stay {
   /** A line has come, which is about the place, or for the session. @param {Fact} fact @param {number} size */
   heard(fact, size) {
     const told = this.place.heard(fact, size);
-    if (told === true) this.s.told(fact);
-    else if (told && "again" in told) this.#resumed(told, fact.is === "done" ? fact.text : "");
+    if (told === true) {
+      this.s.told(fact);
+      if (fact.is === "locked") this.onLocked?.();
+      if (fact.is === "locked" || fact.is === "hello") this.onLocked = null;
+    } else if (told && "again" in told) this.#resumed(told, fact.is === "done" ? fact.text : "");
     else if (told) {
       this.#gone();
       for (const greeting of told.greeting) this.s.told(greeting);
@@ -425,6 +438,8 @@ export class Stay {
 
   /** @param {Refused} f @param {string} name */
   unnamed(f, name) {
+    // There is another way in.
+    if (this.s.phase === "new" && this.s.password) return this.s.unlock(this.s.password, true);
     // Our own dead connection may have it.
     if ((f.code === "taken" && this.s.hadName) || f.code === "busy")
       this.#regain ??= { since: this.s.clock, at: this.s.clock + AGAIN };
@@ -450,6 +465,14 @@ export class Stay {
   /** Transfers go on once we have our name, as an upload is only taken up again by that. */
   carry() {
     if (this.s.phase === "on" && this.s.isIn && !this.#regain) this.s.transfers?.begin();
+  }
+
+  /** All is as it was. Whoever did not see the message of the day before they came in sees it where they talk. */
+  restored() {
+    const { motd } = this.s.server;
+    if (`${this.s.motdShown}` !== `${motd}`) for (const line of motd) this.s.note(null, line, "motd");
+    this.s.motdShown = motd;
+    this.carry();
   }
 
   /** A name like this one that nobody has, as far as is known. @param {string} name */
@@ -503,6 +526,7 @@ export class Stay {
         rooms: talks.filter((talk) => talk.kind === "room" && talk.isWanted).map(({ id, read }) => ({ id, ...read })),
       },
       session: {
+        server: this.s.server.name,
         place: this.place.ticket,
         people: talks
           .filter((talk) => talk.kind === "person")

@@ -16,6 +16,8 @@ attach Dateien senden
 away Abwesenheit, steht bei deinem Namen
 awayLike Um eins zurück
 ban Fernhalten …
+banned ferngehalten
+bans Wer ferngehalten wird …
 below {0} neue Nachricht|{0} neue Nachrichten
 bye.blocked Dieser Server lässt dich nicht ein.
 bye.full Der Server ist voll.
@@ -50,6 +52,9 @@ event.joined {0} kam herein
 event.kicked {0} hat {1} hinausgewiesen
 event.left {0} ging hinaus
 event.lost {0} hat die Verbindung verloren
+event.lost.blocked {0} wurde gesperrt
+event.lost.killed {0} wurde vom Server gewiesen
+event.lost.too-slow {0} war zu langsam und hat die Verbindung verloren
 event.made.founder {0} übergibt {1} diesen Raum
 event.made.nobody {0} nimmt {1} den Rang
 event.made.op {0} lässt {1} für Ordnung sorgen
@@ -118,12 +123,14 @@ mentions {0} Erwähnung|{0} Erwähnungen
 minutes {0} Minute|{0} Minuten
 more Mehr
 mute Nicht sprechen lassen …
+muted darf nicht sprechen
 myName Dein Name
 new Neu
 newPassword Ein Passwort mit mindestens 8 Zeichen
 newRoom Neuer Raum
 newVersion Es gibt eine neue Fassung dieser Seite.
 no Nein, danke
+noBans Aus diesem Raum wird niemand ferngehalten.
 noPush Nur solange diese Seite offen ist: Eine geschlossene hört nichts.
 noRoom Kein Raum
 noSlash Der Adresse fehlt am Ende ein Schrägstrich: Füge „/“ an und versuche es noch einmal.
@@ -168,7 +175,7 @@ refusal.elsewhere Die Verbindung war weg, und wer so heißt, kann jetzt jemand a
 refusal.garbled Unterwegs ging etwas verloren. Hole sie noch einmal.
 refusal.gone Das ist nicht mehr da.
 refusal.held Dieser Name gehörte vor kurzem jemandem. Bitte wähle einen anderen.
-refusal.insecure Auf dieser Verbindung können andere mitlesen: Öffne diese Seite über https, um dich anzumelden.
+refusal.insecure Auf dieser Verbindung können andere mitlesen, darum wurde dein Passwort nicht gesendet. Gibt es eine Adresse mit https, dann komm über diese.
 refusal.invite-only In diesen Raum kommt nur, wer eingeladen ist. Wer dort für Ordnung sorgt, kann dich einladen.
 refusal.muted Du darfst hier zurzeit nicht sprechen.
 refusal.no-account Das darf nur, wem sein Name gehört. Wie ein Name deiner wird, steht in den Einstellungen.
@@ -181,6 +188,7 @@ refusal.no-such-nick.unignore Was von dort kommt, siehst du schon.
 refusal.no-such-room Diesen Raum gibt es nicht.
 refusal.not-in-room Du bist nicht in diesem Raum.
 refusal.not-op Das darf nur, wer in diesem Raum für Ordnung sorgt.
+refusal.outdated Dieser Server hat jetzt ein anderes Passwort.
 refusal.owned Dieser Name gehört jemandem. Bist du das, melde dich unten an.
 refusal.refused Das darfst du nicht, oder es geht hier nicht.
 refusal.refused.login Das stimmt nicht. Versuche es noch einmal.
@@ -229,6 +237,7 @@ tell Sag mir, wenn mir jemand schreibt
 textName Text
 theme Helligkeit
 toEnd Zum Neuesten
+tooBig {0} ist größer als die {1}, die dieser Server annimmt.
 topic Thema
 transfers Dateien unterwegs
 tries {0} Versuch ist übrig.|{0} Versuche sind übrig.
@@ -237,10 +246,12 @@ trying Neuer Versuch in {0} Sekunde.|Neuer Versuch in {0} Sekunden.
 type1 {0} schreibt …
 type2 {0} und {1} schreiben …
 type3 {0}, {1} und {2} schreiben …
+unban Beenden
 unknown Unklar, ob das angekommen ist.
 unread {0} ungelesen|{0} ungelesen
 unreadable Dieser Browser kann {0} nicht lesen. Das Original senden, mit dem Ort und allem, was die Kamera sonst hineingeschrieben hat?
 unsent Nicht gesendet: {0}
+until bis {0}, {1}
 useHere Hier benutzen
 voice Eine Stimme geben
 went {0} ging|{0} gingen

@@ -14,6 +14,8 @@ askKey {0} has a key
 away Away message, shown beside your name
 awayLike Back at one
 ban Keep out…
+banned kept out
+bans Who is kept out…
 below {0} new message|{0} new messages
 came {0} came|{0} came
 cancel Cancel
@@ -37,6 +39,9 @@ event.joined {0} came in
 event.kicked {0} put {1} out
 event.left {0} left
 event.lost {0} lost the connection
+event.lost.blocked {0} was blocked
+event.lost.killed {0} was put off the server
+event.lost.too-slow {0} was too slow, and lost the connection
 event.made.founder {0} hands this room to {1}
 event.made.nobody {0} takes the rank of {1} back
 event.made.op {0} lets {1} keep order
@@ -98,11 +103,13 @@ mentions {0} mention|{0} mentions
 minutes {0} minute|{0} minutes
 more More
 mute Stop from speaking…
+muted may not speak
 myName Your name
 new New
 newPassword A password, of 8 characters or more
 newRoom New room
 no No, thank you
+noBans Nobody is kept out of this room.
 noPush Only while this page is open: a closed page hears nothing.
 noRoom No room
 note.anew This room began anew: what was said before is gone.
@@ -132,10 +139,13 @@ refusal.bad-key This room has a key, and that is not it.
 refusal.bad-name.join No room can be called that: one word of up to 30 letters of one alphabet, digits, - and _ behind the #.
 refusal.bad-name.send This file cannot be sent under its name. Give it a short one, and send it again.
 refusal.banned You may not come into this room. Those who keep order there can let you in.
+refusal.busy That did not work just now. Try again in a moment.
 refusal.changed The file has changed meanwhile. Send it again.
 refusal.elsewhere The connection was lost, and whoever has that name now may be somebody else.
 refusal.garbled Something was lost on the way. Fetch it again.
 refusal.gone It is there no more.
+refusal.held This name belonged to somebody not long ago. Please choose another.
+refusal.insecure Others can read along on this connection, so your password was not sent. If there is an address with https, come by that.
 refusal.invite-only Only people who are invited come into this room. Those who keep order there can invite you.
 refusal.muted You may not speak here now.
 refusal.no-account Only people who own their names may do that. The settings say how a name becomes yours.
@@ -148,12 +158,14 @@ refusal.no-such-nick.unignore You see what they say already.
 refusal.no-such-room There is no such room.
 refusal.not-in-room You are not in this room.
 refusal.not-op Only those who keep order in this room may do that.
+refusal.outdated The password of this server is another one now.
 refusal.refused You may not do that, or it cannot be done here.
 refusal.refused.passwd That is not right. Try again.
 refusal.refused.register No name can be made yours here. Ask whoever runs this server.
 refusal.stranger Whoever has that name now may be somebody else. Send it again.
 refusal.too-big This file is larger than the server takes.
 refusal.too-long That is too long. Make it shorter.
+refusal.too-many That was too often, or it is too many. Wait a little, and try again.
 refusal.too-many.get You are fetching several files already. Wait for one of them.
 refusal.too-many.ignore You ignore as many people as one may.
 refusal.too-many.invite That was too often, or too many are invited already. Wait a little, and try again.
@@ -181,14 +193,17 @@ tell Tell me when somebody writes to me
 textName text
 theme Brightness
 toEnd To the newest
+tooBig {0} is larger than the {1} that this server takes.
 topic Topic
 type1 {0} is typing …
 type2 {0} and {1} are typing …
 type3 {0}, {1} and {2} are typing …
+unban End it
 unknown Not known whether this arrived.
 unread {0} unread|{0} unread
 unreadable This browser cannot read {0}. Send the original, with the place and all else that its camera wrote into it?
 unsent Not sent: {0}
+until until {0}, {1}
 voice Give a voice
 went {0} left|{0} left
 write Write to {0}

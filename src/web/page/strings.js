@@ -37,14 +37,10 @@ password Password
 people People
 photo Take a photo
 refusal.bad-name Please choose another name: one word of up to 20 letters of one alphabet, digits, - and _, that begins with a letter.
-refusal.busy That did not work just now. Try again in a moment.
-refusal.held This name belonged to somebody not long ago. Please choose another.
-refusal.insecure Others can read along on this connection: open this page by https to log in.
 refusal.owned This name belongs to somebody. If that is you, log in below.
 refusal.refused.login That is not right. Try again.
 refusal.refused.pass That is not right. Try again.
 refusal.taken Somebody here has this name, or one that looks like it. Please choose another.
-refusal.too-many That was too often, or it is too many. Wait a little, and try again.
 refusal.until This ends {0}, {1}.
 refusal.wait Wait {0} second.|Wait {0} seconds.
 refusal.words A name is one word.
@@ -124,14 +120,15 @@ export async function texts(tags) {
     day: (ms) => date.format(ms),
     /** @param {number} bytes */
     size(bytes) {
-      const step = bytes < 1e3 ? 0 : bytes < 1e6 ? 1 : bytes < 1e9 ? 2 : 3;
+      // As the client tells it, and as operators set limits.
+      const step = bytes < 1024 ? 0 : bytes < 1024 ** 2 ? 1 : bytes < 1024 ** 3 ? 2 : 3;
       const unit = ["byte", "kilobyte", "megabyte", "gigabyte"][step];
       return new Intl.NumberFormat(tag, {
         style: "unit",
         unit,
         unitDisplay: step ? "short" : "long",
         maximumFractionDigits: step > 1 ? 1 : 0,
-      }).format(bytes / 1e3 ** step);
+      }).format(bytes / 1024 ** step);
     },
   };
 }

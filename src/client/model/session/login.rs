@@ -30,8 +30,6 @@ pub(super) enum Secret {
     New { of: &'static str, old: Option<String>, first: Option<String> },
     /// The password that they have, for `/drop`.
     Drop,
-    /// The password of the server, for `/pass`.
-    Pass,
 }
 
 /// Why what is typed next may be a password.
@@ -84,6 +82,16 @@ impl Logins {
         self.found.clear();
     }
 
+    /// Whether somebody is there who can be asked for a password.
+    pub(super) fn has_person(&self) -> bool {
+        self.person
+    }
+
+    /// What is typed next is no password, as one has been taken.
+    pub(super) fn is_sure(&mut self) {
+        self.wary = None;
+    }
+
     /// What proves that this name is ours.
     pub(super) fn token(&self, nick: Nick) -> Option<Token> {
         self.tokens.iter().find(|(of, _)| *of == nick).map(|(_, token)| *token)
@@ -117,11 +125,13 @@ impl Session {
     /// What secret the person is being asked for, in words. The next line that they type is that.
     pub fn asks_secret(&self) -> Option<String> {
         match &self.logins.secret {
-            None => self.logins.asking.map(|nick| format!("password of {nick}")),
+            None => {
+                let of_server = || self.asks_pass().then(|| "password of the server".to_owned());
+                self.logins.asking.map(|nick| format!("password of {nick}")).or_else(of_server)
+            }
             Some(Secret::Old | Secret::Drop) => Some("your password".to_owned()),
             Some(Secret::New { first: None, .. }) => Some("new password".to_owned()),
             Some(Secret::New { first: Some(_), .. }) => Some("new password once more".to_owned()),
-            Some(Secret::Pass) => Some("password of the server".to_owned()),
         }
     }
 
@@ -173,7 +183,6 @@ impl Session {
                 "type your password to give your name up, which is not shown; Enter alone leaves all as it is"
                     .to_owned()
             }
-            Secret::Pass => "type the password of the server, which is not shown".to_owned(),
         });
         self.logins.secret = Some(secret);
     }
@@ -187,7 +196,6 @@ impl Session {
             Secret::Old => "passwd",
             Secret::New { of, .. } => of,
             Secret::Drop => "drop",
-            Secret::Pass => "pass",
         };
         let is_command = matches!(ClientLine::parse(cut(word).0), ClientLine::Command { name, .. } if commands::find(name).is_some());
         let refused = if is_command || word.is_empty() && !matches!(secret, Secret::Old) {
@@ -222,7 +230,6 @@ impl Session {
                 done(self, format!("/{of} {old}{word}"));
             }
             Secret::Drop => done(self, format!("/drop {word}")),
-            Secret::Pass => self.ask(Command::Pass(word), Pending::Password(word.to_owned())),
         }
         Some(Taken::Yes)
     }
@@ -323,7 +330,7 @@ impl Session {
         }
         if let Some(token) = self.logins.token(nick) {
             self.ask(Command::Login(nick, Proof::Token(token)), Pending::Login(nick, Some(token)));
-        } else if self.logins.owner.is_some() || self.locked().is_some() {
+        } else if self.logins.owner.is_some() {
             self.ask_password(nick, is_known);
         } else {
             // A guest gets no token. But how that is refused tells whether a password may be sent, before anybody types one.
@@ -346,6 +353,9 @@ impl Session {
     pub(super) fn prove(&mut self, line: &str) -> Option<Taken> {
         if self.logins.secret.is_some() {
             return self.take_secret(line);
+        }
+        if self.logins.asking.is_none() && self.asks_pass() {
+            return self.take_pass(line);
         }
         let nick = self.logins.asking?;
         let line = clean(line.as_bytes());
@@ -464,6 +474,11 @@ impl Session {
         }
     }
 
+    /// A room in which the last login found us.
+    pub(super) fn found_in(&self) -> Option<RoomName> {
+        self.logins.found.first().copied()
+    }
+
     /// Whether we enter this room as it was the login that found us there, and not the person.
     pub(super) fn is_found(&self, room: RoomName) -> bool {
         self.logins.found.contains(&room)
@@ -493,6 +508,8 @@ impl Session {
                     self.owned(nick, true);
                 }
             }
+            // There is another way in, and the name is asked for again there.
+            (Some(_), _) if !self.is_in() && self.password.is_some() => self.ask_pass(),
             // Nothing else that is typed would change that.
             (_, Code::Insecure) => self.insecure(nick, text),
             (Some(_), _) if !self.first && self.wanted == Some(nick) => {
@@ -624,6 +641,20 @@ mod tests {
     }
 
     #[test]
+    fn who_is_in_a_room_over_another_connection_talks_there_at_once() {
+        for (rooms, want) in [(vec![], "#b"), (vec![RoomName::new("#a").unwrap()], "#a")] {
+            let wish = Wish { nick: Some(alice()), rooms, tokens: vec![(alice(), Token([0; 32]))], ..Wish::default() };
+            let mut session = Session::new(Wish { person: true, ..wish });
+            again(&mut session);
+            hear(&mut session, &["- in #b 7", "+ login alice"]);
+            assert_eq!(session.talks.target(), Place::new(want));
+            let told = shown(&mut session);
+            let is_sent_away = |news: &News| matches!(news, News::Answer(text) if text.starts_with("/join #lobby"));
+            assert!(!told.iter().any(is_sent_away), "{told:?}");
+        }
+    }
+
+    #[test]
     fn a_token_that_is_refused_is_forgotten_and_the_password_asked_for() {
         let mut session = greeted(vec![(alice(), Token([0; 32]))], true);
         assert_eq!(asked(&mut session), [format!("/login alice token:{TOKEN}")]);
@@ -694,39 +725,6 @@ mod tests {
         session.typed("/login bob", Instant::now());
         hear(&mut session, &["! token refused this server keeps nothing"]);
         assert_eq!((told(&mut session).as_str(), session.asks_login()), ("/login: this server keeps nothing", None));
-    }
-
-    #[test]
-    fn whoever_stands_before_a_locked_server_is_asked_for_what_opens_it() {
-        const LOCKED: &str = "* locked chinwag/0.2.0 send /pass PASSWORD";
-        let before = || {
-            let mut session = Session::new(Wish { nick: Some(alice()), person: true, ..Wish::default() });
-            session.connected();
-            hear(&mut session, &[LOCKED]);
-            shown(&mut session);
-            session
-        };
-        for (line, secret, sent) in [
-            ("/login alice", "password of alice", "/login alice correct-horse"),
-            ("/pass", "password of the server", "/pass correct-horse"),
-        ] {
-            let mut session = before();
-            assert_eq!(session.typed(line, Instant::now()), Taken::Yes);
-            assert_eq!(session.asks_secret().as_deref(), Some(secret));
-            session.typed("correct-horse", Instant::now());
-            assert_eq!(asked(&mut session), [sent]);
-            // There is nothing to be asked for before it is known.
-            assert_eq!(session.asks_secret(), None);
-        }
-        let mut session = before();
-        let locked = "the server is locked: send /pass PASSWORD";
-        assert_eq!(session.typed("/register", Instant::now()), Taken::No(locked.to_owned()));
-        // Who comes in by their own name has been told who they are.
-        session.typed("/login alice correct-horse", Instant::now());
-        hear(&mut session, &["+ login alice", "* hello alice chinwag/0.2.0 1 online; welcome"]);
-        let told = shown(&mut session);
-        let is_told = |news: &&News| matches!(news, News::Answer(text) if text.starts_with("you are alice"));
-        assert!(told.iter().filter(is_told).count() <= 1, "{told:?}");
     }
 
     #[test]

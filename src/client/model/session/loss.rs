@@ -140,7 +140,15 @@ impl Session {
         }
         match self.talks.target() {
             Some(place) => self.ask(Command::Query(place), Pending::Query),
-            None if self.first => self.answer("/join #lobby to talk, /help for the rest".to_owned()),
+            None if self.first => match self.found_in() {
+                // Over another connection of theirs, and so on this one.
+                Some(room) => {
+                    self.go_to(Place::Room(room));
+                    self.ask(Command::Query(Place::Room(room)), Pending::Query);
+                    self.answer(format!("you are in {room} and talk there; /query TARGET for another"));
+                }
+                None => self.answer("/join #lobby to talk, /help for the rest".to_owned()),
+            },
             None => {}
         }
         self.ghosts.clear();

@@ -4,7 +4,7 @@ use super::deeds::deed;
 use super::login::Secret;
 use super::rows::row;
 use super::typed::{moves, name};
-use super::{Asked, Entry, Message, Pending, Session, cut};
+use super::{Asked, Entry, Message, Pending, Session, cut, people};
 use crate::client::model::news::{Age, Mark, News, TransferAnswer, mark_of};
 use crate::client::model::seen::Line;
 use crate::commands;
@@ -146,7 +146,14 @@ impl Session {
                         self.answer(format!("{}{text}", rank.map_or("", mark_of)));
                     }
                     _ => match own_help(text).filter(|_| command == "help") {
-                        Some(lines) => lines.iter().for_each(|&line| self.answer(line.to_owned())),
+                        Some(lines) => {
+                            let lines = lines.iter().filter(|line| !self.is_spoken || **line != SHOW);
+                            lines
+                                .copied()
+                                .collect::<Vec<_>>()
+                                .into_iter()
+                                .for_each(|line| self.answer(line.to_owned()));
+                        }
                         None => self.answer(row(command, text).unwrap_or_else(|| text.to_owned())),
                     },
                 }
@@ -269,12 +276,12 @@ impl Session {
                     self.heard.forget(room, first, last);
                 }
             }
-            Done::Join { room, .. } => {
+            Done::Join { room, count } => {
                 let (place, is_new) = (Place::Room(room), self.talks.room(room).is_none());
                 if matches!(pending, Pending::Typed(_)) {
                     self.go_to(place);
                 }
-                let entry = std::mem::take(&mut self.entry);
+                let entry = Entry { count, ..std::mem::take(&mut self.entry) };
                 is_told = !entry.here.is_empty();
                 if is_new || matches!(pending, Pending::Join(_)) {
                     self.entered(room, entry);
@@ -343,7 +350,10 @@ impl Session {
                         };
                         let deed = deed.unwrap_or_else(|| done.to_string());
                         let nowhere = if is_nowhere { format!("; {}", self.nowhere()) } else { String::new() };
-                        self.news.push_back(News::Done(format!("{deed}{nowhere}")));
+                        let text = format!("{deed}{nowhere}");
+                        // Of what was not there nothing has been done.
+                        let is_nothing = matches!(done, Done::Count { command: "erase", count: 0, .. });
+                        self.news.push_back(if is_nothing { News::Note(text) } else { News::Done(text) });
                     }
                     0 => self.answer(format!("{command}: none")),
                     _ if command == "help" && !line.contains(' ') => {
@@ -355,10 +365,7 @@ impl Session {
                 }
             }
             Pending::Said => drop(self.sent.pop_front()),
-            Pending::Password(password) => {
-                self.password = Some(password);
-                self.locked = None;
-            }
+            Pending::Password(password) => self.unlocked(password),
             Pending::History(room) => {
                 let was_missing = self.missing_rooms.contains(&room);
                 self.missing_rooms.retain(|missing| *missing != room);
@@ -397,8 +404,11 @@ impl Session {
     }
 
     /// Tells of a room that was entered what there is to be told, and who is in it.
-    fn tell_entry(&mut self, room: RoomName, Entry { rows, here }: &Entry) {
+    fn tell_entry(&mut self, room: RoomName, Entry { rows, here, count }: &Entry) {
         rows.iter().for_each(|row| self.answer(of_join(room, row)));
+        if self.is_spoken && here.len() > HERE_ON_A_LINE {
+            return self.answer(format!("in {room}: {}; /who {room} tells who", people(*count)));
+        }
         let ranks = self.talks.ranks(Place::Room(room));
         let name = |nick: &Nick| format!("{}{nick}", ranks.and_then(|ranks| ranks.of(*nick)).map_or("", mark_of));
         let names: Vec<String> = here.iter().map(name).collect();
@@ -665,6 +675,24 @@ mod tests {
         assert_eq!(typed(&mut session, "/join #b", &rows), [""; 0]);
         let entered = told(&mut session, &["- op bob", "+ op #b 1", "+ history #b 0"]);
         assert_eq!(entered, ["#b is about tea", "in #b: alice @bob"]);
+        // Where all is heard, many are only counted.
+        session.is_spoken = true;
+        for (count, want) in [(2, "in #c: alice p1"), (62, "in #c: 62 people; /who #c tells who")] {
+            let others: String = (1..count).map(|n| format!(" p{n}")).collect();
+            let rows = [format!("- here alice{others}"), format!("+ join #c {count}"), "+ op #c 0".to_owned()];
+            let entered = typed(&mut session, "/join #c", &rows.each_ref().map(String::as_str));
+            assert_eq!(entered, [want]);
+            typed(&mut session, "/leave #c", &["+ history #c 0", "+ leave #c"]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_done_where_there_is_nothing_to_take_back() {
+        let mut session = online(&["#a"]);
+        session.typed("/erase 7", Instant::now());
+        hear(&mut session, &["+ erase #a 0"]);
+        let none = "there is no such message in #a to take back".to_owned();
+        assert!(shown(&mut session).contains(&News::Note(none)));
     }
 
     #[test]

@@ -15,7 +15,9 @@ impl Session {
     /// Takes a line of the server's in. File data is none of the session's business.
     pub fn told(&mut self, line: ServerLine<'_>, now: Instant) {
         match line {
-            ServerLine::Hello { nick, online, .. } if self.phase == Phase::Knocking => self.hello(nick, online, now),
+            ServerLine::Hello { nick, online, text, .. } if self.phase == Phase::Knocking => {
+                self.hello(nick, online, text, now)
+            }
             ServerLine::Locked { text, .. } => {
                 self.locked = Some(text.to_owned());
                 self.ask_entry();
@@ -224,8 +226,11 @@ impl Session {
         if let Some(out) = out {
             self.talks.idle(place, out);
         }
-        self.news.push_back(News::Happened { place, at, text, moves });
-        if out.is_some_and(|out| self.nick == Some(out)) && self.close(place) {
+        let is_out = out.is_some_and(|out| self.nick == Some(out));
+        let is_call = matches!(what, What::Invite(_)) || is_out && self.nick != Some(who);
+        let call = is_call.then_some(who);
+        self.news.push_back(News::Happened { place, at, text, moves, call });
+        if is_out && self.close(place) {
             self.note(self.nowhere());
         }
     }
@@ -413,6 +418,21 @@ mod tests {
     use super::*;
     use crate::client::model::session::tests::{hear, online, sent, shown};
     use crate::names::FileId;
+
+    #[test]
+    fn who_invites_us_or_puts_us_out_calls_for_us() {
+        for (line, is_call) in [
+            ("@bob * bob invite #b", true),
+            ("#a * bob kicked alice spam", true),
+            ("#a * bob banned name:alice 60 spam", true),
+            ("#a * bob kicked carol spam", false),
+            ("#a * alice left", false),
+        ] {
+            let mut session = online(&["#a"]);
+            hear(&mut session, &[line]);
+            assert_eq!(shown(&mut session).iter().any(|news| news.call().is_some()), is_call, "{line}");
+        }
+    }
 
     fn marks(lines: &[&str]) -> Vec<Mark> {
         let mut session = online(&["#a"]);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::login::{Secret, Wary};
+use super::login::Wary;
 use super::replies::OWN;
 use super::{Message, Pending, Phase, Session, Waiting, cut};
 use crate::client::model::news::{Extent, Taken, TransferRequest};
@@ -91,6 +91,7 @@ impl Session {
         doubt: impl FnOnce(&mut Self, &str, Option<&str>) -> Option<String>,
         now: Instant,
     ) -> Taken {
+        self.dozes = false;
         if let Some(taken) = self.prove(line) {
             return taken;
         }
@@ -100,9 +101,9 @@ impl Session {
         if let Some(why) = doubt(self, line, doubted.as_deref()) {
             return Taken::No(why);
         }
-        if self.asks_password() && name(line).is_empty() && !line.is_empty() {
+        if (self.asks_password() || self.asks_pass()) && name(line).is_empty() && !line.is_empty() {
             // It may well be the password, which nobody else is to read.
-            let how = self.locked().unwrap_or_default();
+            let how = self.locked.as_deref().unwrap_or_default();
             return Taken::No(format!("the server is locked, and this goes nowhere: {how}"));
         }
         let taken = match ClientLine::parse(line) {
@@ -121,7 +122,7 @@ impl Session {
             return Some("a blank stands before that, so it would be said to others; begin with the slash".to_owned());
         }
         // Nothing is said to anybody then.
-        if self.asks_password() {
+        if self.asks_password() || self.asks_pass() {
             return None;
         }
         let is_doubted = doubted == Some(line);
@@ -294,7 +295,7 @@ impl Session {
                             None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
                             Some(why) => Err(why),
                         },
-                        _ => Err("it is /send TARGET PATH, as in /send #lobby ~/cat.png".to_owned()),
+                        _ => Err("it is /send [TARGET] PATH, as in /send #lobby ~/cat.png".to_owned()),
                     }
                 }
                 "get" => file().map(TransferRequest::Get),
@@ -317,8 +318,8 @@ impl Session {
                 "register" | "passwd" | "drop" if rest.is_empty() && self.may_ask_entry() => {
                     Err(format!("the server is locked: {}", self.locked().unwrap_or_default()))
                 }
-                "pass" if rest.trim().is_empty() && self.may_ask_entry() => {
-                    self.await_secret(Secret::Pass);
+                "pass" if rest.trim().is_empty() && self.asks_pass() => {
+                    self.note("type the password of the server, which is not shown".to_owned());
                     return Taken::Yes;
                 }
                 "set" if cut(rest).0.eq_ignore_ascii_case("typing") && switch(cut(rest).1).is_some() => {
@@ -368,7 +369,7 @@ impl Session {
                     self.ask(line.to_owned(), Pending::Quiet);
                     return Taken::Yes;
                 }
-                "pass" if self.phase == Phase::Offline => {
+                "pass" if self.phase == Phase::Offline && !rest.trim().is_empty() => {
                     self.password = Some(rest.trim().to_owned());
                     return Taken::Yes;
                 }
