@@ -4,10 +4,10 @@
 //! keeps the mode that it has.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use log::{info, warn};
@@ -28,6 +28,11 @@ const NEXT_ID: &str = "next-id";
 pub const CONTROL: &str = "ctl";
 /// The folder in it of the certificate that the server makes for itself.
 pub const TLS: &str = "tls";
+/// The file in it of what is owned and of rules.
+pub const LEDGER: &str = "ledger";
+/// The file in it that is locked as long as a server uses the folder. It has a line for each thing that the folder has had and that is
+/// missed if it is gone.
+const LOCK: &str = "lock";
 
 /// Where everything is kept. A temporary folder goes with this.
 #[derive(Debug)]
@@ -36,17 +41,100 @@ pub struct Home {
     rooms: Option<PathBuf>,
     ids: Option<Ids>,
     kept: Kept,
-    /// The folder itself, locked as long as this lives: who sweeps old files away leaves a locked folder alone, and the next
-    /// start knows by it which temporary folders belong to somebody. `None` where a folder cannot be locked.
-    _held: Option<File>,
 }
 
 #[derive(Debug)]
 enum Kept {
-    /// The folder is removed when this goes.
-    Temporary,
-    /// No other server uses this folder while its file `lock` is locked.
-    Locked(PathBuf, File),
+    /// The folder is removed when this goes. It is locked as long as this lives: who sweeps old files away leaves a locked folder alone,
+    /// and the next start knows by it which temporary folders belong to somebody. `None` where a folder cannot be locked.
+    Temporary(Option<File>),
+    Locked(Arc<Hold>),
+}
+
+/// A data folder, which no other server uses as long as this lives.
+#[derive(Debug)]
+pub struct Hold {
+    dir: PathBuf,
+    /// The file `lock`, and the folder itself, if that can be locked.
+    locks: Mutex<(File, Option<File>)>,
+}
+
+impl Hold {
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Locks the folder anew if somebody has swept it away, or the lock in it. That comes before anything else is made anew in it; an
+    /// error says that another server has begun to use it meanwhile, so that nothing of ours may be put there.
+    pub fn mend(&self) -> io::Result<()> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let (old, held) = &mut *locks;
+        let path = self.dir.join(LOCK);
+        if is_same(old, &path) {
+            return Ok(());
+        }
+        make_folder(&self.dir)?;
+        let anew = open_lock(&self.dir)?;
+        let ours = anew.try_lock().and_then(|()| match hold(&self.dir) {
+            // It is the one that we have locked already.
+            Err(TryLockError::WouldBlock) if held.as_ref().is_some_and(|held| is_same(held, &self.dir)) => Ok(None),
+            Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
+            folder => Ok(folder.ok()),
+        });
+        let folder = ours.map_err(|e| match e {
+            TryLockError::WouldBlock => io::Error::other(format!("another chinwag uses {} by now", self.dir.display())),
+            TryLockError::Error(e) => e,
+        })?;
+        let mut had = String::new();
+        old.seek(SeekFrom::Start(0)).and_then(|_| old.read_to_string(&mut had))?;
+        anew.write_all_at(had.as_bytes(), 0)?;
+        *held = folder.or(held.take());
+        *old = anew;
+        warn!("{} was gone; it is made anew", path.display());
+        Ok(())
+    }
+}
+
+/// Whether this is what stands at `path`. Where we may not look, it is taken for that.
+pub fn is_same(file: &File, path: &Path) -> bool {
+    match file.metadata().and_then(|here| Ok((here, fs::metadata(path)?))) {
+        Ok((here, there)) => (here.dev(), here.ino()) == (there.dev(), there.ino()),
+        Err(e) => e.kind() == io::ErrorKind::PermissionDenied,
+    }
+}
+
+/// Notes that the data folder has this from now on. Where that cannot be written, it is tried again at the next start.
+pub fn note_had(dir: &Path, what: &str) {
+    if !has_had(dir, what) {
+        let lock = open_regular(File::options().append(true), &dir.join(LOCK));
+        let _ = lock.and_then(|mut lock| writeln!(lock, "{what}"));
+    }
+}
+
+/// Whether it was noted that the data folder has this.
+pub fn has_had(dir: &Path, what: &str) -> bool {
+    read_text(&dir.join(LOCK)).is_ok_and(|had| had.lines().any(|line| line == what))
+}
+
+/// What is to be said of a data folder that has no ledger: an error if it had one; and a warning if one cannot know, as it is of a
+/// server of version 0.1, which kept none.
+pub fn lacks_ledger(dir: &Path) -> io::Result<()> {
+    let path = dir.join(LEDGER);
+    let path = path.display();
+    if has_had(dir, LEDGER) {
+        return Err(io::Error::other(format!(
+            "it is gone, and with it whose which names and rooms are; put it back from a backup, or begin without any: touch {path}"
+        )));
+    }
+    let has = |name| fs::read_dir(dir.join(name)).is_ok_and(|mut found| found.next().is_some());
+    if has("rooms") || has("spool") {
+        warn!(
+            "there is no {path}, as after version 0.1, and so no name and no room belongs to anybody; if there was one, put it back \
+             from a backup before people register names"
+        );
+    }
+    Ok(())
 }
 
 impl Home {
@@ -58,7 +146,7 @@ impl Home {
             let held = hold(&spool).ok();
             // Another start may have taken it for one that was left over, in the moment before it was held.
             if spool.exists() {
-                return Ok(Self { spool, rooms: None, ids: None, kept: Kept::Temporary, _held: held });
+                return Ok(Self { spool, rooms: None, ids: None, kept: Kept::Temporary(held) });
             }
         }
     }
@@ -76,7 +164,8 @@ impl Home {
         if let Some(warning) = open_to_others(dir, &fs::metadata(dir)?) {
             warn!("{warning}");
         }
-        Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), kept: Kept::Locked(dir.to_owned(), lock), _held: held })
+        let hold = Hold { dir: dir.to_owned(), locks: Mutex::new((lock, held)) };
+        Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), kept: Kept::Locked(Arc::new(hold)) })
     }
 
     /// What would keep [`Home::at`] from using `dir`, but that another server uses it; or [`Home::temporary`], if there is none. Nothing
@@ -86,7 +175,7 @@ impl Home {
         if !dir.is_dir() {
             return look_to_make(dir).map_err(|e| not_made(&e));
         }
-        let lock = match open_regular(private().write(true), &dir.join("lock")) {
+        let lock = match open_regular(private().read(true).write(true), &dir.join(LOCK)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => look_to_make(dir),
             opened => opened.map(drop),
         };
@@ -107,27 +196,21 @@ impl Home {
     /// Makes the folder of the files anew, which somebody has swept away, with what stands beside it. A temporary one gets another
     /// name if what stands in its place is none of ours.
     pub fn make_anew(&mut self) -> io::Result<()> {
+        if let Kept::Locked(hold) = &self.kept {
+            hold.mend()?;
+        }
         let made = make_own_folder(&self.spool);
         let is_ours = self.ours().is_ok();
-        let folder = match &mut self.kept {
-            Kept::Temporary => {
+        match &mut self.kept {
+            Kept::Temporary(held) => {
                 if !is_ours {
                     self.spool = new_temporary()?;
                 }
-                &self.spool
+                // One that is there still is held already.
+                *held = hold(&self.spool).ok().or(held.take());
             }
-            Kept::Locked(dir, lock) => {
-                made?;
-                if !dir.join("lock").exists() {
-                    let anew = open_lock(dir)?;
-                    anew.try_lock()?;
-                    *lock = anew;
-                }
-                dir
-            }
-        };
-        // One that is there still is held already.
-        self._held = hold(folder).ok().or(self._held.take());
+            Kept::Locked(_) => made?,
+        }
         self.ids.as_mut().map_or(Ok(()), |ids| ids.reserve(ids.reserved))
     }
 
@@ -140,11 +223,11 @@ impl Home {
     /// something else in its place.
     pub fn ours(&self) -> io::Result<&Path> {
         let is_ours = match (&self.kept, fs::symlink_metadata(&self.spool)?) {
-            (Kept::Temporary, data) => {
+            (Kept::Temporary(_), data) => {
                 let own = geteuid().as_raw();
                 data.is_dir() && data.uid() == own && data.mode() & 0o077 == 0
             }
-            (Kept::Locked(..), data) => data.is_dir(),
+            (Kept::Locked(_), data) => data.is_dir(),
         };
         if is_ours { Ok(&self.spool) } else { Err(io::ErrorKind::NotFound.into()) }
     }
@@ -156,25 +239,24 @@ impl Home {
 
     /// The folder of the certificate that the server makes for itself, if anything is to outlive the process.
     pub fn tls(&self) -> Option<PathBuf> {
-        match &self.kept {
-            Kept::Temporary => None,
-            Kept::Locked(dir, _) => Some(dir.join(TLS)),
-        }
+        self.hold().map(|hold| hold.dir.join(TLS))
     }
 
     /// The file of what is owned and of rules, if anything is to outlive the process.
     pub fn ledger(&self) -> Option<PathBuf> {
-        match &self.kept {
-            Kept::Temporary => None,
-            Kept::Locked(dir, _) => Some(dir.join("ledger")),
-        }
+        self.hold().map(|hold| hold.dir.join(LEDGER))
     }
 
     /// Where the operator's door is, if anything is to outlive the process.
     pub fn control(&self) -> Option<PathBuf> {
+        self.hold().map(|hold| hold.dir.join(CONTROL))
+    }
+
+    /// What keeps other servers from the folder, if anything is to outlive the process.
+    pub fn hold(&self) -> Option<&Arc<Hold>> {
         match &self.kept {
-            Kept::Temporary => None,
-            Kept::Locked(dir, _) => Some(dir.join(CONTROL)),
+            Kept::Temporary(_) => None,
+            Kept::Locked(hold) => Some(hold),
         }
     }
 
@@ -185,6 +267,7 @@ impl Home {
 
     /// Notes that an ID is used up, so that it never means another file.
     pub fn use_id(&mut self, id: FileId) -> io::Result<()> {
+        self.hold().map_or(Ok(()), |hold| hold.mend())?;
         self.ids.as_mut().map_or(Ok(()), |ids| ids.used(id))
     }
 
@@ -203,7 +286,7 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        if let (Kept::Temporary, Ok(spool)) = (&self.kept, self.ours()) {
+        if let (Kept::Temporary(_), Ok(spool)) = (&self.kept, self.ours()) {
             // Who sweeps such folders away does the rest.
             let _ = fs::remove_dir_all(spool);
         }
@@ -234,7 +317,7 @@ fn open_to_others(dir: &Path, data: &Metadata) -> Option<String> {
 }
 
 fn open_lock(dir: &Path) -> io::Result<File> {
-    open_regular(private().write(true).create(true).truncate(false), &dir.join("lock"))
+    open_regular(private().read(true).write(true).create(true).truncate(false), &dir.join(LOCK))
 }
 
 /// Locks a folder by its file `lock` and by itself, as that file may have been swept away, and waits for a server that is about to

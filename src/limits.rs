@@ -287,8 +287,8 @@ pub const LOG_QUICK: Duration = Duration::from_millis(50);
 pub const TOPIC_REST: u32 = 10;
 /// How long the log must have been in time again before people are told so.
 pub const LOG_STEADY: Duration = Duration::from_secs(3);
-/// How often it is looked for the operator's door, which somebody may have swept away.
-pub const DOOR_LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked for the operator's door and what is in the data folder, which somebody may have swept away.
+pub const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// How often a log that cannot be written, or was late, is tried again.
 pub const LOG_RETRY: Duration = Duration::from_millis(500);
 /// Bytes of what is noted that may wait for a ledger that cannot be written before what means nothing any more is left out.

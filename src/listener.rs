@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use log::{info, warn};
 use mio::net::TcpListener;
@@ -277,10 +277,10 @@ impl Listeners {
         }
     }
 
-    /// When the certificate expires that they show, if they do.
-    pub fn certificate_expires(&self) -> Option<SystemTime> {
+    /// The certificate that they show, if they do.
+    pub fn certificate(&self) -> Option<Certificate> {
         self.listeners.iter().find_map(|listener| match &listener.socket {
-            ListenerSocket::Tcp(_, carrier) => carrier.tls()?.expires(),
+            ListenerSocket::Tcp(_, carrier) => Some(carrier.tls()?.certificate()),
             ListenerSocket::Control(_) => None,
         })
     }

@@ -87,7 +87,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "names time limits register/entry home control peer tls web transport",
         "sockets threads clock instants system log",
     ),
-    ("reload", "effect control tls web listener", "sockets threads log"),
+    ("reload", "limits effect home control tls web listener", "sockets threads clock instants log"),
     ("ctl", "wire limits control listener", "sockets clock instants"),
     ("outbox", "names limits effect", ""),
     ("connection", "names time limits meters metrics event effect linebuf framing plain peer web transport outbox", ""),
