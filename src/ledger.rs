@@ -496,7 +496,8 @@ fn said_once(lines: &[u8]) -> io::Result<String> {
     let mut register = Register::default();
     register.apply_all(read(lines).map_err(io::Error::other)?.entries);
     register.forget_nothings();
-    Ok(written(&register, SystemTime::now()))
+    // The clock may be wrong, so what lapses with time goes at a start alone.
+    Ok(written(&register, SystemTime::UNIX_EPOCH))
 }
 
 /// Lines that could not be written, in their order.

@@ -349,6 +349,8 @@ pub const ONCE_GOOD: Duration = Duration::from_secs(72 * 3600);
 pub const DEEDS: usize = 256;
 /// Lines of the audit log that a disk did not take and that are kept to be tried again.
 pub const DEEDS_UNWRITTEN: usize = 1024;
+/// Lines of the log of the process about names that lapse together.
+pub const LAPSES_NOTED: usize = 100;
 /// Owners of names who may be operators.
 pub const OPERATORS: usize = 50;
 /// Bytes of a file with certificates or a key.

@@ -100,7 +100,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "reactor",
-        "names time wire limits settings metrics event request register effect hub linebuf proxy plain dialect home peer web scrape transport listener reload outbox connection registry egress system",
+        "text names time wire limits settings metrics event request register effect hub linebuf proxy plain dialect home peer web scrape transport listener reload outbox connection registry egress system",
         "sockets log",
     ),
     ("options", "names limits settings register/entry tls web transport listener", "sockets files system log"),

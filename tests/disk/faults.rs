@@ -7,7 +7,7 @@ use std::process::Command;
 
 use testkit::company::{Company, MANY, assert_all_is_kept};
 use testkit::data::{
-    Folder, KEPT, NOT_KEPT, assert_numbered, chunks, fetch, history, kill, logged, notices, seq, share,
+    Folder, KEPT, NOT_KEPT, assert_numbered, chunks, fetch, history, kill, logged, notices, seq, share, stop,
 };
 use testkit::disk::{Meddler, SmallDisk, WRITES, faketime};
 use testkit::{Client, Server, binary, control, eventually, noise};
@@ -476,6 +476,49 @@ fn descriptors_that_run_out_end_neither_talk_nor_its_log() {
         let server = folder.serve(MANY);
         assert_all_is_kept(&server, &folder.path, &people.heard);
     }
+}
+
+#[test]
+fn a_clock_that_goes_ahead_for_a_moment_ends_no_name() {
+    let Some(preload) = faketime() else { return };
+    let folder = Folder::new();
+    let clock = folder.path.with_file_name("clock");
+    let serve = || {
+        let mut command = Command::new(binary());
+        command.args(folder.arguments(&[])).env("LD_PRELOAD", &preload).env("FAKETIME_TIMESTAMP_FILE", &clock);
+        command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DISABLE_SHM", "1");
+        Server::start_with(&mut command)
+    };
+    let ledger = || fs::read_to_string(folder.path.join("ledger")).unwrap();
+    fs::write(&clock, "+0").unwrap();
+    let server = serve();
+    drop(owner(&server, "ann"));
+    let mut carl = owner(&server, "carl");
+    carl.ask("/drop correct-horse", "+ drop guest1");
+    let mut tom = owner(&server, "tom");
+    // So many days without its owner end a name.
+    fs::write(&clock, "+400d").unwrap();
+    for (name, standing) in [("ann", "owned"), ("carl", "held"), ("tom", "owned")] {
+        tom.send(&format!("/account {name}"));
+        tom.until(&format!("+ account {name} {standing}"));
+    }
+    fs::write(&clock, "+0").unwrap();
+    drop(tom);
+    let log = stop(server).1;
+    assert_eq!(
+        log.matches("the clock went ahead by some 400 days that this server has not seen pass").count(),
+        1,
+        "{log}"
+    );
+    assert!(!log.contains("nobody's name any more") && !ledger().contains("drop ann"), "{log}");
+    let server = serve();
+    drop(again(&server, "ann"));
+    kill(server);
+    // It is so much later indeed; and tom was here in between, if one believes the clock.
+    fs::write(&clock, "+500d").unwrap();
+    let log = stop(serve()).1;
+    assert_eq!(log.matches("ann is nobody's name any more: its owner was not here for too long").count(), 1, "{log}");
+    assert!(!log.contains("tom is nobody's") && ledger().contains("drop ann "), "{log}");
 }
 
 #[test]
