@@ -5,6 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -395,6 +396,14 @@ pub fn lacks_descriptors(e: &io::Error) -> bool {
 pub fn files_open() -> usize {
     let few = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit / 16).ok());
     few.unwrap_or(usize::MAX).clamp(1, limits::FILES_OPEN)
+}
+
+/// Whether this is one of the last descriptors that there are, by its number, as the system gives the lowest that is free. What is written
+/// down needs them for moments, so nobody who comes gets one, and no file is kept open by it.
+pub fn is_of_reserve(open: &impl AsRawFd) -> bool {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let reserve = limits::DESCRIPTORS_RESERVED.min(limit / 16);
+    u64::try_from(open.as_raw_fd()).is_ok_and(|number| number >= limit - reserve)
 }
 
 /// That the data folder is not there, and cannot be made.

@@ -447,6 +447,8 @@ pub const FIRST_LINE: Duration = Duration::from_secs(5);
 
 /// The fewest descriptors with which a server starts: with fewer, its own leave none to people.
 pub const DESCRIPTORS: usize = 64;
+/// Descriptors that are left to what is written down, or a sixteenth of all if that is less.
+pub const DESCRIPTORS_RESERVED: u64 = 16;
 /// Connections that are being told why they cannot stay; beyond it they are closed at once.
 pub const REJECTED: usize = 32;
 /// Connections to which nothing more is owed and that have not gone yet; beyond it they are closed at once.

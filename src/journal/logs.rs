@@ -17,7 +17,9 @@ use rustix::io::Errno;
 use super::format::{self, Reading};
 use super::search;
 use crate::effect::{Logged, PastRoom};
-use crate::home::{Durability, Hold, Replacement, files_open, make_folder, not_ours, open_regular, private, read_text};
+use crate::home::{
+    Durability, Hold, Replacement, files_open, is_of_reserve, make_folder, not_ours, open_regular, private, read_text,
+};
 use crate::limits;
 use crate::names::{RoomName, Text};
 use crate::text::counted;
@@ -83,6 +85,10 @@ impl Logs {
                 // The lines are written, and that is what counts.
                 Err(e) => warn!("cannot begin a new log of {room}: {e}"),
             }
+        }
+        if is_of_reserve(&file) {
+            self.open.clear();
+            return Ok(file);
         }
         if self.open.len() >= files_open() {
             self.open.remove(0);

@@ -427,9 +427,8 @@ fn where_there_are_few_descriptors_logs_and_files_leave_some_to_people() {
 
 #[test]
 fn descriptors_that_run_out_end_neither_talk_nor_its_log() {
-    // Where the server itself says how many may come, something is left for the logs. Where more are let in than that,
-    // some things wait until descriptors come back.
-    for (limit, options, is_kept) in [(400, &[][..], true), (64, &["--max-clients", "1000"], false)] {
+    // However many come, some are left to what is written. Whoever comes then waits until others have gone.
+    for (limit, options) in [(400, &[][..]), (130, &["--sync", "0s"]), (64, &["--max-clients", "1000"])] {
         let folder = Folder::new();
         let mut command = Command::new("bash");
         command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), binary()]);
@@ -437,35 +436,26 @@ fn descriptors_that_run_out_end_neither_talk_nor_its_log() {
         let mut people = Company::meet(&server);
         people.say_some(10);
         let mut crowd: Vec<Client> = (0..limit).map(|_| server.connect_raw()).collect();
-        if !is_kept {
-            let descriptors = || fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
-            eventually("descriptors run out", || descriptors() >= limit);
-        }
         people.say_some(100);
         // Rooms that have no log yet, and a file, need descriptors.
         for n in 0..10 {
             people.carol.send(&format!("/join #new{n}\n/topic new\nhello\n/send #new{n} 2 x.txt\n=aGk="));
         }
         let mut told = people.carol.settle();
-        if is_kept {
-            assert!(told.iter().all(|line| !line.starts_with("! ")), "{told:?}");
-        }
+        assert!(told.iter().all(|line| !line.starts_with("! ")), "{told:?}");
         people.say_some(100);
-        // Nobody is told that a disk is full which is not.
-        assert!(told.iter().all(|line| !line.contains("disk is full") && !line.contains("no space is")), "{told:?}");
         // They come back.
         let mut last = crowd.pop().unwrap();
         crowd.clear();
-        if !is_kept {
+        if limit == 64 {
             last.starting("* hello ");
         }
         people.say_some(10);
         told.append(&mut people.carol.settle());
-        match notices(&told)[..] {
-            [] => {}
-            [wrong] if !is_kept && wrong.starts_with(NOT_KEPT) => _ = people.carol.until(KEPT),
-            [wrong, KEPT] if !is_kept && wrong.starts_with(NOT_KEPT) => {}
-            _ => panic!("{:?}", notices(&told)),
+        // Nobody is told that a disk is full or fails which does not; it may be slow.
+        assert!(told.iter().all(|line| !line.contains("disk is full") && !line.contains("disk fails")), "{told:?}");
+        if notices(&told).last().is_some_and(|last| *last != KEPT) {
+            people.carol.until(KEPT);
         }
         (0..10).for_each(|n| people.carol.send(&format!("/msg #new{n} and on")));
         people.carol.settle();
