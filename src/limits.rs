@@ -353,6 +353,8 @@ pub const DEEDS_UNWRITTEN: usize = 1024;
 pub const LAPSES_NOTED: usize = 100;
 /// Owners of names who may be operators.
 pub const OPERATORS: usize = 50;
+/// How long before its end a certificate is warned of: who renews it does so a month before, and something has failed then.
+pub const CERTIFICATE_ENDS: Duration = Duration::from_secs(14 * 86_400);
 /// Bytes of a file with certificates or a key.
 pub const PEM: u64 = 1024 * 1024;
 /// Connections at the operator's door at once.

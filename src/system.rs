@@ -34,7 +34,7 @@ use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
 use crate::supervisor::Supervisor;
-use crate::time::{Instant, Now, as_stamped};
+use crate::time::{Day, Instant, Now, as_stamped};
 use crate::transport::{Stream, Transport};
 
 /// What became ready.
@@ -213,6 +213,8 @@ struct Watch {
     is_asked: bool,
     /// Whether the log says that the door is gone.
     is_missed: bool,
+    /// On which day it was last said whether the certificate is good.
+    certificate: Day,
 }
 
 /// The operating system: sockets by mio, the disk and the log by threads.
@@ -308,7 +310,13 @@ impl Os {
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
         let door = path.filter(|_| control.is_some());
         let has_something = door.is_some() || hold.is_some();
-        let watch = has_something.then(|| Watch { door, next: started, is_asked: false, is_missed: false });
+        let watch = has_something.then(|| Watch {
+            door,
+            next: started,
+            is_asked: false,
+            is_missed: false,
+            certificate: Day::of(SystemTime::now()),
+        });
         let metrics = MetricsDoor::open(taken_for_metrics.wait_at()?, metrics.origins, &waker).map_err(starting)?;
         let listeners = Listeners::open(taken, control, poll.registry(), FIRST)?;
         let (woken, signalled, is_hung_up) = (false, false, false);
@@ -360,7 +368,13 @@ impl Os {
         if now >= watch.next && !watch.is_asked {
             (watch.next, watch.is_asked) = (now + limits::LOOK_AROUND, true);
             // A disk may take its time to say what is there.
-            self.reloads.look(watch.door.as_deref(), self.listeners.certificate());
+            let (wall, certificate) = (SystemTime::now(), self.listeners.certificate());
+            if std::mem::replace(&mut watch.certificate, Day::of(wall)) != Day::of(wall)
+                && let Some(warning) = certificate.as_ref().and_then(|certificate| certificate.warning(wall))
+            {
+                log::warn!("the certificate that is shown {warning}");
+            }
+            self.reloads.look(watch.door.as_deref(), certificate);
             self.names.iter().for_each(|(ledger, _)| ledger.look());
         }
     }
