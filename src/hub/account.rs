@@ -351,6 +351,12 @@ impl Hub {
                         self.make_way(nick, turn);
                         Vec::new()
                     }
+                    Entry::Operator { nick, on } => {
+                        let owner = self.owner_here(&nick).map(|person| person.id);
+                        let ways = owner.into_iter().flat_map(|who| self.people.conns_of(who));
+                        turn.out.publish(&mut ways.filter(|&way| way != conn), &[Event::Operating(on)]);
+                        Vec::new()
+                    }
                     _ => Vec::new(),
                 };
                 self.accounts.register.apply(entry);
