@@ -155,13 +155,13 @@ impl Home {
     /// The folder `dir`, made if there is none, which no other server may use at the same time. The lock dies with the
     /// process; a server that is saying goodbye is waited for.
     pub fn at(dir: &Path) -> io::Result<Self> {
-        make_folder(dir).map_err(|e| if dir.is_dir() { e } else { not_made(&e) })?;
-        let lock = open_lock(dir).map_err(|e| about("lock in it", &e))?;
+        make_folder(dir).map_err(|e| if dir.is_dir() { e } else { not_made(dir, &e) })?;
+        let lock = open_lock(dir).map_err(|e| about("lock in it", &e, dir))?;
         let held = take(&lock, dir)?;
-        let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e))?;
+        let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e, dir))?;
         let (spool, rooms) = (dir.join("spool"), dir.join("rooms"));
-        make_own_folder(&spool).map_err(|e| about("spool in it", &e))?;
-        make_own_folder(&rooms).map_err(|e| about("rooms in it", &e))?;
+        make_own_folder(&spool).map_err(|e| about("spool in it", &e, dir))?;
+        make_own_folder(&rooms).map_err(|e| about("rooms in it", &e, dir))?;
         if let Some(warning) = open_to_others(dir, &fs::metadata(dir)?) {
             warn!("{warning}");
         }
@@ -174,14 +174,14 @@ impl Home {
     pub fn look(dir: Option<&Path>) -> io::Result<()> {
         let Some(dir) = dir else { return look_to_put(&std::env::temp_dir()) };
         if !dir.is_dir() {
-            return look_to_make(dir).map_err(|e| not_made(&e));
+            return look_to_make(dir).map_err(|e| not_made(dir, &e));
         }
         let lock = match open_regular(private().read(true).write(true), &dir.join(LOCK)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => look_to_make(dir),
             opened => opened.map(drop),
         };
-        lock.map_err(|e| about("lock in it", &e))?;
-        Ids::read(dir).map_err(|e| about("next-id in it", &e))?;
+        lock.map_err(|e| about("lock in it", &e, dir))?;
+        Ids::read(dir).map_err(|e| about("next-id in it", &e, dir))?;
         if statvfs(dir).is_ok_and(|disk| disk.f_bavail == 0) {
             warn!("cannot reserve IDs for files: no space is left on the disk of {}", dir.display());
         }
@@ -189,7 +189,7 @@ impl Home {
             let folder = dir.join(name);
             let looked =
                 no_link(&folder).and_then(|()| if folder.is_dir() { usable(&folder) } else { look_to_make(&folder) });
-            looked.map_err(|e| about(&format!("{name} in it"), &e))?;
+            looked.map_err(|e| about(&format!("{name} in it"), &e, dir))?;
         }
         Ok(())
     }
@@ -329,7 +329,7 @@ fn take(lock: &File, dir: &Path) -> io::Result<Option<File>> {
     while waited < limits::LOCK_WAIT {
         match lock.try_lock().map(|()| hold(dir)) {
             Err(TryLockError::WouldBlock) | Ok(Err(TryLockError::WouldBlock)) => std::thread::sleep(RETRY),
-            Err(TryLockError::Error(e)) => return Err(about("lock in it", &e)),
+            Err(TryLockError::Error(e)) => return Err(about("lock in it", &e, dir)),
             Ok(held) => return Ok(held.ok()),
         }
         waited += RETRY;
@@ -368,17 +368,18 @@ fn remove_left_over(parent: &Path) {
     }
 }
 
-/// What is wrong with a file of the data folder that cannot be opened, and how all of them are given to whom they must belong to.
-pub const OTHERS: &str =
-    "permission denied; it must belong to the user that the server runs as, as all in its folder: chown -R USER FOLDER";
+/// What is wrong with a file of a data folder that cannot be opened, and how all of them are given to whom they must belong to.
+pub fn others(dir: &Path) -> String {
+    let (user, dir) = (geteuid().as_raw(), dir.display());
+    format!(
+        "permission denied; it must belong to the user that the server runs as, as all in its folder: chown -R {user} {dir}"
+    )
+}
 
-/// What to do where the data folder is not there, and its user may not make it.
-const TO_BE_MADE: &str =
-    "may not be made: permission denied; make it, and give it to the user that the server runs as: chown USER FOLDER";
-
-/// That a file of the data folder is another user's, as it may be after it was copied there, and what to do.
+/// That a file in a folder of the data folder is another user's, as it may be after it was copied there, and what to do.
 pub fn not_ours(path: &Path, e: &io::Error) -> io::Error {
-    io::Error::new(e.kind(), format!("{}: {OTHERS}", path.display()))
+    let dir = path.ancestors().nth(2).unwrap_or(path);
+    io::Error::new(e.kind(), format!("{}: {}", path.display(), others(dir)))
 }
 
 /// Whether there is no room on the disk for what was to be written, or as much as there may be.
@@ -407,20 +408,28 @@ pub fn is_of_reserve(open: &impl AsRawFd) -> bool {
 }
 
 /// That the data folder is not there, and cannot be made.
-fn not_made(e: &io::Error) -> io::Error {
-    match e.kind() {
-        io::ErrorKind::PermissionDenied => io::Error::new(e.kind(), format!("it is not there, and {TO_BE_MADE}")),
-        _ => about("it cannot be made a folder", e),
+fn not_made(dir: &Path, e: &io::Error) -> io::Error {
+    if e.kind() != io::ErrorKind::PermissionDenied {
+        return about("it cannot be made a folder", e, dir);
     }
+    let (user, dir) = (geteuid().as_raw(), dir.display());
+    io::Error::new(
+        e.kind(),
+        format!(
+            "it is not there, and may not be made: permission denied; make it, and give it to the user that the server runs as: mkdir {dir} && chown {user} {dir}"
+        ),
+    )
 }
 
-/// The same error, with what it is about, and what to do.
-pub fn about(what: &str, e: &io::Error) -> io::Error {
+/// The same error, with what in a folder it is about, and what to do.
+pub fn about(what: &str, e: &io::Error, dir: &Path) -> io::Error {
     let (text, user) = (e.to_string(), geteuid().as_raw());
     let hint = match e.kind() {
         io::ErrorKind::PermissionDenied => &*format!(
-            "; the user {user}, as which the server runs, must be able to write there: chown -R {user} FOLDER"
+            "; the user {user}, as which the server runs, must be able to write there: chown -R {user} {}",
+            dir.display()
         ),
+        io::ErrorKind::ReadOnlyFilesystem => "; mount it so that it can be written to, or give another folder",
         io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => "; move away what stands there",
         _ => hint(e),
     };
@@ -453,7 +462,7 @@ pub fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> 
         Ok(file) if file.metadata()?.is_file() => Ok(file),
         // What the system says of a link, and of a pipe that nobody reads, tells nobody what is wrong.
         Err(e) if !matches!(Errno::from_io_error(&e), Some(Errno::LOOP | Errno::NXIO)) => Err(e),
-        _ => Err(io::Error::other("it is no regular file")),
+        _ => Err(io::Error::other("it is no regular file; move it away")),
     }
 }
 

@@ -27,8 +27,8 @@ pub use format::{Damage, Reading, encode, parse, read};
 use crate::effect::Entered;
 use crate::event::Trouble;
 use crate::home::{
-    Durability, Hold, LEDGER, OTHERS, Replacement, give_way, is_same, lacks_ledger, make_folder, note_had,
-    open_regular, private, replace, sync_folder_of,
+    Durability, Hold, LEDGER, Replacement, give_way, is_same, lacks_ledger, make_folder, note_had, open_regular,
+    others, private, replace, sync_folder_of,
 };
 use crate::keeper::{Keeper, trouble};
 use crate::limits;
@@ -297,7 +297,9 @@ fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
             path.parent().map_or(Ok(()), lacks_ledger)?;
             Vec::new()
         }
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(io::Error::new(e.kind(), OTHERS)),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(io::Error::new(e.kind(), others(path.parent().unwrap_or(path))));
+        }
         Err(e) => return Err(e),
     };
     let reading = read(&bytes).map_err(io::Error::other)?;

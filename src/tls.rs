@@ -204,7 +204,7 @@ pub fn own(folder: &Path) -> Result<Certificate, String> {
     };
     let pem = read_text(&path).map_err(|e| match e.kind() {
         io::ErrorKind::InvalidData => damaged(),
-        _ => about(&format!("cannot read {}", path.display()), &e).to_string(),
+        _ => about(&format!("cannot read {}", path.display()), &e, folder).to_string(),
     })?;
     let certificate = load((&path, pem.as_bytes()), (&path, pem.as_bytes())).map_err(|_| damaged())?;
     folder.parent().into_iter().for_each(|dir| note_had(dir, TLS));
@@ -236,7 +236,8 @@ pub fn look(folder: &Path) -> Result<Certificate, String> {
 }
 
 fn cannot_make(folder: &Path, e: &io::Error) -> String {
-    about(&format!("cannot make a certificate in {}", folder.display()), e).to_string()
+    about(&format!("cannot make a certificate in {}", folder.display()), e, folder.parent().unwrap_or(folder))
+        .to_string()
 }
 
 /// A certificate and its key, in PEM.
