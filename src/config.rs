@@ -165,7 +165,15 @@ impl Line {
             word.push(if is_path { folder.join(value).into_os_string() } else { value.to_owned() });
         }
         match alone(command, &word) {
-            Err(error) if error.kind() != ErrorKind::MissingRequiredArgument => Err(in_a_line(&error)),
+            Err(error) if error.kind() == ErrorKind::TooManyValues => Err(format!(
+                "{option} takes no value; it is on where a line says {option} alone, and off where none does"
+            )),
+            Err(error) if error.kind() != ErrorKind::MissingRequiredArgument => {
+                let has_comment = line[end..].windows(2).any(|two| two[0].is_ascii_whitespace() && two[1] == b'#');
+                let hint =
+                    if has_comment { "; a # makes a comment of a whole line, and not of the end of one" } else { "" };
+                Err(in_a_line(&error) + hint)
+            }
             _ => Ok(Self { number, option, id: known.get_id().clone(), word }),
         }
     }
@@ -271,7 +279,15 @@ mod tests {
             ("config b.conf", "1: a configuration file names no other; leave this line out"),
             ("rate", "1: a value is required for '--rate <N>' but none was supplied"),
             ("rate fast", "1: invalid value 'fast' for '--rate <N>': invalid digit found in string"),
-            ("rate 5 # slow", "1: invalid value '5 # slow' for '--rate <N>': invalid digit found in string"),
+            (
+                "rate 5 # slow",
+                "1: invalid value '5 # slow' for '--rate <N>': invalid digit found in string; a # makes a comment of a whole line, \
+                 and not of the end of one",
+            ),
+            (
+                "proxy-secure on",
+                "1: proxy-secure takes no value; it is on where a line says proxy-secure alone, and off where none does",
+            ),
             ("guests no", "1: invalid value 'no' for '--guests <SWITCH>' [possible values: on, listen, off]"),
             (
                 "spool 10X",

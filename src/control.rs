@@ -63,10 +63,14 @@ impl ControlListener {
         })
     }
 
+    /// Whether nothing stands at `path`.
+    pub fn is_gone(path: &Path) -> bool {
+        fs::symlink_metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Opens the door at `path` anew if somebody has swept it away, perhaps with the folder around it; nothing if it is there.
     pub fn mend(path: &Path) -> Option<io::Result<Self>> {
-        let is_gone = fs::symlink_metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
-        is_gone.then(|| path.parent().map_or(Ok(()), make_folder).and_then(|()| Self::open(path)))
+        Self::is_gone(path).then(|| path.parent().map_or(Ok(()), make_folder).and_then(|()| Self::open(path)))
     }
 
     /// It is swept away: when this goes, the disk is not asked for what stands in its place.

@@ -1,7 +1,7 @@
 //! What the shell shall do for the core, what comes of it, and the way out for all that the core says.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::event::{Bye, Change, Deed, Detail, Event, Reply, SaidKind, Unstored};
 use crate::limits::{DOWNLOADS, ROOMS_A_PERSON};
@@ -29,6 +29,10 @@ pub enum Effect {
     NoteWrongKey(ConnId, RoomName),
     /// Note in the log of the process that somebody who comes through this connection has not proved to own this name.
     NoteFailedLogin(ConnId, Nick),
+    /// Note in the log of the process that these names are nobody's any more, as their owners were not here for too long.
+    NoteLapsed(Vec<Nick>),
+    /// Note in the log of the process that the time of day is ahead by this of the time that has passed since the start.
+    NoteAhead(Duration),
     /// Have a password looked at, which takes some time.
     Password(PasswordTask),
     /// The last request of this connection has been answered: its next lines can be carried out.

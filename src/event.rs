@@ -190,6 +190,8 @@ pub enum Event {
     Garbled,
     /// One is called so now, as one can have the old name no longer.
     NameLost { nick: Nick, old: Nick, why: Loss },
+    /// One is an operator from now on, or none any more.
+    Operating(bool),
     /// An operator tells everybody something.
     Wall { from: Nick, text: Text },
     /// Of what was for the connection, some is held no more that belongs to no room: what others said or did in private, or replies and

@@ -4,10 +4,11 @@
 //! keeps the mode that it has.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use log::{info, warn};
@@ -28,6 +29,11 @@ const NEXT_ID: &str = "next-id";
 pub const CONTROL: &str = "ctl";
 /// The folder in it of the certificate that the server makes for itself.
 pub const TLS: &str = "tls";
+/// The file in it of what is owned and of rules.
+pub const LEDGER: &str = "ledger";
+/// The file in it that is locked as long as a server uses the folder. It has a line for each thing that the folder has had and that is
+/// missed if it is gone.
+const LOCK: &str = "lock";
 
 /// Where everything is kept. A temporary folder goes with this.
 #[derive(Debug)]
@@ -36,17 +42,100 @@ pub struct Home {
     rooms: Option<PathBuf>,
     ids: Option<Ids>,
     kept: Kept,
-    /// The folder itself, locked as long as this lives: who sweeps old files away leaves a locked folder alone, and the next
-    /// start knows by it which temporary folders belong to somebody. `None` where a folder cannot be locked.
-    _held: Option<File>,
 }
 
 #[derive(Debug)]
 enum Kept {
-    /// The folder is removed when this goes.
-    Temporary,
-    /// No other server uses this folder while its file `lock` is locked.
-    Locked(PathBuf, File),
+    /// The folder is removed when this goes. It is locked as long as this lives: who sweeps old files away leaves a locked folder alone,
+    /// and the next start knows by it which temporary folders belong to somebody. `None` where a folder cannot be locked.
+    Temporary(Option<File>),
+    Locked(Arc<Hold>),
+}
+
+/// A data folder, which no other server uses as long as this lives.
+#[derive(Debug)]
+pub struct Hold {
+    dir: PathBuf,
+    /// The file `lock`, and the folder itself, if that can be locked.
+    locks: Mutex<(File, Option<File>)>,
+}
+
+impl Hold {
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Locks the folder anew if somebody has swept it away, or the lock in it. That comes before anything else is made anew in it; an
+    /// error says that another server has begun to use it meanwhile, so that nothing of ours may be put there.
+    pub fn mend(&self) -> io::Result<()> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let (old, held) = &mut *locks;
+        let path = self.dir.join(LOCK);
+        if is_same(old, &path) {
+            return Ok(());
+        }
+        make_folder(&self.dir)?;
+        let anew = open_lock(&self.dir)?;
+        let ours = anew.try_lock().and_then(|()| match hold(&self.dir) {
+            // It is the one that we have locked already.
+            Err(TryLockError::WouldBlock) if held.as_ref().is_some_and(|held| is_same(held, &self.dir)) => Ok(None),
+            Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
+            folder => Ok(folder.ok()),
+        });
+        let folder = ours.map_err(|e| match e {
+            TryLockError::WouldBlock => io::Error::other(format!("another chinwag uses {} by now", self.dir.display())),
+            TryLockError::Error(e) => e,
+        })?;
+        let mut had = String::new();
+        old.seek(SeekFrom::Start(0)).and_then(|_| old.read_to_string(&mut had))?;
+        anew.write_all_at(had.as_bytes(), 0)?;
+        *held = folder.or(held.take());
+        *old = anew;
+        warn!("{} was gone; it is made anew", path.display());
+        Ok(())
+    }
+}
+
+/// Whether this is what stands at `path`. Where we may not look, it is taken for that.
+pub fn is_same(file: &File, path: &Path) -> bool {
+    match file.metadata().and_then(|here| Ok((here, fs::metadata(path)?))) {
+        Ok((here, there)) => (here.dev(), here.ino()) == (there.dev(), there.ino()),
+        Err(e) => e.kind() == io::ErrorKind::PermissionDenied,
+    }
+}
+
+/// Notes that the data folder has this from now on. Where that cannot be written, it is tried again at the next start.
+pub fn note_had(dir: &Path, what: &str) {
+    if !has_had(dir, what) {
+        let lock = open_regular(File::options().append(true), &dir.join(LOCK));
+        let _ = lock.and_then(|mut lock| writeln!(lock, "{what}"));
+    }
+}
+
+/// Whether it was noted that the data folder has this.
+pub fn has_had(dir: &Path, what: &str) -> bool {
+    read_text(&dir.join(LOCK)).is_ok_and(|had| had.lines().any(|line| line == what))
+}
+
+/// What is to be said of a data folder that has no ledger: an error if it had one; and a warning if one cannot know, as it is of a
+/// server of version 0.1, which kept none.
+pub fn lacks_ledger(dir: &Path) -> io::Result<()> {
+    let path = dir.join(LEDGER);
+    let path = path.display();
+    if has_had(dir, LEDGER) {
+        return Err(io::Error::other(format!(
+            "it is gone, and with it whose which names and rooms are; put it back from a backup, or begin without any: touch {path}"
+        )));
+    }
+    let has = |name| fs::read_dir(dir.join(name)).is_ok_and(|mut found| found.next().is_some());
+    if has("rooms") || has("spool") {
+        warn!(
+            "there is no {path}, as after version 0.1, and so no name and no room belongs to anybody; if there was one, put it back \
+             from a backup before people register names"
+        );
+    }
+    Ok(())
 }
 
 impl Home {
@@ -58,7 +147,7 @@ impl Home {
             let held = hold(&spool).ok();
             // Another start may have taken it for one that was left over, in the moment before it was held.
             if spool.exists() {
-                return Ok(Self { spool, rooms: None, ids: None, kept: Kept::Temporary, _held: held });
+                return Ok(Self { spool, rooms: None, ids: None, kept: Kept::Temporary(held) });
             }
         }
     }
@@ -66,17 +155,18 @@ impl Home {
     /// The folder `dir`, made if there is none, which no other server may use at the same time. The lock dies with the
     /// process; a server that is saying goodbye is waited for.
     pub fn at(dir: &Path) -> io::Result<Self> {
-        make_folder(dir).map_err(|e| if dir.is_dir() { e } else { not_made(&e) })?;
-        let lock = open_lock(dir).map_err(|e| about("lock in it", &e))?;
+        make_folder(dir).map_err(|e| if dir.is_dir() { e } else { not_made(dir, &e) })?;
+        let lock = open_lock(dir).map_err(|e| about("lock in it", &e, dir))?;
         let held = take(&lock, dir)?;
-        let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e))?;
+        let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e, dir))?;
         let (spool, rooms) = (dir.join("spool"), dir.join("rooms"));
-        make_own_folder(&spool).map_err(|e| about("spool in it", &e))?;
-        make_own_folder(&rooms).map_err(|e| about("rooms in it", &e))?;
+        make_own_folder(&spool).map_err(|e| about("spool in it", &e, dir))?;
+        make_own_folder(&rooms).map_err(|e| about("rooms in it", &e, dir))?;
         if let Some(warning) = open_to_others(dir, &fs::metadata(dir)?) {
             warn!("{warning}");
         }
-        Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), kept: Kept::Locked(dir.to_owned(), lock), _held: held })
+        let hold = Hold { dir: dir.to_owned(), locks: Mutex::new((lock, held)) };
+        Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), kept: Kept::Locked(Arc::new(hold)) })
     }
 
     /// What would keep [`Home::at`] from using `dir`, but that another server uses it; or [`Home::temporary`], if there is none. Nothing
@@ -84,14 +174,14 @@ impl Home {
     pub fn look(dir: Option<&Path>) -> io::Result<()> {
         let Some(dir) = dir else { return look_to_put(&std::env::temp_dir()) };
         if !dir.is_dir() {
-            return look_to_make(dir).map_err(|e| not_made(&e));
+            return look_to_make(dir).map_err(|e| not_made(dir, &e));
         }
-        let lock = match open_regular(private().write(true), &dir.join("lock")) {
+        let lock = match open_regular(private().read(true).write(true), &dir.join(LOCK)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => look_to_make(dir),
             opened => opened.map(drop),
         };
-        lock.map_err(|e| about("lock in it", &e))?;
-        Ids::read(dir).map_err(|e| about("next-id in it", &e))?;
+        lock.map_err(|e| about("lock in it", &e, dir))?;
+        Ids::read(dir).map_err(|e| about("next-id in it", &e, dir))?;
         if statvfs(dir).is_ok_and(|disk| disk.f_bavail == 0) {
             warn!("cannot reserve IDs for files: no space is left on the disk of {}", dir.display());
         }
@@ -99,7 +189,7 @@ impl Home {
             let folder = dir.join(name);
             let looked =
                 no_link(&folder).and_then(|()| if folder.is_dir() { usable(&folder) } else { look_to_make(&folder) });
-            looked.map_err(|e| about(&format!("{name} in it"), &e))?;
+            looked.map_err(|e| about(&format!("{name} in it"), &e, dir))?;
         }
         Ok(())
     }
@@ -107,27 +197,21 @@ impl Home {
     /// Makes the folder of the files anew, which somebody has swept away, with what stands beside it. A temporary one gets another
     /// name if what stands in its place is none of ours.
     pub fn make_anew(&mut self) -> io::Result<()> {
+        if let Kept::Locked(hold) = &self.kept {
+            hold.mend()?;
+        }
         let made = make_own_folder(&self.spool);
         let is_ours = self.ours().is_ok();
-        let folder = match &mut self.kept {
-            Kept::Temporary => {
+        match &mut self.kept {
+            Kept::Temporary(held) => {
                 if !is_ours {
                     self.spool = new_temporary()?;
                 }
-                &self.spool
+                // One that is there still is held already.
+                *held = hold(&self.spool).ok().or(held.take());
             }
-            Kept::Locked(dir, lock) => {
-                made?;
-                if !dir.join("lock").exists() {
-                    let anew = open_lock(dir)?;
-                    anew.try_lock()?;
-                    *lock = anew;
-                }
-                dir
-            }
-        };
-        // One that is there still is held already.
-        self._held = hold(folder).ok().or(self._held.take());
+            Kept::Locked(_) => made?,
+        }
         self.ids.as_mut().map_or(Ok(()), |ids| ids.reserve(ids.reserved))
     }
 
@@ -140,11 +224,11 @@ impl Home {
     /// something else in its place.
     pub fn ours(&self) -> io::Result<&Path> {
         let is_ours = match (&self.kept, fs::symlink_metadata(&self.spool)?) {
-            (Kept::Temporary, data) => {
+            (Kept::Temporary(_), data) => {
                 let own = geteuid().as_raw();
                 data.is_dir() && data.uid() == own && data.mode() & 0o077 == 0
             }
-            (Kept::Locked(..), data) => data.is_dir(),
+            (Kept::Locked(_), data) => data.is_dir(),
         };
         if is_ours { Ok(&self.spool) } else { Err(io::ErrorKind::NotFound.into()) }
     }
@@ -156,25 +240,24 @@ impl Home {
 
     /// The folder of the certificate that the server makes for itself, if anything is to outlive the process.
     pub fn tls(&self) -> Option<PathBuf> {
-        match &self.kept {
-            Kept::Temporary => None,
-            Kept::Locked(dir, _) => Some(dir.join(TLS)),
-        }
+        self.hold().map(|hold| hold.dir.join(TLS))
     }
 
     /// The file of what is owned and of rules, if anything is to outlive the process.
     pub fn ledger(&self) -> Option<PathBuf> {
-        match &self.kept {
-            Kept::Temporary => None,
-            Kept::Locked(dir, _) => Some(dir.join("ledger")),
-        }
+        self.hold().map(|hold| hold.dir.join(LEDGER))
     }
 
     /// Where the operator's door is, if anything is to outlive the process.
     pub fn control(&self) -> Option<PathBuf> {
+        self.hold().map(|hold| hold.dir.join(CONTROL))
+    }
+
+    /// What keeps other servers from the folder, if anything is to outlive the process.
+    pub fn hold(&self) -> Option<&Arc<Hold>> {
         match &self.kept {
-            Kept::Temporary => None,
-            Kept::Locked(dir, _) => Some(dir.join(CONTROL)),
+            Kept::Temporary(_) => None,
+            Kept::Locked(hold) => Some(hold),
         }
     }
 
@@ -185,6 +268,7 @@ impl Home {
 
     /// Notes that an ID is used up, so that it never means another file.
     pub fn use_id(&mut self, id: FileId) -> io::Result<()> {
+        self.hold().map_or(Ok(()), |hold| hold.mend())?;
         self.ids.as_mut().map_or(Ok(()), |ids| ids.used(id))
     }
 
@@ -203,7 +287,7 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        if let (Kept::Temporary, Ok(spool)) = (&self.kept, self.ours()) {
+        if let (Kept::Temporary(_), Ok(spool)) = (&self.kept, self.ours()) {
             // Who sweeps such folders away does the rest.
             let _ = fs::remove_dir_all(spool);
         }
@@ -234,7 +318,7 @@ fn open_to_others(dir: &Path, data: &Metadata) -> Option<String> {
 }
 
 fn open_lock(dir: &Path) -> io::Result<File> {
-    open_regular(private().write(true).create(true).truncate(false), &dir.join("lock"))
+    open_regular(private().read(true).write(true).create(true).truncate(false), &dir.join(LOCK))
 }
 
 /// Locks a folder by its file `lock` and by itself, as that file may have been swept away, and waits for a server that is about to
@@ -245,7 +329,7 @@ fn take(lock: &File, dir: &Path) -> io::Result<Option<File>> {
     while waited < limits::LOCK_WAIT {
         match lock.try_lock().map(|()| hold(dir)) {
             Err(TryLockError::WouldBlock) | Ok(Err(TryLockError::WouldBlock)) => std::thread::sleep(RETRY),
-            Err(TryLockError::Error(e)) => return Err(about("lock in it", &e)),
+            Err(TryLockError::Error(e)) => return Err(about("lock in it", &e, dir)),
             Ok(held) => return Ok(held.ok()),
         }
         waited += RETRY;
@@ -284,17 +368,18 @@ fn remove_left_over(parent: &Path) {
     }
 }
 
-/// What is wrong with a file of the data folder that cannot be opened, and how all of them are given to whom they must belong to.
-pub const OTHERS: &str =
-    "permission denied; it must belong to the user that the server runs as, as all in its folder: chown -R USER FOLDER";
+/// What is wrong with a file of a data folder that cannot be opened, and how all of them are given to whom they must belong to.
+pub fn others(dir: &Path) -> String {
+    let (user, dir) = (geteuid().as_raw(), dir.display());
+    format!(
+        "permission denied; it must belong to the user that the server runs as, as all in its folder: chown -R {user} {dir}"
+    )
+}
 
-/// What to do where the data folder is not there, and its user may not make it.
-const TO_BE_MADE: &str =
-    "may not be made: permission denied; make it, and give it to the user that the server runs as: chown USER FOLDER";
-
-/// That a file of the data folder is another user's, as it may be after it was copied there, and what to do.
+/// That a file in a folder of the data folder is another user's, as it may be after it was copied there, and what to do.
 pub fn not_ours(path: &Path, e: &io::Error) -> io::Error {
-    io::Error::new(e.kind(), format!("{}: {OTHERS}", path.display()))
+    let dir = path.ancestors().nth(2).unwrap_or(path);
+    io::Error::new(e.kind(), format!("{}: {}", path.display(), others(dir)))
 }
 
 /// Whether there is no room on the disk for what was to be written, or as much as there may be.
@@ -314,21 +399,37 @@ pub fn files_open() -> usize {
     few.unwrap_or(usize::MAX).clamp(1, limits::FILES_OPEN)
 }
 
-/// That the data folder is not there, and cannot be made.
-fn not_made(e: &io::Error) -> io::Error {
-    match e.kind() {
-        io::ErrorKind::PermissionDenied => io::Error::new(e.kind(), format!("it is not there, and {TO_BE_MADE}")),
-        _ => about("it cannot be made a folder", e),
-    }
+/// Whether this is one of the last descriptors that there are, by its number, as the system gives the lowest that is free. What is written
+/// down needs them for moments, so nobody who comes gets one, and no file is kept open by it.
+pub fn is_of_reserve(open: &impl AsRawFd) -> bool {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let reserve = limits::DESCRIPTORS_RESERVED.min(limit / 16);
+    u64::try_from(open.as_raw_fd()).is_ok_and(|number| number >= limit - reserve)
 }
 
-/// The same error, with what it is about, and what to do.
-pub fn about(what: &str, e: &io::Error) -> io::Error {
+/// That the data folder is not there, and cannot be made.
+fn not_made(dir: &Path, e: &io::Error) -> io::Error {
+    if e.kind() != io::ErrorKind::PermissionDenied {
+        return about("it cannot be made a folder", e, dir);
+    }
+    let (user, dir) = (geteuid().as_raw(), dir.display());
+    io::Error::new(
+        e.kind(),
+        format!(
+            "it is not there, and may not be made: permission denied; make it, and give it to the user that the server runs as: mkdir {dir} && chown {user} {dir}"
+        ),
+    )
+}
+
+/// The same error, with what in a folder it is about, and what to do.
+pub fn about(what: &str, e: &io::Error, dir: &Path) -> io::Error {
     let (text, user) = (e.to_string(), geteuid().as_raw());
     let hint = match e.kind() {
         io::ErrorKind::PermissionDenied => &*format!(
-            "; the user {user}, as which the server runs, must be able to write there: chown -R {user} FOLDER"
+            "; the user {user}, as which the server runs, must be able to write there: chown -R {user} {}",
+            dir.display()
         ),
+        io::ErrorKind::ReadOnlyFilesystem => "; mount it so that it can be written to, or give another folder",
         io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => "; move away what stands there",
         _ => hint(e),
     };
@@ -361,7 +462,7 @@ pub fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> 
         Ok(file) if file.metadata()?.is_file() => Ok(file),
         // What the system says of a link, and of a pipe that nobody reads, tells nobody what is wrong.
         Err(e) if !matches!(Errno::from_io_error(&e), Some(Errno::LOOP | Errno::NXIO)) => Err(e),
-        _ => Err(io::Error::other("it is no regular file")),
+        _ => Err(io::Error::other("it is no regular file; move it away")),
     }
 }
 

@@ -31,6 +31,7 @@ use self::reader::Reader;
 use self::writer::{ToJournal, ToWriter, Writer};
 use crate::effect::{Found, Query, Record};
 use crate::event::{Keeping, Trouble};
+use crate::home::Hold;
 use crate::keeper::Keeper;
 use crate::limits;
 use crate::settings::Logging;
@@ -52,13 +53,13 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Begins to log in `folder`. The loop is woken through `waker` when something becomes known that it does not wait for.
-    pub fn start(folder: PathBuf, logging: Logging, waker: Arc<Waker>) -> io::Result<Self> {
+    /// Begins to log in `folder`, which `hold` keeps for us. The loop is woken through `waker` when something becomes known that it does not wait for.
+    pub fn start(folder: PathBuf, hold: Option<Arc<Hold>>, logging: Logging, waker: Arc<Waker>) -> io::Result<Self> {
         let (to_writer, inbox) = channel();
         let (outbox, reports) = channel();
         let keeper = Keeper::new("history is");
         let reader = Reader::start(folder.clone(), Arc::clone(&waker))?;
-        let logs = Logs::new(folder, logging.max);
+        let logs = Logs::new(folder, logging.max, hold);
         let writer = Writer::new(logs, logging.sync, to_writer.clone(), outbox, keeper.in_trouble(), waker)?;
         let thread = thread::Builder::new().name("log".into()).spawn(move || writer.run(&inbox))?;
         Ok(Self {

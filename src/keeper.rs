@@ -119,7 +119,7 @@ impl Keeper {
     fn set_failing(&mut self, why: Trouble) {
         if self.trouble.is_none() {
             let cause = match why {
-                Trouble::Full => "the disk is full",
+                Trouble::Full => "the disk is full; when there is room on it again, it is kept again",
                 Trouble::Failed => "the disk fails",
                 Trouble::Slow => "the disk is too slow",
             };

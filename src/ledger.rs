@@ -10,7 +10,7 @@ mod format;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -27,7 +27,8 @@ pub use format::{Damage, Reading, encode, parse, read};
 use crate::effect::Entered;
 use crate::event::Trouble;
 use crate::home::{
-    Durability, OTHERS, Replacement, give_way, make_folder, open_regular, private, replace, sync_folder_of,
+    Durability, Hold, LEDGER, Replacement, give_way, is_same, lacks_ledger, make_folder, note_had, open_regular,
+    others, private, replace, sync_folder_of,
 };
 use crate::keeper::{Keeper, trouble};
 use crate::limits;
@@ -161,6 +162,11 @@ impl Ledger {
         self.keeper.note(report.failing, report.took);
     }
 
+    /// Has the ledger made anew if somebody has swept it away, or put another in its place.
+    pub fn look(&self) {
+        self.give(Task::Look);
+    }
+
     /// Whether the audit log keeps up. If not, the waker is woken when half of what waits is written.
     pub fn takes_deeds(&self) -> bool {
         self.deeds.load(Ordering::Relaxed) < limits::DEEDS
@@ -200,6 +206,8 @@ enum Task {
     Set(Logging),
     /// Something may be well again, or is not any more.
     TryAgain,
+    /// Somebody may have swept the ledger away.
+    Look,
     /// Write what there is, once more, and end.
     End,
 }
@@ -244,6 +252,8 @@ pub struct LedgerFile {
     is_doubted: bool,
     /// What it said when that happened: what memory has of it may be gone later.
     kept: Option<Vec<u8>>,
+    /// What keeps other servers from its folder, if anything does.
+    hold: Option<Arc<Hold>>,
 }
 
 /// Reads a ledger and writes it anew, without what means nothing any more; where that cannot be, as on a full disk, it goes on as it
@@ -266,6 +276,7 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
         warn!("{} cannot be written anew, and goes on as it is: {e}", path.display());
         Ok::<_, io::Error>(file)
     })?;
+    path.parent().into_iter().for_each(|folder| note_had(folder, LEDGER));
     Ok((register, file))
 }
 
@@ -282,8 +293,13 @@ fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
             file.read_to_end(&mut bytes)?;
             bytes
         }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(io::Error::new(e.kind(), OTHERS)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), lacks_ledger)?;
+            Vec::new()
+        }
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(io::Error::new(e.kind(), others(path.parent().unwrap_or(path))));
+        }
         Err(e) => return Err(e),
     };
     let reading = read(&bytes).map_err(io::Error::other)?;
@@ -338,6 +354,11 @@ fn written(register: &Register, now: SystemTime) -> String {
 }
 
 impl LedgerFile {
+    /// The same, in a folder that this keeps for us.
+    pub fn held_by(self, hold: &Arc<Hold>) -> Self {
+        Self { hold: Some(Arc::clone(hold)), ..self }
+    }
+
     /// Replaces the ledger by one that says all of this once.
     fn write_anew(path: &Path, register: &Register, now: SystemTime) -> io::Result<Self> {
         let text = written(register, now);
@@ -352,7 +373,7 @@ impl LedgerFile {
     }
 
     fn of(path: &Path, file: Arc<File>, len: u64, is_torn: bool) -> Self {
-        Self { path: path.to_owned(), file, len, needed: len, is_torn, is_doubted: false, kept: None }
+        Self { path: path.to_owned(), file, len, needed: len, is_torn, is_doubted: false, kept: None, hold: None }
     }
 
     /// Adds lines at its end, and says where they stand. An error leaves it as it was.
@@ -365,8 +386,8 @@ impl LedgerFile {
         if self.is_doubted {
             self.compact()?;
         } else if !self.is_in_place() {
-            warn!("{} was gone or is another; it is made anew", self.path.display());
             self.compact()?;
+            warn!("{} was gone or is another; it is made anew", self.path.display());
         }
         let begun = self.len;
         match self.file.write_all_at(lines.as_bytes(), begun) {
@@ -404,10 +425,7 @@ impl LedgerFile {
 
     /// Whether it is still what stands in its place: somebody may have swept it away. Where we may not look, it is open all the same.
     fn is_in_place(&self) -> bool {
-        match self.file.metadata().and_then(|here| Ok((here, fs::metadata(&self.path)?))) {
-            Ok((here, there)) => (here.dev(), here.ino()) == (there.dev(), there.ino()),
-            Err(e) => e.kind() == io::ErrorKind::PermissionDenied,
-        }
+        is_same(&self.file, &self.path)
     }
 
     /// Whether most of it means nothing any more.
@@ -439,9 +457,13 @@ impl LedgerFile {
 
     /// Replaces it by one that says this.
     fn put(&mut self, text: &str) -> io::Result<()> {
-        self.path.parent().map_or(Ok(()), make_folder)?;
+        match &self.hold {
+            Some(hold) => hold.mend()?,
+            None => self.path.parent().map_or(Ok(()), make_folder)?,
+        }
         replace(&self.path, text.as_bytes(), Durability::Sync)?;
-        *self = Self::open(&self.path, text.len() as u64, false)?;
+        let hold = self.hold.clone();
+        *self = Self { hold, ..Self::open(&self.path, text.len() as u64, false)? };
         Ok(())
     }
 }
@@ -451,7 +473,7 @@ impl LedgerFile {
 fn shrink(shared: &Mutex<LedgerFile>) -> io::Result<Option<Arc<File>>> {
     let (path, old, before) = {
         let file = lock(shared);
-        if !file.is_wasteful() {
+        if !file.is_wasteful() || !file.is_in_place() {
             return Ok(None);
         }
         (file.path.clone(), Arc::clone(&file.file), file.len)
@@ -465,7 +487,8 @@ fn shrink(shared: &Mutex<LedgerFile>) -> io::Result<Option<Arc<File>>> {
     let (added, needed) = (stretch(&old, before..file.len)?, text.len() as u64);
     shorter.file().write_all_at(&added, needed)?;
     let len = needed + added.len() as u64;
-    *file = LedgerFile { needed, ..LedgerFile::of(&path, shorter.put_in_place()?, len, false) };
+    let hold = file.hold.clone();
+    *file = LedgerFile { needed, hold, ..LedgerFile::of(&path, shorter.put_in_place()?, len, false) };
     info!("the ledger has {len} bytes again, and had {}", before + added.len() as u64);
     Ok(Some(Arc::clone(&file.file)))
 }
@@ -481,7 +504,8 @@ fn said_once(lines: &[u8]) -> io::Result<String> {
     let mut register = Register::default();
     register.apply_all(read(lines).map_err(io::Error::other)?.entries);
     register.forget_nothings();
-    Ok(written(&register, SystemTime::now()))
+    // The clock may be wrong, so what lapses with time goes at a start alone.
+    Ok(written(&register, SystemTime::UNIX_EPOCH))
 }
 
 /// Lines that could not be written, in their order.
@@ -576,6 +600,7 @@ impl Writer {
                     self.to_sync.send(Appended::Set(logging.sync)).is_ok()
                 }
                 Ok(Task::TryAgain) => self.recover(),
+                Ok(Task::Look) => self.is_in_trouble() || lock(&self.file).is_in_place() || self.recover(),
                 Err(RecvTimeoutError::Timeout) => true,
                 Ok(Task::End) | Err(RecvTimeoutError::Disconnected) => false,
             };
@@ -630,7 +655,7 @@ impl Writer {
     fn catch_up(&mut self) -> io::Result<()> {
         let shared = Arc::clone(&self.file);
         let mut file = lock(&shared);
-        if self.waiting.lines.is_empty() && !file.is_doubted {
+        if self.waiting.lines.is_empty() && !file.is_doubted && file.is_in_place() {
             return Ok(());
         }
         let Waiting { lines, is_all, .. } = &self.waiting;

@@ -287,8 +287,8 @@ pub const LOG_QUICK: Duration = Duration::from_millis(50);
 pub const TOPIC_REST: u32 = 10;
 /// How long the log must have been in time again before people are told so.
 pub const LOG_STEADY: Duration = Duration::from_secs(3);
-/// How often it is looked for the operator's door, which somebody may have swept away.
-pub const DOOR_LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked for the operator's door and what is in the data folder, which somebody may have swept away.
+pub const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// How often a log that cannot be written, or was late, is tried again.
 pub const LOG_RETRY: Duration = Duration::from_millis(500);
 /// Bytes of what is noted that may wait for a ledger that cannot be written before what means nothing any more is left out.
@@ -349,8 +349,12 @@ pub const ONCE_GOOD: Duration = Duration::from_secs(72 * 3600);
 pub const DEEDS: usize = 256;
 /// Lines of the audit log that a disk did not take and that are kept to be tried again.
 pub const DEEDS_UNWRITTEN: usize = 1024;
+/// Lines of the log of the process about names that lapse together.
+pub const LAPSES_NOTED: usize = 100;
 /// Owners of names who may be operators.
 pub const OPERATORS: usize = 50;
+/// How long before its end a certificate is warned of: who renews it does so a month before, and something has failed then.
+pub const CERTIFICATE_ENDS: Duration = Duration::from_secs(14 * 86_400);
 /// Bytes of a file with certificates or a key.
 pub const PEM: u64 = 1024 * 1024;
 /// Connections at the operator's door at once.
@@ -445,6 +449,8 @@ pub const FIRST_LINE: Duration = Duration::from_secs(5);
 
 /// The fewest descriptors with which a server starts: with fewer, its own leave none to people.
 pub const DESCRIPTORS: usize = 64;
+/// Descriptors that are left to what is written down, or a sixteenth of all if that is less.
+pub const DESCRIPTORS_RESERVED: u64 = 16;
 /// Connections that are being told why they cannot stay; beyond it they are closed at once.
 pub const REJECTED: usize = 32;
 /// Connections to which nothing more is owed and that have not gone yet; beyond it they are closed at once.

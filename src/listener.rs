@@ -4,16 +4,16 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use log::{info, warn};
 use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::control::ControlListener;
-use crate::home::hint;
+use crate::home::{hint, is_of_reserve};
 use crate::limits;
 use crate::names::Wire;
 use crate::peer::Peer;
@@ -128,6 +128,10 @@ impl ListenerSocket {
     fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
             Self::Tcp(socket, carrier) => {
+                // They wait as if there were none left. Operators need not.
+                if is_of_reserve(&fcntl_dupfd_cloexec(socket, 0)?) {
+                    return Err(Errno::MFILE.into());
+                }
                 let (stream, peer) = socket.accept()?;
                 // Linux has a connection take over what is set for its listener, which saves seven calls each.
                 if !cfg!(target_os = "linux") {
@@ -277,10 +281,10 @@ impl Listeners {
         }
     }
 
-    /// When the certificate expires that they show, if they do.
-    pub fn certificate_expires(&self) -> Option<SystemTime> {
+    /// The certificate that they show, if they do.
+    pub fn certificate(&self) -> Option<Certificate> {
         self.listeners.iter().find_map(|listener| match &listener.socket {
-            ListenerSocket::Tcp(_, carrier) => carrier.tls()?.expires(),
+            ListenerSocket::Tcp(_, carrier) => Some(carrier.tls()?.certificate()),
             ListenerSocket::Control(_) => None,
         })
     }
@@ -348,7 +352,7 @@ impl Listeners {
                             warn!("cannot accept: {}; trying on", reason(&e));
                         }
                         self.again = Some(now + limits::ACCEPT_RETRY);
-                        return None;
+                        break;
                     }
                 }
             }

@@ -438,6 +438,11 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             let text = format!("{what}; {how}. You are {nick} now, and /nick NAME takes another name");
             ServerLine::Nick { nick: *nick, old: *old, text: &text }.write(out);
         }
+        Event::Operating(true) => ServerLine::Notice(
+            "you are an operator of this server now, wherever nobody can read along; /help lists what operators may do",
+        )
+        .write(out),
+        Event::Operating(false) => ServerLine::Notice("you are no operator of this server any more").write(out),
         Event::Garbled => ServerLine::Notice(
             "some of what you sent is no UTF-8, and others see \u{fffd} in its place; set your terminal or program to UTF-8",
         )

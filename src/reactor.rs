@@ -36,6 +36,7 @@ use crate::reload::Reader;
 use crate::scrape::Monitors;
 use crate::settings::Settings;
 use crate::system::{Newcomer, Os, Ready, System};
+use crate::text::counted;
 use crate::time::{Instant, Now};
 use crate::transport::{Farewell, Layer, Transport};
 use crate::wire::Code;
@@ -434,6 +435,8 @@ impl<S: System> Reactor<S> {
                 Effect::NoteWrongPassword(id) => self.note_guess(id, format_args!("a wrong password")),
                 Effect::NoteWrongKey(id, room) => self.note_guess(id, format_args!("a wrong key of {room}")),
                 Effect::NoteFailedLogin(id, nick) => self.note_guess(id, format_args!("login failed for {nick}")),
+                Effect::NoteLapsed(names) => note_lapsed(&names),
+                Effect::NoteAhead(span) => note_ahead(span),
                 Effect::Reload => self.system.reload(),
                 Effect::Password(task) => self.system.password(task),
                 Effect::Ledger(entries) => self.system.enter(entries),
@@ -911,4 +914,21 @@ impl<S: System> Reactor<S> {
             new.map(|at| self.timers.insert((at, id)));
         }
     }
+}
+
+/// Says in the log whose names have lapsed: of very many the ledger has the rest.
+fn note_lapsed(names: &[Nick]) {
+    let (told, rest) = names.split_at(names.len().min(limits::LAPSES_NOTED));
+    told.iter().for_each(|nick| info!("{nick} is nobody's name any more: its owner was not here for too long"));
+    if !rest.is_empty() {
+        info!("so are {} more; the lines `drop` of the ledger name them", rest.len());
+    }
+}
+
+fn note_ahead(span: Duration) {
+    let days = (span + limits::DAY / 2).as_secs() / limits::DAY.as_secs();
+    warn!(
+        "the clock went ahead by some {} that this server has not seen pass; names lapse as if it had not, until a restart",
+        counted(days, "day")
+    );
 }

@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Instant;
 
 use log::error;
 use mio::Waker;
 
 use crate::control::ControlListener;
 use crate::effect::Reloaded;
+use crate::home::{Hold, TLS};
+use crate::limits;
 use crate::listener::Proxies;
-use crate::tls::Certificate;
+use crate::tls::{self, Certificate};
 use crate::web::Origin;
 
 /// What was read.
@@ -34,21 +37,24 @@ pub type Reader = Box<dyn FnMut() -> Result<Anew, String> + Send>;
 /// What the thread is asked for.
 enum Asked {
     Configuration,
-    /// Whether the operator's door is at this path.
-    Door(PathBuf),
+    /// Whether all is there that is only looked for now and then: the operator's door, at this path, and the certificate that the server
+    /// has made.
+    Look(Option<PathBuf>, Option<Certificate>),
 }
 
-/// The ways to the thread and from it. Nobody waits for its end.
+/// The ways to the thread and from it. Nobody waits for its end for long.
 #[derive(Debug)]
 pub struct Reloads {
     asked: Sender<Asked>,
     results: Receiver<Result<Anew, String>>,
     doors: Receiver<Option<io::Result<ControlListener>>>,
+    /// Looks that are not done.
+    looking: usize,
 }
 
 impl Reloads {
-    /// Begins to wait for whoever asks; each result wakes `waker`, but that the operator's door is there.
-    pub fn start(mut reader: Reader, waker: Arc<Waker>) -> io::Result<Self> {
+    /// Begins to wait for whoever asks; `hold` keeps the data folder for us, if there is one. Each result wakes `waker`, but that the operator's door is there.
+    pub fn start(mut reader: Reader, hold: Option<Arc<Hold>>, waker: Arc<Waker>) -> io::Result<Self> {
         let (asked, todo) = channel();
         let (done, results) = channel();
         let (looked, doors) = channel();
@@ -56,8 +62,8 @@ impl Reloads {
             for asked in todo {
                 let (is_heard, is_news) = match asked {
                     Asked::Configuration => (done.send(reader()).is_ok(), true),
-                    Asked::Door(path) => {
-                        let door = ControlListener::mend(&path);
+                    Asked::Look(path, certificate) => {
+                        let door = look(path.as_deref(), certificate.as_ref(), hold.as_deref());
                         let is_news = door.is_some();
                         (looked.send(door).is_ok(), is_news)
                     }
@@ -73,7 +79,7 @@ impl Reloads {
                 }
             }
         })?;
-        Ok(Self { asked, results, doors })
+        Ok(Self { asked, results, doors, looking: 0 })
     }
 
     /// Has all of it read once more. There is one result of each call, in their order.
@@ -83,20 +89,52 @@ impl Reloads {
         }
     }
 
-    /// Has it looked for the operator's door, which is opened anew if it is gone.
-    pub fn look_for_door(&self, path: &Path) {
-        if self.asked.send(Asked::Door(path.to_owned())).is_err() {
+    /// Has it looked whether somebody has swept away the lock of the data folder, the certificate that is shown if the server has made it, or
+    /// the operator's door at `path`. They are made anew then.
+    pub fn look(&mut self, path: Option<&Path>, certificate: Option<Certificate>) {
+        if self.asked.send(Asked::Look(path.map(Path::to_owned), certificate)).is_err() {
             error!("the thread that looks for the operator's door is gone");
         }
+        self.looking += 1;
     }
 
-    /// What came of a look for the operator's door, if one is done: nothing if it was there, or else the new one.
-    pub fn door(&self) -> Option<Option<io::Result<ControlListener>>> {
-        self.doors.try_recv().ok()
+    /// What came of a look at the operator's door, if one is done: nothing if it was there, or else the new one.
+    pub fn looked(&mut self) -> Option<Option<io::Result<ControlListener>>> {
+        let looked = self.doors.try_recv().ok();
+        self.looking -= usize::from(looked.is_some());
+        looked
     }
 
     /// What has been read since this was last asked.
     pub fn results(&self) -> impl Iterator<Item = Result<Anew, String>> + '_ {
         self.results.try_iter()
     }
+}
+
+impl Drop for Reloads {
+    fn drop(&mut self) {
+        let until = Instant::now() + limits::LOG_WAIT;
+        while self.looking > 0 && self.doors.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {
+            self.looking -= 1;
+        }
+    }
+}
+
+/// Makes anew what is gone, and gives the operator's door if that is: the folder must be ours first.
+fn look(
+    path: Option<&Path>,
+    certificate: Option<&Certificate>,
+    hold: Option<&Hold>,
+) -> Option<io::Result<ControlListener>> {
+    if let Some(hold) = hold {
+        if let Err(e) = hold.mend() {
+            return path.filter(|path| ControlListener::is_gone(path)).map(|_| Err(e));
+        }
+        // Whoever removes it alone may want another.
+        let folder = hold.dir().join(TLS);
+        if let Some(certificate) = certificate.filter(|_| !folder.exists()) {
+            tls::put_back(&folder, certificate);
+        }
+    }
+    path.and_then(ControlListener::mend)
 }

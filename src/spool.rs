@@ -21,7 +21,7 @@ pub use info::{load, look};
 use self::info::Described;
 use crate::effect::{Job, Outcome};
 use crate::event::Unstored;
-use crate::home::{Home, files_open, give_way, is_full, lacks_descriptors, open_regular, private};
+use crate::home::{Home, files_open, give_way, is_full, is_of_reserve, lacks_descriptors, open_regular, private};
 use crate::names::{Digest, FileId};
 
 /// The thread, and the ways to it and from it. It ends when this goes.
@@ -327,7 +327,9 @@ impl Worker {
     }
 
     fn keep_open(&mut self, id: FileId, file: File) {
-        if self.open.len() >= files_open() {
+        if is_of_reserve(&file) {
+            self.open.clear();
+        } else if self.open.len() >= files_open() {
             self.open.remove(0);
         }
         self.open.push((id, file));

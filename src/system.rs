@@ -14,12 +14,12 @@ use mio::{Events, Interest, Poll, Waker};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::connection::Readiness;
-use crate::control::ControlListener;
+use crate::control::{self, ControlListener};
 use crate::effect::{
     Entered, Found, Job, Outcome, PasswordResult, PasswordTask, PastFile, PastRoom, Query, Record, Reloaded,
 };
 use crate::event::{Keeping, Trouble};
-use crate::home::Home;
+use crate::home::{CONTROL, Home};
 use crate::journal::{self, Journal};
 use crate::ledger::{self, AuditLog, Ledger};
 use crate::limits;
@@ -34,7 +34,7 @@ use crate::settings::Settings;
 use crate::signals::{self, Signals};
 use crate::spool::{self, Spool};
 use crate::supervisor::Supervisor;
-use crate::time::{Instant, Now, as_stamped};
+use crate::time::{Day, Instant, Now, as_stamped};
 use crate::transport::{Stream, Transport};
 
 /// What became ready.
@@ -204,15 +204,17 @@ const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Intere
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
 
-/// The operator's door, which somebody may sweep away.
-struct Door {
-    path: PathBuf,
+/// What is looked for now and then, as somebody may sweep it away: the operator's door, if there is one, and what is in the data folder.
+struct Watch {
+    door: Option<PathBuf>,
     /// When it is looked for again, once the loop is awake.
-    look: std::time::Instant,
+    next: std::time::Instant,
     /// Whether somebody is looking.
     is_asked: bool,
-    /// Whether the log says that it is gone.
+    /// Whether the log says that the door is gone.
     is_missed: bool,
+    /// On which day it was last said whether the certificate is good.
+    certificate: Day,
 }
 
 /// The operating system: sockets by mio, the disk and the log by threads.
@@ -221,9 +223,9 @@ pub struct Os {
     poll: Poll,
     events: Events,
     listeners: Listeners,
-    /// The operator's door, while people are let in.
-    door: Option<Door>,
-    /// The doors of monitors, likewise.
+    /// While people are let in.
+    watch: Option<Watch>,
+    /// The doors of monitors, while people are let in.
     metrics: Option<MetricsDoor>,
     supervisor: Supervisor,
     signals: Signals,
@@ -273,10 +275,15 @@ impl Os {
         // There may be only one, so each thread has a handle of the same.
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(starting)?);
         let (mut journal, mut names, mut register, mut files) = (None, None, Register::default(), Vec::new());
-        if let (Some(rooms), Some(ledger), Some(logging)) = (home.rooms(), home.ledger(), settings.log) {
+        let hold = home.hold().cloned();
+        if let (Some(rooms), Some(ledger), Some(hold), Some(logging)) =
+            (home.rooms(), home.ledger(), &hold, settings.log)
+        {
+            used_by_nobody(hold.dir())?;
             let reading = |folder: &Path, e: io::Error| cannot(&format!("read {}", folder.display()), &e);
             let (past, file) = ledger::load(&ledger, SystemTime::now())
                 .map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
+            let file = file.held_by(hold);
             register = past;
             let audit = AuditLog::new(ledger.with_file_name("audit.log"), logging.max);
             let begun = Ledger::start(file, audit, logging.sync, Arc::clone(&waker))
@@ -285,12 +292,12 @@ impl Os {
             let past = journal::load(rooms, settings.history, limits::ROOMS).map_err(|e| reading(rooms, e))?;
             past.for_each(restore);
             files = spool::load(home.spool(), home.next_id()).map_err(|e| reading(home.spool(), e))?;
-            let begun = Journal::start(rooms.to_owned(), logging, Arc::clone(&waker));
+            let begun = Journal::start(rooms.to_owned(), Some(Arc::clone(hold)), logging, Arc::clone(&waker));
             journal = Some(begun.map_err(|e| cannot("start the threads of the logs", &e))?);
         }
         let in_data = home.control();
-        let reloads =
-            Reloads::start(reader, Arc::clone(&waker)).map_err(|e| cannot("start the thread of reloads", &e))?;
+        let reloads = Reloads::start(reader, hold.clone(), Arc::clone(&waker))
+            .map_err(|e| cannot("start the thread of reloads", &e))?;
         let spool = Spool::start(home, Arc::clone(&waker)).map_err(|e| cannot("start the thread of the files", &e))?;
         let jobs = spool.jobs().ok_or(io::ErrorKind::NotConnected)?;
         // From here on nobody waits for long, and signals are heard by the loop.
@@ -301,11 +308,14 @@ impl Os {
         let path = control.clone().or(in_data.clone());
         let control = open_control(control, in_data)?;
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
-        let door = path.filter(|_| control.is_some()).map(|path| Door {
-            path,
-            look: started,
+        let door = path.filter(|_| control.is_some());
+        let has_something = door.is_some() || hold.is_some();
+        let watch = has_something.then(|| Watch {
+            door,
+            next: started,
             is_asked: false,
             is_missed: false,
+            certificate: Day::of(SystemTime::now()),
         });
         let metrics = MetricsDoor::open(taken_for_metrics.wait_at()?, metrics.origins, &waker).map_err(starting)?;
         let listeners = Listeners::open(taken, control, poll.registry(), FIRST)?;
@@ -315,7 +325,7 @@ impl Os {
             poll,
             events,
             listeners,
-            door,
+            watch,
             metrics: Some(metrics),
             supervisor: Supervisor::of_environment(),
             signals,
@@ -335,29 +345,37 @@ impl Os {
         Ok((os, register, files))
     }
 
-    /// Has the operator's door made anew if it is gone. While nobody says anything, nobody looks.
-    fn look_for_door(&mut self) {
-        let Some(door) = &mut self.door else { return };
-        if let Some(looked) = door.is_asked.then(|| self.reloads.door()).flatten() {
-            door.is_asked = false;
+    /// Has made anew what is gone of what nobody else would miss. While nobody says anything, nobody looks.
+    fn look_around(&mut self) {
+        let Some(watch) = &mut self.watch else { return };
+        if let Some(looked) = watch.is_asked.then(|| self.reloads.looked()).flatten() {
+            watch.is_asked = false;
             let made = looked.map(|made| self.listeners.replace_control(made?, self.poll.registry(), FIRST));
+            let door = watch.door.as_deref().unwrap_or(Path::new("")).display();
             match made {
                 None => {}
                 Some(Ok(())) => {
-                    log::warn!("{}, the operator's door was gone; it is made anew", door.path.display());
-                    door.is_missed = false;
+                    log::warn!("{door}, the operator's door was gone; it is made anew");
+                    watch.is_missed = false;
                 }
-                Some(Err(e)) if !std::mem::replace(&mut door.is_missed, true) => {
-                    log::warn!("{}, the operator's door is gone and cannot be made anew: {e}", door.path.display());
+                Some(Err(e)) if !std::mem::replace(&mut watch.is_missed, true) => {
+                    log::warn!("{door}, the operator's door is gone and cannot be made anew: {e}");
                 }
                 Some(Err(_)) => {}
             }
         }
         let now = std::time::Instant::now();
-        if now >= door.look && !door.is_asked {
-            (door.look, door.is_asked) = (now + limits::DOOR_LOOK, true);
-            // A disk may take its time to say whether it is there.
-            self.reloads.look_for_door(&door.path);
+        if now >= watch.next && !watch.is_asked {
+            (watch.next, watch.is_asked) = (now + limits::LOOK_AROUND, true);
+            // A disk may take its time to say what is there.
+            let (wall, certificate) = (SystemTime::now(), self.listeners.certificate());
+            if std::mem::replace(&mut watch.certificate, Day::of(wall)) != Day::of(wall)
+                && let Some(warning) = certificate.as_ref().and_then(|certificate| certificate.warning(wall))
+            {
+                log::warn!("the certificate that is shown {warning}");
+            }
+            self.reloads.look(watch.door.as_deref(), certificate);
+            self.names.iter().for_each(|(ledger, _)| ledger.look());
         }
     }
 
@@ -395,6 +413,19 @@ pub fn look_at_control(path: &Path, data: Option<&Path>) -> io::Result<()> {
     match path.parent() {
         Some(folder) if data == Some(folder) && !folder.exists() => Ok(()),
         _ => ControlListener::look(path).map_err(|e| cannot_open(path, &e)),
+    }
+}
+
+/// An error if another server has its door in this data folder, which holds no lock of it any more.
+fn used_by_nobody(dir: &Path) -> io::Result<()> {
+    let path = dir.join(CONTROL);
+    match control::connect(&path) {
+        Ok(_) => Err(io::Error::other(format!(
+            "cannot use {}: another chinwag is there, whose operators come in by {}; end that one, or give each a folder of its own",
+            dir.display(),
+            path.display()
+        ))),
+        Err(_) => Ok(()),
     }
 }
 
@@ -459,8 +490,8 @@ impl System for Os {
                     "SIGUSR1 and SIGUSR2 change nothing; SIGHUP has the configuration read anew, SIGTERM ends the server"
                 );
             }
-            if let (NOTED | RELOAD, Some(door)) = (event.token(), &mut self.door) {
-                door.look = std::time::Instant::now();
+            if let (NOTED | RELOAD, Some(watch)) = (event.token(), &mut self.watch) {
+                watch.next = std::time::Instant::now();
             }
             let Some(n) = n.checked_sub(FIRST) else { continue };
             let Some(slot) = n.checked_sub(TOKENS) else {
@@ -476,7 +507,7 @@ impl System for Os {
             };
             ready.push(Ready { slot, readiness });
         }
-        self.look_for_door();
+        self.look_around();
         self.supervisor.tell_due();
         Ok(())
     }
@@ -526,10 +557,12 @@ impl System for Os {
     }
 
     fn stop_accepting(&mut self) {
+        if self.watch.take().is_some() {
+            self.reloads.look(None, self.listeners.certificate());
+        }
         self.listeners.close();
         self.metrics = None;
         self.supervisor.stopping();
-        self.door = None;
     }
 
     fn signals(&mut self) -> usize {
@@ -579,7 +612,7 @@ impl System for Os {
     }
 
     fn certificate_expires(&self) -> Option<SystemTime> {
-        self.listeners.certificate_expires()
+        self.listeners.certificate()?.expires()
     }
 
     fn job(&mut self, job: Job) {

@@ -28,7 +28,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 use rustls::{Error, InconsistentKeys, SignatureAlgorithm};
 use sha2::{Digest as _, Sha256};
 
-use crate::home::{Durability, about, look_to_make, make_folder, read_text, replace};
+use crate::home::{Durability, TLS, about, has_had, look_to_make, make_folder, note_had, read_text, replace};
 use crate::limits;
 use crate::names::Digest;
 use crate::time::Day;
@@ -47,6 +47,7 @@ pub struct Certificate {
     only: Arc<Only>,
     fingerprint: Digest,
     algorithm: SignatureAlgorithm,
+    begins: Option<SystemTime>,
     expires: Option<SystemTime>,
     /// What stands in its file, if the server has made it.
     own: Option<Arc<str>>,
@@ -74,9 +75,27 @@ impl Certificate {
         self.expires
     }
 
+    /// What is to be said of whether it is good at this time, if anything is.
+    pub fn warning(&self, now: SystemTime) -> Option<String> {
+        match (self.begins, self.expires) {
+            (_, Some(end)) if end < now => {
+                Some(format!("has expired on {}; whoever checks it will refuse it", Day::of(end)))
+            }
+            (Some(begin), _) if begin > now => {
+                let day = Day::of(begin);
+                Some(format!("is not good before {day}; whoever checks it will refuse it until then"))
+            }
+            (_, Some(end)) if end < now + limits::CERTIFICATE_ENDS => {
+                Some(format!("expires on {}; renew it before", Day::of(end)))
+            }
+            _ => None,
+        }
+    }
+
     fn new(certified: CertifiedKey, provider: CryptoProvider) -> Result<Self, Error> {
         let own = certified.end_entity_cert()?;
-        let (fingerprint, expires) = (Digest(Sha256::digest(own).into()), expiry::expires(own));
+        let fingerprint = Digest(Sha256::digest(own).into());
+        let (begins, expires) = (expiry::begins(own), expiry::expires(own));
         let algorithm = certified.key.algorithm();
         let builder = ServerConfig::builder_with_provider(provider.into()).with_safe_default_protocol_versions()?;
         let only = Arc::new(Only { certified: Arc::new(certified), asked: Mutex::default() });
@@ -84,7 +103,7 @@ impl Certificate {
         // Nothing of a session outlives it.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self { config: Arc::new(config), only, fingerprint, algorithm, expires, own: None })
+        Ok(Self { config: Arc::new(config), only, fingerprint, algorithm, begins, expires, own: None })
     }
 }
 
@@ -123,7 +142,7 @@ impl Bad {
 }
 
 /// Makes one of a certificate, with those of its authorities behind it if it has any, and its key: what files hold, in PEM, and where
-/// they are. One that has expired is taken, with a warning.
+/// they are. One that is not good now is taken, with a warning.
 pub fn load((cert, chain): (&Path, &[u8]), (key, private): (&Path, &[u8])) -> Result<Certificate, Bad> {
     let (cert, key) = (cert.display(), key.display());
     let provider = default_provider();
@@ -153,9 +172,8 @@ pub fn load((cert, chain): (&Path, &[u8]), (key, private): (&Path, &[u8])) -> Re
         )),
         e => Bad::Certificate(format!("cannot use the certificate in {cert}: {e}; take another")),
     })?;
-    if let Some(expired) = certificate.expires.filter(|&at| at < SystemTime::now()) {
-        let day = Day::of(expired);
-        warn!("the certificate in {cert} has expired on {day}; whoever checks it will refuse it");
+    if let Some(warning) = certificate.warning(SystemTime::now()) {
+        warn!("the certificate in {cert} {warning}");
     }
     Ok(certificate)
 }
@@ -170,8 +188,7 @@ pub fn has_own(folder: &Path) -> bool {
 pub fn own(folder: &Path) -> Result<Certificate, String> {
     let path = folder.join(OWN);
     if !has_own(folder) {
-        // Where there are names, people may have been here in TLS.
-        if folder.with_file_name("ledger").exists() {
+        if folder.parent().is_some_and(|dir| has_had(dir, TLS)) {
             warn!(
                 "{} is not there; a new certificate is made, and whoever knows an earlier one refuses it",
                 path.display()
@@ -179,8 +196,18 @@ pub fn own(folder: &Path) -> Result<Certificate, String> {
         }
         make().and_then(|pem| keep(folder, &pem)).map_err(|e| cannot_make(folder, &e))?;
     }
-    let pem = read_text(&path).map_err(|e| about(&format!("cannot read {}", path.display()), &e).to_string())?;
-    let certificate = load((&path, pem.as_bytes()), (&path, pem.as_bytes())).map_err(Bad::text)?;
+    let damaged = || {
+        format!(
+            "cannot use {}: it is damaged; put it back from a backup, or remove it, and a new one is made, which whoever knows it refuses",
+            path.display()
+        )
+    };
+    let pem = read_text(&path).map_err(|e| match e.kind() {
+        io::ErrorKind::InvalidData => damaged(),
+        _ => about(&format!("cannot read {}", path.display()), &e, folder).to_string(),
+    })?;
+    let certificate = load((&path, pem.as_bytes()), (&path, pem.as_bytes())).map_err(|_| damaged())?;
+    folder.parent().into_iter().for_each(|dir| note_had(dir, TLS));
     Ok(Certificate { own: Some(pem.into()), ..certificate })
 }
 
@@ -209,7 +236,8 @@ pub fn look(folder: &Path) -> Result<Certificate, String> {
 }
 
 fn cannot_make(folder: &Path, e: &io::Error) -> String {
-    about(&format!("cannot make a certificate in {}", folder.display()), e).to_string()
+    about(&format!("cannot make a certificate in {}", folder.display()), e, folder.parent().unwrap_or(folder))
+        .to_string()
 }
 
 /// A certificate and its key, in PEM.

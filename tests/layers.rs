@@ -87,7 +87,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "names time limits register/entry home control peer tls web transport",
         "sockets threads clock instants system log",
     ),
-    ("reload", "effect control tls web listener", "sockets threads log"),
+    ("reload", "limits effect home control tls web listener", "sockets threads clock instants log"),
     ("ctl", "wire limits control listener", "sockets clock instants"),
     ("outbox", "names limits effect", ""),
     ("connection", "names time limits meters metrics event effect linebuf framing plain peer web transport outbox", ""),
@@ -100,7 +100,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "reactor",
-        "names time wire limits settings metrics event request register effect hub linebuf proxy plain dialect home peer web scrape transport listener reload outbox connection registry egress system",
+        "text names time wire limits settings metrics event request register effect hub linebuf proxy plain dialect home peer web scrape transport listener reload outbox connection registry egress system",
         "sockets log",
     ),
     ("options", "names limits settings register/entry tls web transport listener", "sockets files system log"),

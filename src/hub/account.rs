@@ -48,6 +48,10 @@ pub(super) struct Accounts {
     by_token: HashMap<ConnId, Digest>,
     /// On which day it was last looked for names that have expired.
     expired_on: Option<Day>,
+    /// When the server began.
+    begun: Option<Now>,
+    /// Whether the log says that the time of day is ahead of the time that has passed since then.
+    is_ahead: bool,
 }
 
 /// A password that is looked at, for whom, and why.
@@ -140,7 +144,20 @@ impl Accounts {
             used: HashMap::new(),
             by_token: HashMap::new(),
             expired_on: None,
+            begun: None,
+            is_ahead: false,
         }
+    }
+
+    /// The day for what lapses: a clock that is set ahead while the server runs ends nobody's name. It may be a mistake, and a restart
+    /// takes it as it is then.
+    fn day(&self, now: Now) -> Day {
+        Day::of(self.latest(now).map_or(now.wall, |latest| latest.min(now.wall)))
+    }
+
+    /// The latest that it can be by the time that has passed since the start, and what clocks may be wrong by.
+    fn latest(&self, now: Now) -> Option<SystemTime> {
+        self.begun.map(|begun| begun.wall + (now.at - begun.at) + limits::DAY)
     }
 
     /// The last request of a connection is answered later.
@@ -241,6 +258,7 @@ impl Hub {
         let goes = |(name, rules): &(&RoomName, &Rules)| rules.goes_when_empty() || is_left(name, rules);
         let going: Vec<RoomName> = register.rooms().filter(goes).map(|(name, _)| *name).collect();
         self.accounts.register = register;
+        self.accounts.begun = Some(now);
         // Nobody is left in a room that a guest made for few.
         going.into_iter().for_each(|room| self.forget_room(room, &mut Turn::of_server(now, out)));
         self.put_away_erased();
@@ -336,6 +354,12 @@ impl Hub {
                     }
                     Entry::Name { nick, password: None, .. } => {
                         self.make_way(nick, turn);
+                        Vec::new()
+                    }
+                    Entry::Operator { nick, on } => {
+                        let owner = self.owner_here(&nick).map(|person| person.id);
+                        let ways = owner.into_iter().flat_map(|who| self.people.conns_of(who));
+                        turn.out.publish(&mut ways.filter(|&way| way != conn), &[Event::Operating(on)]);
                         Vec::new()
                     }
                     _ => Vec::new(),
@@ -547,7 +571,7 @@ impl Hub {
             }
             Proved::Drop => {
                 self.still_own(nick, turn)?;
-                let entry = Entry::Drop { nick, day: Day::of(turn.now.wall) };
+                let entry = Entry::Drop { nick, day: self.accounts.day(turn.now) };
                 Ok(self.write(vec![entry], Written::Drop, turn))
             }
         }
@@ -654,9 +678,13 @@ impl Hub {
     /// Notes which owners are here and by which tokens, and that names are nobody's whose owners have not come for too long. It is done once a day, when
     /// somebody has to do with names.
     fn expire_names(&mut self, turn: &mut Turn<'_, impl Output>) {
-        let today = Day::of(turn.now.wall);
+        let today = self.accounts.day(turn.now);
         if self.accounts.expired_on.replace(today) == Some(today) {
             return;
+        }
+        let ahead = self.accounts.latest(turn.now).and_then(|latest| turn.now.wall.duration_since(latest).ok());
+        if let (Some(ahead), false) = (ahead, std::mem::replace(&mut self.accounts.is_ahead, ahead.is_some())) {
+            turn.out.effect(Effect::NoteAhead(ahead + limits::DAY));
         }
         self.accounts.register.forget_held(today);
         // Whoever stays for a year has not stayed away.
@@ -668,6 +696,9 @@ impl Hub {
         // Whoever is here has not gone.
         expired.retain(|nick| self.owner_here(nick).is_none() && !self.accounts.changes(*nick).any);
         // All rooms are looked through once for all of them, as a whole school may expire on one day.
+        if !expired.is_empty() {
+            turn.out.effect(Effect::NoteLapsed(expired.clone()));
+        }
         let expired: BTreeSet<Nick> = expired.into_iter().collect();
         let dropped = self.register().founded_by(|founder| expired.contains(founder));
         self.note(expired.into_iter().map(|nick| Entry::Drop { nick, day: today }).collect(), turn.out);

@@ -17,7 +17,9 @@ use rustix::io::Errno;
 use super::format::{self, Reading};
 use super::search;
 use crate::effect::{Logged, PastRoom};
-use crate::home::{Durability, Replacement, files_open, make_folder, not_ours, open_regular, private, read_text};
+use crate::home::{
+    Durability, Hold, Replacement, files_open, is_of_reserve, make_folder, not_ours, open_regular, private, read_text,
+};
 use crate::limits;
 use crate::names::{RoomName, Text};
 use crate::text::counted;
@@ -30,6 +32,8 @@ pub struct Logs {
     half: u64,
     /// The one written last is at the end.
     open: Vec<Open>,
+    /// What keeps other servers from it, if anything does.
+    hold: Option<Arc<Hold>>,
 }
 
 #[derive(Debug)]
@@ -50,9 +54,9 @@ impl Open {
 }
 
 impl Logs {
-    /// The logs in `folder`, of at most `max` bytes each.
-    pub fn new(folder: PathBuf, max: u64) -> Self {
-        Self { folder, half: max / 2, open: Vec::new() }
+    /// The logs in `folder`, of at most `max` bytes each; `hold` is to keep others from it.
+    pub fn new(folder: PathBuf, max: u64, hold: Option<Arc<Hold>>) -> Self {
+        Self { folder, half: max / 2, open: Vec::new(), hold }
     }
 
     /// Each has at most so many bytes from the next line on.
@@ -81,6 +85,10 @@ impl Logs {
                 // The lines are written, and that is what counts.
                 Err(e) => warn!("cannot begin a new log of {room}: {e}"),
             }
+        }
+        if is_of_reserve(&file) {
+            self.open.clear();
+            return Ok(file);
         }
         if self.open.len() >= files_open() {
             self.open.remove(0);
@@ -112,6 +120,7 @@ impl Logs {
         durability: Durability,
     ) -> io::Result<Option<Arc<File>>> {
         let path = self.path(room, "topic");
+        self.still_hold()?;
         let Some(topic) = topic else { return remove(&path).map(|()| None) };
         let text = format!("{topic}\n");
         let put = || Replacement::write(&path, "new", text.as_bytes(), durability)?.put_in_place();
@@ -127,6 +136,7 @@ impl Logs {
 
     /// Nothing of a room is there any more.
     pub fn forget(&mut self, room: RoomName) -> io::Result<()> {
+        self.still_hold()?;
         self.open.retain(|open| open.room != room);
         ["log.1", "log", "topic"].into_iter().try_for_each(|kind| remove(&self.path(room, kind)))
     }
@@ -138,7 +148,13 @@ impl Logs {
         Ok(())
     }
 
+    /// Sees to it that no other server has the folder, where somebody has swept it away.
+    fn still_hold(&self) -> io::Result<()> {
+        self.hold.as_ref().map_or(Ok(()), |hold| hold.mend())
+    }
+
     fn open(&self, room: RoomName) -> io::Result<Open> {
+        self.still_hold()?;
         let path = self.path(room, "log");
         let open = || open_regular(private().read(true).write(true).create(true).truncate(false), &path);
         let file = match open() {
@@ -537,7 +553,7 @@ mod tests {
         assert_eq!(rooms.into_iter().next().unwrap().topic, Some(Text::new("tea")));
         // Nothing is lost of a room that is there twice.
         assert!(dir.path().join("u\u{308}.log").exists());
-        let mut logs = Logs::new(dir.path().to_owned(), 1024 * 1024);
+        let mut logs = Logs::new(dir.path().to_owned(), 1024 * 1024, None);
         logs.append(RoomName::new("#Zoë").unwrap(), "6 2026-11-22T15:00:00.123Z <alice> hi\n").unwrap();
         assert_eq!(found(dir.path(), 9, 9).iter().find(|(name, ..)| name == "#Zoë").unwrap().1, 6);
     }

@@ -407,7 +407,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| {
                 // Each half has about 300 lines.
-                let mut logs = Logs::new(dir.path().to_owned(), 200_000);
+                let mut logs = Logs::new(dir.path().to_owned(), 200_000, None);
                 for seq in 1.. {
                     if stop.load(Ordering::SeqCst) {
                         return;

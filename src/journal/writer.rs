@@ -17,7 +17,7 @@ use rustix::fs::{Access, access};
 use super::batch::{Batch, Work};
 use super::logs::Logs;
 use crate::event::{Keeping, Trouble};
-use crate::home::{Durability, files_open, lacks_descriptors, make_folder};
+use crate::home::{Durability, files_open, is_of_reserve, lacks_descriptors, make_folder};
 use crate::keeper::trouble;
 use crate::limits;
 use crate::names::RoomName;
@@ -65,8 +65,9 @@ pub(super) struct Unsynced {
 
 impl Unsynced {
     fn add(&mut self, file: Arc<File>) {
+        let is_last = is_of_reserve(&file);
         self.files.insert(Arc::as_ptr(&file).addr(), file);
-        if self.files.len() > files_open() {
+        if is_last || self.files.len() > files_open() {
             self.close();
         }
     }

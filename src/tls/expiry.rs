@@ -1,4 +1,4 @@
-//! When a certificate expires, as its DER has it.
+//! From when to when a certificate is good, as its DER has it.
 
 use std::time::SystemTime;
 
@@ -10,6 +10,18 @@ const GENERALIZED_TIME: u8 = 0x18;
 
 /// When the time of a certificate in DER is over; `None` if that cannot be found, or is before 1970.
 pub(super) fn expires(certificate: &[u8]) -> Option<SystemTime> {
+    let (_, (tag, Der(until))) = validity(certificate)?;
+    time(tag, until)
+}
+
+/// When that time begins; `None` if that cannot be found, or is before 1970.
+pub(super) fn begins(certificate: &[u8]) -> Option<SystemTime> {
+    let ((tag, Der(since)), _) = validity(certificate)?;
+    time(tag, since)
+}
+
+/// The two times of a certificate, each with its tag.
+fn validity(certificate: &[u8]) -> Option<((u8, Der<'_>), (u8, Der<'_>))> {
     let mut signed = Der(certificate).sequence()?.sequence()?;
     // Old ones have none.
     if signed.0.first() == Some(&VERSION) {
@@ -17,8 +29,7 @@ pub(super) fn expires(certificate: &[u8]) -> Option<SystemTime> {
     }
     let [_serial, _algorithm, _issuer] = [signed.part()?, signed.part()?, signed.part()?];
     let mut validity = signed.sequence()?;
-    let [_since, (tag, Der(until))] = [validity.part()?, validity.part()?];
-    time(tag, until)
+    Some((validity.part()?, validity.part()?))
 }
 
 /// Parts of DER that follow one another.
@@ -65,6 +76,8 @@ fn time(tag: u8, text: &[u8]) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
@@ -73,6 +86,7 @@ mod tests {
 
     fn until(year: i32, month: u8, day: u8) -> Vec<u8> {
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(1970, 1, 2);
         params.not_after = date_time_ymd(year, month, day);
         params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
     }
@@ -87,7 +101,9 @@ mod tests {
             [(1970, 1, 1), (1999, 12, 31), (2000, 2, 29), (2049, 12, 31), (2050, 1, 1), (9999, 12, 31)]
         {
             let want = format!("{year}-{month:02}-{day:02}T00:00:00Z");
-            assert_eq!(shown(&until(year, month, day)), Some(want));
+            let certificate = until(year, month, day);
+            assert_eq!(shown(&certificate), Some(want));
+            assert_eq!(begins(&certificate), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400)));
         }
         assert_eq!(expires(&until(1969, 12, 31)), None);
     }

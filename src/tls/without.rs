@@ -21,6 +21,11 @@ impl Certificate {
         match *self {}
     }
 
+    /// What is to be said of whether it is good at this time.
+    pub fn warning(&self, _: SystemTime) -> Option<String> {
+        match *self {}
+    }
+
     /// When it expires.
     pub fn expires(&self) -> Option<SystemTime> {
         match *self {}

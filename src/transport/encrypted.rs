@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::rc::Rc;
-use std::time::SystemTime;
 
 use log::debug;
 use mio::net::TcpStream;
@@ -48,9 +47,9 @@ impl Tls {
         self.certificate.borrow_mut().clone_from(certificate);
     }
 
-    /// When the one expires that is shown now.
-    pub fn expires(&self) -> Option<SystemTime> {
-        self.certificate.borrow().expires()
+    /// The one that is shown now.
+    pub fn certificate(&self) -> Certificate {
+        self.certificate.borrow().clone()
     }
 }
 

@@ -170,7 +170,7 @@ impl Output for Notes {
             Effect::UploadEnded(_) | Effect::PutOut(_) => {}
             Effect::Resume(conn) => self.resumed.push(conn),
             // There is no log of the process.
-            Effect::NoteWrongKey(..) | Effect::NoteNick(_) => {}
+            Effect::NoteWrongKey(..) | Effect::NoteNick(_) | Effect::NoteLapsed(_) | Effect::NoteAhead(_) => {}
             // Nobody loses a connection here, so no place need be kept.
             Effect::Keep { conn, .. } => {
                 self.reply(conn, &Reply::Done(Done::Keep { token: PlaceToken(0), time: KEEP }));

@@ -209,7 +209,10 @@ fn files_of_another_user_keep_the_server_from_starting_and_stay() {
         give(&file, 0);
         let output = command("serve", dir.path()).output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
-        let told = format!("{told}: permission denied; it must belong to the user that the server runs as");
+        let told = format!(
+            "{told}: permission denied; it must belong to the user that the server runs as, as all in its folder: chown -R {OTHER} {}\n",
+            dir.path().display()
+        );
         assert!(output.status.code() == Some(1) && errors.contains(&told), "{errors}");
         assert!(file.is_file());
         give(&file, OTHER);
@@ -244,16 +247,21 @@ fn files_of_another_user_keep_the_server_from_starting_and_stay() {
     let sealed = tempfile::tempdir().unwrap();
     fs::set_permissions(sealed.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let dirs = [&sealed.path().join("data"), sealed.path()];
-    for (dir, told) in dirs.into_iter().zip([
-        "it is not there, and may not be made: permission denied; make it, and give it to the user that the server runs \
-         as: chown USER FOLDER\n",
-        "lock in it: Permission denied; the user 65534, as which the server runs, must be able to write there: chown -R 65534 \
-         FOLDER\n",
+    for (dir, (told, then)) in dirs.into_iter().zip([
+        (
+            "it is not there, and may not be made: permission denied; make it, and give it to the user that the server runs as: ",
+            format!("mkdir {0} && chown {OTHER} {0}", dirs[0].display()),
+        ),
+        (
+            "lock in it: Permission denied; the user 65534, as which the server runs, must be able to write there: ",
+            format!("chown -R {OTHER} {}", dirs[1].display()),
+        ),
     ]) {
+        let told = format!("{told}{then}\n");
         for mode in ["serve", "check"] {
             let output = command(mode, dir).output().unwrap();
             let errors = String::from_utf8(output.stderr).unwrap();
-            assert!(output.status.code() == Some(1) && errors.ends_with(told), "{mode}: {errors}");
+            assert!(output.status.code() == Some(1) && errors.ends_with(&told), "{mode}: {errors}");
         }
     }
 }

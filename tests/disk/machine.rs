@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use testkit::company::Company;
 use testkit::data::{Folder, NOT_KEPT, chunks, fetch, history, kill, listing, share, stop, unstamped};
 use testkit::disk::faketime;
-use testkit::{Client, PATIENCE, Server, binary, control, eventually, have, noise};
+use testkit::{Client, PATIENCE, Server, binary, control, eventually, have, noise, timed};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -548,4 +548,155 @@ fn a_clock_before_1970_ends_nothing() {
         kill(server);
     }
     assert_eq!(folder.logged("a").len(), 6);
+}
+
+/// What `check` and a start say of a folder: the last line that either writes on standard error.
+fn refused(folder: &Folder) -> [String; 2] {
+    ["check", "serve"].map(|mode| {
+        let mut arguments = folder.arguments(&[]);
+        arguments[0] = mode;
+        let output = timed().arg(binary()).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{mode}: {output:?}");
+        String::from_utf8(output.stderr).unwrap().lines().last().unwrap_or_default().to_owned()
+    })
+}
+
+fn owner(server: &Server, name: &str) -> Client {
+    let mut client = server.person(name);
+    client.ask("/register correct-horse", &format!("+ register {name}"));
+    client
+}
+
+fn again(server: &Server, name: &str) -> Client {
+    let mut client = server.person("somebody");
+    client.send(&format!("/login {name} correct-horse"));
+    client.until(&format!("+ login {name}"));
+    client
+}
+
+#[test]
+fn a_ledger_that_is_gone_stops_the_start() {
+    let folder = Folder::new();
+    let ledger = folder.path.join("ledger");
+    let server = folder.serve(&[]);
+    drop(owner(&server, "alice"));
+    stop(server);
+    let aside = folder.path.join("aside");
+    fs::rename(&ledger, &aside).unwrap();
+    let path = ledger.display();
+    let want = format!(
+        "chinwag: cannot use {path}: it is gone, and with it whose which names and rooms are; put it back from a backup, or begin \
+         without any: touch {path}"
+    );
+    assert_eq!(refused(&folder), [want.clone(), want]);
+    assert!(!ledger.exists(), "it is made anew");
+    fs::rename(&aside, &ledger).unwrap();
+    let server = folder.serve(&[]);
+    drop(again(&server, "alice"));
+    stop(server);
+    // An empty one begins anew.
+    fs::write(&ledger, "").unwrap();
+    let server = folder.serve(&[]);
+    drop(owner(&server, "alice"));
+    let log = stop(server).1;
+    assert!(!log.contains("there is no "), "{log}");
+}
+
+/// It had none, so nobody knows whether it is gone.
+#[test]
+fn the_folder_of_a_server_without_ledger_is_taken_with_a_warning() {
+    let folder = with_logs([("a".to_owned(), log(1, 3, 2026))].into_iter());
+    fs::write(folder.path.join("lock"), "").unwrap();
+    let log = kill(folder.serve(&[]));
+    let want = format!("there is no {}, as after version 0.1", folder.path.join("ledger").display());
+    assert!(log.contains(&want), "{log}");
+    // There is one from then on, and a new folder lacks none.
+    assert!(!kill(folder.serve(&[])).contains("there is no "));
+    assert!(!kill(Folder::new().serve(&[])).contains("there is no "));
+    fs::remove_file(folder.path.join("ledger")).unwrap();
+    assert!(refused(&folder).iter().all(|why| why.contains(": it is gone, ")));
+}
+
+#[test]
+fn names_outlive_a_folder_that_is_swept_away() {
+    for how in ["TERM", "KILL"] {
+        let folder = Folder::new();
+        let server = folder.serve(&["--tls", "127.0.0.1:0"]);
+        let certificate = fs::read(folder.path.join("tls/own.pem")).unwrap();
+        let mut alice = owner(&server, "alice");
+        fs::remove_dir_all(&folder.path).unwrap();
+        if how == "KILL" {
+            // Whatever happens on the server has it look around, once a second.
+            eventually("all is there again", || {
+                alice.ask("/ping", "+ ping");
+                ["lock", "ledger", "ctl", "tls/own.pem"].iter().all(|name| folder.path.join(name).exists())
+            });
+        }
+        drop(alice);
+        let log = if how == "KILL" { kill(server) } else { stop(server).1 };
+        let name = |name: &str| folder.path.join(name).display().to_string();
+        assert!(log.contains(&format!("{} was gone; it is made anew", name("lock"))), "{how}: {log}");
+        // A kill may come before it is told.
+        let told = format!("{} was gone or is another; it is made anew", name("ledger"));
+        assert!(how == "KILL" || log.contains(&told), "{how}: {log}");
+        let server = folder.serve(&["--tls", "127.0.0.1:0"]);
+        drop(again(&server, "alice"));
+        assert!(
+            fs::read(folder.path.join("tls/own.pem")).unwrap() == certificate,
+            "{how}: people would refuse another"
+        );
+        // What it has had is known as before.
+        stop(server);
+        fs::remove_file(folder.path.join("ledger")).unwrap();
+        assert!(refused(&folder)[0].contains(": it is gone, "));
+    }
+}
+
+#[test]
+fn a_folder_that_was_swept_away_is_for_one_server() {
+    let folder = Folder::new();
+    let first = folder.serve(&[]);
+    let mut alice = owner(&first, "alice");
+    alice.send("/join #a");
+    alice.until("+ join #a 1");
+    fs::remove_dir_all(&folder.path).unwrap();
+    alice.ask("/msg #a hello", "+ msg #a");
+    assert!(refused(&folder)[1].ends_with("another chinwag uses it; end that one, or give each a folder of its own"));
+    // Nothing happens on it before another one begins there.
+    fs::remove_dir_all(&folder.path).unwrap();
+    let second = folder.serve(&[]);
+    let mut bob = owner(&second, "bob");
+    bob.send("/join #a");
+    bob.until("+ join #a 1");
+    bob.ask("/msg #a mine", "+ msg #a");
+    assert_eq!(share(&mut bob, "#a", b"mine", "x"), 1);
+    alice.ask("/msg #a theirs", "+ msg #a");
+    alice.until_starting(NOT_KEPT);
+    alice.send("/send #a 2 x\n=aGk=");
+    alice.until_starting("! send ");
+    drop(alice);
+    let (_, log) = stop(first);
+    assert!(log.contains(&format!("another chinwag uses {} by now", folder.path.display())), "{log}");
+    let lines = folder.logged("a");
+    assert!(lines.len() == 1 && lines[0].ends_with("<bob> mine"), "{lines:?}");
+    assert!(fetch(&mut bob, 1) == b"mine");
+    drop(bob);
+    stop(second);
+    again(&folder.serve(&[]), "bob");
+}
+
+#[test]
+fn a_server_that_is_there_without_its_locks_keeps_another_from_starting() {
+    let folder = Folder::new();
+    fs::create_dir_all(&folder.path).unwrap();
+    let door = std::os::unix::net::UnixListener::bind(folder.path.join("ctl")).unwrap();
+    let output = timed().arg(binary()).args(folder.arguments(&[])).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    let why = format!(
+        ": another chinwag is there, whose operators come in by {}; end that one",
+        folder.path.join("ctl").display()
+    );
+    assert!(output.status.code() == Some(1) && told.contains(&why), "{told}");
+    drop(door);
+    folder.serve(&[]);
 }

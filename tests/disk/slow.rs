@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chinwag::limits::{DOOR_LOOK, LEDGER_LEAST, LOG_WAIT};
+use chinwag::limits::{LEDGER_LEAST, LOG_WAIT, LOOK_AROUND};
 use testkit::company::{Company, MANY};
 use testkit::data::{
     Folder, KEPT, NOT_KEPT, assert_numbered, chunks, digest, history, kill, logged, notices, stop, unstamped,
@@ -171,7 +171,7 @@ fn a_disk_that_does_not_say_whether_the_operators_door_is_there_holds_nobody_up(
     let Some(meddler) = Meddler::attach(&server, "%%stat", "delay_enter=1000s", &[&door]) else { return };
     // It is looked for whenever somebody says something, once a second at most.
     for _ in 0..3 {
-        thread::sleep(DOOR_LOOK);
+        thread::sleep(LOOK_AROUND);
         alice.ask("/ping", "+ ping");
     }
     drop(meddler);

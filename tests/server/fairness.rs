@@ -299,7 +299,8 @@ fn accepting_goes_on_when_descriptors_come_back() {
     eventually("descriptors run out", || {
         let fds = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
         used = used.max(fds);
-        fds >= 64
+        // A sixteenth of them is left to what is written.
+        fds >= 60
     });
     clients.clear();
     // Whoever is accepted before it is heard that the others have gone is told that there is no place.

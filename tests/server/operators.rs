@@ -220,6 +220,12 @@ fn grant(dir: &Path, nick: &str) -> String {
     format!("token:{}", token.trim_end())
 }
 
+/// Makes alice an operator, who is told so.
+fn appoint(dir: &Path, alice: &mut Client) {
+    assert_eq!(done(dir, &["operator", "ALICE", "on"]), "+ operator alice on\n");
+    alice.starting("* notice you are an operator of this server now, wherever nobody can read along; /help lists ");
+}
+
 #[test]
 fn an_owner_is_an_operator_from_one_word_to_the_other() {
     let dir = tempfile::tempdir().unwrap();
@@ -228,7 +234,7 @@ fn an_owner_is_an_operator_from_one_word_to_the_other() {
     let mut eve = server.person("eve");
     assert!(refused(dir.path(), &["operator", "eve", "on"]).starts_with("! operator refused nobody owns eve;"));
     assert!(refused(dir.path(), &["operator", "alice"]).starts_with("! operator usage "));
-    assert_eq!(done(dir.path(), &["operator", "ALICE", "on"]), "+ operator alice on\n");
+    appoint(dir.path(), &mut alice);
     assert_eq!(done(dir.path(), &["operator"]), "- alice\n+ operator 1\n");
     alice.ask("/kill eve bye", "+ kill eve");
     assert_eq!(eve.rest(), ["* bye killed bye (Enter or Ctrl-C ends nc)"]);
@@ -254,6 +260,9 @@ fn an_owner_is_an_operator_from_one_word_to_the_other() {
     alice.until("+ login alice");
     alice.ask("/operator", "- alice");
     alice.expect("+ operator 1");
+    assert_eq!(done(dir.path(), &["operator", "alice", "off"]), "+ operator alice off\n");
+    alice.expect("* notice you are no operator of this server any more");
+    // Nothing changes.
     assert_eq!(done(dir.path(), &["operator", "alice", "off"]), "+ operator alice off\n");
     alice.ask("/operator", "! ? unknown-command /operator: no such command; /help lists them");
     audited(
@@ -385,7 +394,7 @@ fn what_cannot_be_granted_is_refused() {
     );
     // Whoever is an operator cannot do it to themselves.
     let mut alice = owner(&server, "alice");
-    done(dir.path(), &["operator", "alice", "on"]);
+    appoint(dir.path(), &mut alice);
     for command in ["grant", "revoke"] {
         alice.send(&format!("/{command} alice"));
         alice.starting(&format!("! {command} refused that is you;"));
@@ -404,7 +413,7 @@ fn a_name_that_is_revoked_is_nobody_s() {
     second.until("+ login alice");
     let mut bob = server.in_room("bob", "#lobby");
     eldest.settle();
-    done(dir.path(), &["operator", "alice", "on"]);
+    appoint(dir.path(), &mut eldest);
     assert_eq!(done(dir.path(), &["revoke", "alice"]), "+ revoke alice\n");
     let told = eldest.starting("* nick guest");
     let nick = told.split(' ').nth(2).unwrap().to_owned();
@@ -455,7 +464,7 @@ fn everybody_hears_what_an_operator_tells_them() {
     bob.expect("* wall server the server moves");
     carol.expect("* wall server the server moves");
     let mut alice = owner(&server, "alice");
-    done(dir.path(), &["operator", "alice", "on"]);
+    appoint(dir.path(), &mut alice);
     alice.ask("/wall  tea ", "* wall alice tea");
     alice.expect("+ wall 3");
     bob.expect("* wall alice tea");
@@ -488,7 +497,7 @@ fn an_operator_appoints_a_founder_where_there_is_none() {
     alice.expect("#lobby * server made dave founder");
     alice.send("/founder #lobby alice");
     alice.starting("! founder refused only the founder ");
-    done(dir.path(), &["operator", "alice", "on"]);
+    appoint(dir.path(), &mut alice);
     alice.ask("/founder #lobby alice", "+ founder #lobby alice");
     guest.expect("#lobby * alice made alice founder");
     let want = [
@@ -827,7 +836,7 @@ fn an_operator_appoints_a_founder_in_a_hidden_room_too() {
     bob.ask("/join #den", "- here bob");
     bob.starting("+ join ");
     bob.ask("/room hidden on", "+ room #den hidden on");
-    done(dir.path(), &["operator", "alice", "on"]);
+    appoint(dir.path(), &mut alice);
     carol.send("/founder #den carol");
     carol.starting("! founder no-such-room ");
     alice.ask("/founder #den carol", "+ founder #den carol");

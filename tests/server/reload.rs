@@ -350,6 +350,7 @@ fn who_reloads_is_written_down() {
     alice.send("/reload");
     alice.starting("! ? unknown-command /reload: ");
     assert!(place.ctl(&["operator", "alice", "on"]).status.success());
+    alice.starting("* notice you are an operator of this server now");
     alice.send("/reload\n/ping");
     alice.expect("+ reload");
     alice.expect("+ ping");

@@ -6,14 +6,16 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chinwag::limits::ARRIVING;
+use chinwag::time::Day;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::version::TLS13;
 use tempfile::TempDir;
-use testkit::data::Folder;
+use testkit::data::{Folder, stop};
 use testkit::{PATIENCE, Server, binary, control, have, timed};
 
 use crate::secure::{Secure, Tls};
@@ -73,6 +75,32 @@ fn a_certificate_that_is_swept_away_is_put_back_and_a_new_one_is_warned_of() {
     server.signal("TERM");
     let (_, log) = server.wait();
     assert!(log.contains(known) && fs::read(&path).unwrap() != made, "{log}");
+    // Where there was none, nobody knows one.
+    let folder = Folder::new();
+    stop(folder.serve(&[]));
+    let (_, log) = stop(folder.serve(&["--tls", "127.0.0.1:0"]));
+    assert!(!log.contains(known), "{log}");
+}
+
+#[test]
+fn a_damaged_certificate_of_its_own_is_told_with_what_to_do() {
+    let Tls { server, folder, .. } = Tls::start(&[]);
+    stop(server);
+    let path = folder.path.join("tls/own.pem");
+    let made = fs::read(&path).unwrap();
+    for damaged in [&made[..300], b"", b"\xff\xfe"] {
+        fs::write(&path, damaged).unwrap();
+        for mode in ["check", "serve"] {
+            let mut arguments = folder.arguments(&["--tls", "127.0.0.1:0"]);
+            arguments[0] = mode;
+            let output = Command::new(binary()).args(arguments).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            let want = ": it is damaged; put it back from a backup, or remove it, and a new one is made, which whoever knows it refuses\n";
+            assert!(output.status.code() == Some(1) && told.ends_with(want), "{told}");
+        }
+    }
+    fs::remove_file(&path).unwrap();
+    stop(folder.serve(&["--tls", "127.0.0.1:0"]));
 }
 
 #[test]
@@ -282,26 +310,47 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 #[test]
-fn an_expired_certificate_is_taken_with_a_warning() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 2, 3));
-    let expired = params.self_signed(&key).unwrap();
-    fs::write(folder.join("cert"), pem("CERTIFICATE", expired.der())).unwrap();
-    fs::write(folder.join("key"), pem("PRIVATE KEY", key.serialized_der())).unwrap();
-    fs::write(folder.join("a.conf"), "listen none\ntls 127.0.0.1:0\ndata data\ncert cert\nkey key\n").unwrap();
-    let warning = "the certificate in cert has expired on 2021-02-03; whoever checks it will refuse it\n";
-    let check = chinwag(folder, &["check", "--config", "a.conf"]);
-    assert_eq!((check.status.code(), &check.stdout[..]), (Some(0), &b"ok\n"[..]));
-    assert!(String::from_utf8_lossy(&check.stderr).contains(warning), "{check:?}");
-    let mut server = serve(folder);
-    assert_eq!(metric(folder, "certificate_expires"), 1_612_310_400);
-    assert_eq!(reload(folder), "+ reload\n");
-    server.signal("TERM");
-    let (_, log) = server.wait();
-    assert_eq!(log.matches(warning).count(), 2, "{log}");
+fn a_certificate_that_is_not_good_or_not_for_long_is_taken_with_a_warning() {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let at = |days: u64| now + Duration::from_secs(86_400 * days);
+    let day = |days| date_time_ymd(1970, 1, 1) + at(days);
+    let shown = |days| Day::of(SystemTime::UNIX_EPOCH + at(days));
+    let past = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 2, 3));
+    let told = |what: &str| format!("the certificate in cert {what}\n");
+    for (times, warning) in [
+        (past, told("has expired on 2021-02-03; whoever checks it will refuse it")),
+        (
+            (date_time_ymd(2130, 1, 1), date_time_ymd(2140, 1, 1)),
+            told("is not good before 2130-01-01; whoever checks it will refuse it until then"),
+        ),
+        ((past.0, day(3)), told(&format!("expires on {}; renew it before", shown(3)))),
+        ((past.0, day(20)), String::new()),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        (params.not_before, params.not_after) = times;
+        let certificate = params.self_signed(&key).unwrap();
+        fs::write(folder.join("cert"), pem("CERTIFICATE", certificate.der())).unwrap();
+        fs::write(folder.join("key"), pem("PRIVATE KEY", key.serialized_der())).unwrap();
+        fs::write(folder.join("a.conf"), "listen none\ntls 127.0.0.1:0\ndata data\ncert cert\nkey key\n").unwrap();
+        let warns = |log: &str, times: usize| match &warning[..] {
+            "" => !log.contains("the certificate in"),
+            warning => log.matches(warning).count() == times,
+        };
+        let check = chinwag(folder, &["check", "--config", "a.conf"]);
+        assert_eq!((check.status.code(), &check.stdout[..]), (Some(0), &b"ok\n"[..]));
+        assert!(warns(&String::from_utf8_lossy(&check.stderr), 1), "{check:?}");
+        let mut server = serve(folder);
+        if times == past {
+            assert_eq!(metric(folder, "certificate_expires"), 1_612_310_400);
+        }
+        assert_eq!(reload(folder), "+ reload\n");
+        server.signal("TERM");
+        let (_, log) = server.wait();
+        assert!(warns(&log, 2), "{log}");
+    }
 }
 
 #[test]

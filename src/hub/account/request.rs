@@ -44,7 +44,7 @@ impl Hub {
     /// Whether whose turn it is can have this name, which nobody owns.
     pub(super) fn vacancy(&self, nick: &Nick, turn: &Turn<'_, impl Output>) -> Vacancy {
         let is_taken = || self.people.rival(turn.who, nick).is_some();
-        match self.accounts.register.standing(nick, Day::of(turn.now.wall)) {
+        match self.accounts.register.standing(nick, self.accounts.day(turn.now)) {
             Standing::Held => Vacancy::Held,
             Standing::Free
                 if self.owning(nick) == Owning::Register && self.people.get(turn.who).is_some() && !is_taken() =>
@@ -60,7 +60,7 @@ impl Hub {
     pub(in crate::hub) fn may_be_called(&mut self, nick: &Nick, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
         self.expire_names(turn);
         let own = self.account(turn);
-        let known = self.accounts.register.like(nick, Day::of(turn.now.wall));
+        let known = self.accounts.register.like(nick, self.accounts.day(turn.now));
         let (mut owned, mut held) = (self.accounts.claimed_like(nick).find(|other| own != Some(*other)), None);
         for (other, standing) in known.filter(|(other, _)| own != Some(*other)) {
             match standing {
@@ -261,7 +261,7 @@ impl Hub {
             }
         }
         let nick = shown.or(owned.map(|owned| owned.nick())).unwrap_or(asked);
-        Ok(Done::Account { nick, standing: register.standing(&asked, today) })
+        Ok(Done::Account { nick, standing: register.standing(&asked, self.accounts.day(turn.now)) })
     }
 
     /// Gives somebody a name, or the owner of one a new beginning: what they are proved by from now on is told to whoever asked.
@@ -313,7 +313,7 @@ impl Hub {
     ) -> Result<Option<Done>, Fault> {
         let nick = self.owner_named(nick)?;
         self.is_of_another(&nick, turn)?;
-        let entry = Entry::Drop { nick, day: Day::of(turn.now.wall) };
+        let entry = Entry::Drop { nick, day: self.accounts.day(turn.now) };
         Ok(self.order((vec![entry], Deed::Revoke(nick)), Written::Revoke(nick), turn))
     }
 
