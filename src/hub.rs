@@ -6,6 +6,7 @@
 mod account;
 mod answer;
 mod ask;
+mod bans;
 mod blocks;
 mod download;
 mod file;

@@ -14,7 +14,7 @@ use crate::settings::{Accounts, ServerSetting};
 use crate::time::{Now, end_of};
 
 use super::answer::Answer;
-use super::rules::short_reason;
+use super::bans::short_reason;
 use super::{Alarm, Hub, Locked, Turn};
 
 /// Coming in.

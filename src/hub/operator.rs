@@ -10,7 +10,7 @@ use crate::register::Author;
 use crate::request::{BadChunk, Named, Request};
 use crate::time::{Instant, Now};
 
-use super::rules::short_reason;
+use super::bans::short_reason;
 use super::{Alarm, Hub, Turn, fingerprint, refuse};
 
 /// A connection that came by the operator's door.

@@ -11,6 +11,7 @@ mod accounts;
 mod answers;
 mod blocks;
 mod bounds;
+mod company;
 mod crowd;
 mod dialects;
 mod doors;
