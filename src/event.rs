@@ -6,7 +6,7 @@ mod reply;
 use std::time::{Duration, SystemTime};
 
 use crate::names::{Digest, FileId, FileName, KeptNick, Nick, Place, RoomName, Text};
-use crate::register::entry::{BanKind, BlockScope, Blocked, Role, Rule, Who};
+use crate::register::entry::{BanKind, BlockScope, Blocked, Role, Rule, RuleKind, Who};
 use crate::settings::ServerSetting;
 
 pub use fault::{Fault, Gone, Long, NoBlock, Owning, Quota, Vacancy};
@@ -200,6 +200,9 @@ pub enum Event {
     NameChangedHands(Nick),
     /// Somebody was invited to a room from which they are banned all the same.
     InvitedInVain { nick: Nick, room: RoomName, ban: u64 },
+    /// With this rule, which guests alone have set in a room of their own, the room is forgotten when it is empty; whether anybody who owns
+    /// a name could keep it.
+    GoesWhenEmpty { room: RoomName, rule: RuleKind, owning: bool },
     /// What is said is in the log again before anybody hears it, and so is what was said meanwhile, unless it was too much; or all that
     /// was decided is written down.
     KeptAgain(Kept),

@@ -454,6 +454,16 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("{nick} is banned from {room}, which no invitation changes; /unban {room} {ban} ends that");
             ServerLine::Notice(&text).write(out);
         }
+        Event::GoesWhenEmpty { room, rule, owning } => {
+            let first = Shown::Rule(rule.at_first());
+            let (rule, value) = rule_words(&first);
+            let keep = if *owning { format!("; /op {room} NICK of somebody who owns their name keeps it") } else { String::new() };
+            let text = format!(
+                "a guest made {room}, so with {rule} it is forgotten with all that was said and shared there when the last one \
+                 leaves{keep}; /room {room} {rule} {value} takes that back"
+            );
+            ServerLine::Notice(&text).write(out);
+        }
         Event::LeftOut => ServerLine::Notice("private messages were left out").write(out),
         Event::KeptAgain(Kept::History) => ServerLine::Notice("history is being kept again").write(out),
         Event::KeptAgain(Kept::Rules) => ServerLine::Notice("rules and bans are being kept again").write(out),

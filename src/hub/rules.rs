@@ -14,6 +14,7 @@ use crate::register::entry::{BanKind, Entry, Founder, Role, Rule, RuleKind};
 use crate::request::{Named, Request, RulesPart};
 use crate::rooms::{Message, RoomId};
 use crate::rules::Someone;
+use crate::settings::Accounts;
 use crate::typing::Conversation;
 
 use super::{Hub, Turn};
@@ -147,8 +148,7 @@ impl Hub {
 
     /// With a guest's room of which nothing is left goes what was so of it.
     pub(super) fn forget_rules(&mut self, name: &RoomName, out: &mut impl Output) {
-        let is_of_guest = self.register().room(name).is_some_and(|rules| rules.founder() == Some(Founder::Guest));
-        if is_of_guest && !self.rooms.exists(name) {
+        if self.register().room(name).is_some_and(Rules::is_of_guests) && !self.rooms.exists(name) {
             let entries = self.register().clearing(*name);
             self.note(entries, out);
             // Where there is a log, what was in it may still be there.
@@ -371,8 +371,25 @@ impl Hub {
             self.audit_of_server(Deed::Role { room, nick: subject.nick, role, on }, turn);
             self.tell_others(id, &Happening::Made { nick: subject.nick, rank: is.map(Rank::from) }, turn)?;
         }
+        self.note_lasting(id, subject, is, turn)?;
         let verb = Request::Role { room: None, nick, role, on }.verb();
         Ok(Done::Ranked { verb, room, nick: subject.nick })
+    }
+
+    /// Whoever was given a role as a guest, and owns their name now, has it for good when they are given it again.
+    fn note_lasting(
+        &mut self,
+        id: RoomId,
+        subject: Subject,
+        role: Option<Role>,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<(), Fault> {
+        let Some((nick, who)) = subject.owned.zip(subject.who) else { return Ok(()) };
+        if role.is_some() && self.rooms[id].book().role(who) == role {
+            self.note_of_room(self.rooms[id].name, Entry::Role { room: self.rooms[id].name, nick, role }, turn)?;
+            self.rooms.book_mut(id).set_role(who, None);
+        }
+        Ok(())
     }
 
     /// Whether there is a place for one more who has this role.
@@ -550,8 +567,14 @@ impl Hub {
             RulesPart::One(kind) => shown(rules.rule(kind)),
             RulesPart::Set(rule) => {
                 if rules.rule(rule.kind()) != rule {
+                    let goes = |hub: &Self| hub.register().room(&room).is_some_and(Rules::goes_when_empty);
+                    let went = goes(self);
                     self.note_of_room(room, Entry::Rule { room, rule: rule.clone() }, turn)?;
                     self.tell_rule(id, &rule, turn)?;
+                    if !went && goes(self) {
+                        let owning = self.accounts_here() != Accounts::Off;
+                        turn.out.answer(turn.conn, &Event::GoesWhenEmpty { room, rule: rule.kind(), owning });
+                    }
                 }
                 Shown::Rule(rule)
             }
@@ -653,12 +676,16 @@ impl Hub {
         if !takes_back {
             self.may_add_rule(&room, turn)?;
         }
-        let is_restriction = matches!(&entry, Entry::Rule { rule, .. } if rule.is_restriction());
-        let is_empty = || self.rooms.find(&room).is_none_or(|id| self.rooms[id].members().len() == 0);
+        // It would be forgotten with the last who leaves as soon as a rule keeps something from others, and that is for guests alone to
+        // decide.
+        let stays = match &entry {
+            Entry::Role { .. } => true,
+            Entry::Rule { .. } => self.people.get(turn.who).is_none_or(|person| self.owned_by(person).is_some()),
+            _ => false,
+        };
         let maker = match self.register().room(&room).and_then(Rules::founder) {
             _ if takes_back => None,
-            // It would be forgotten with the last who leaves, and nobody is there to leave.
-            None | Some(Founder::Guest) if is_restriction && is_empty() => Some(Founder::Gone),
+            None | Some(Founder::Guest) if stays => Some(Founder::Gone),
             None => Some(Founder::Guest),
             // All that the ledger has of it up to here may be a right of a name that goes before this.
             Some(Founder::Guest) if self.has_going() => Some(Founder::Guest),
@@ -666,7 +693,11 @@ impl Hub {
         };
         let maker = maker.map(|founder| Entry::Room { room, founder });
         let lines = self.register().lines();
+        let is_kept = matches!(maker, Some(Entry::Room { founder: Founder::Gone, .. }));
         self.note(std::iter::once(entry).chain(maker).collect(), turn.out);
+        if let Some(id) = self.rooms.find(&room).filter(|_| is_kept) {
+            self.keep_topic(id, turn.out);
+        }
         if self.register().lines() > lines {
             let who = self.counted(turn);
             self.rules_added.count(who, turn.now.at);

@@ -15,6 +15,7 @@ mod company;
 mod crowd;
 mod dialects;
 mod doors;
+mod evasion;
 mod fairness;
 mod gathering;
 mod help;

@@ -140,7 +140,9 @@ fn what_a_founder_has_set_up_is_there_when_the_server_comes_back() {
     bob.send("/join #secret");
     bob.until("+ join #secret 1");
     bob.send("between us");
-    bob.ask("/room hidden on", "+ room #secret hidden on");
+    bob.send("/room hidden on");
+    bob.starting("* notice a guest made #secret, ");
+    bob.expect("+ room #secret hidden on");
     server.signal("TERM");
     assert!(server.wait().0.success());
     let server = Server::start(&options);
@@ -318,7 +320,9 @@ fn a_hidden_room_of_guests_goes_with_the_server_in_whatever_order_the_ledger_has
     let options = ["--data", dir.path().to_str().unwrap()];
     let server = Server::start(&options);
     let mut guest = server.in_room("gil", "#den");
-    guest.ask("/room hidden on", "+ room #den hidden on");
+    guest.send("/room hidden on");
+    guest.starting("* notice a guest made #den, ");
+    guest.expect("+ room #den hidden on");
     guest.send("between us");
     guest.settle();
     let lines = ["rule #den hidden on\n", "room #den guests\n"];
@@ -408,7 +412,9 @@ fn a_room_that_is_forgotten_is_not_there_after_a_restart_and_counts_from_one_aga
     for room in ["#den", "#pit"] {
         gus.send(&format!("/join {room}"));
         gus.until(&format!("+ join {room} 1"));
-        gus.ask(&format!("/room {room} hidden on"), &format!("+ room {room} hidden on"));
+        gus.send(&format!("/room {room} hidden on"));
+        gus.starting(&format!("* notice a guest made {room}, "));
+        gus.expect(&format!("+ room {room} hidden on"));
         gus.ask(&format!("/topic {room} ours"), &format!("+ topic {room} ours"));
         gus.send("between us");
         gus.settle();

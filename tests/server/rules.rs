@@ -328,7 +328,9 @@ fn whoever_guesses_keys_learns_nothing_more_after_a_few() {
 fn each_wrong_key_is_in_the_log() {
     let mut server = Server::start(&[]);
     let mut op = server.in_room("op", "#club");
-    op.ask("/room key open", "+ room #club key open");
+    op.send("/room key open");
+    op.starting("* notice a guest made #club, ");
+    op.expect("+ room #club key open");
     let mut eve = server.person("eve");
     eve.send("/join #club guess");
     eve.starting("! join bad-key ");
