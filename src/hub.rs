@@ -413,7 +413,11 @@ impl Hub {
         let Some(person) = self.people.get_mut(who) else { return };
         let (nick, rooms, unreached) = (person.nick(), person.rooms.clone(), person.take_unreached());
         for room in rooms {
-            self.tell_room(room, who, nick, &self.as_heard(room, who, what, turn), turn);
+            let what = self.as_heard(room, who, what, turn);
+            if matches!(what, Happening::Quit(Some(_))) {
+                self.note_spoken(room, who, turn);
+            }
+            self.tell_room(room, who, nick, &what, turn);
             self.leave_room(room, who, turn);
         }
         self.people.leave(who);

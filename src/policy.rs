@@ -13,21 +13,21 @@ use crate::time::Now;
 
 /// Who wants to do something.
 #[derive(Clone, Copy, Debug)]
-pub enum Actor {
+pub enum Actor<'a> {
     /// A connection that has not been let in, for this reason.
     Locked(Lock),
     /// A connection that came by the operator's door, where nobody is online.
     Control,
     /// Somebody who is online.
-    Person(Someone),
+    Person(Someone<'a>),
     /// Somebody who is online, and an operator.
-    Operator(Someone),
+    Operator(Someone<'a>),
 }
 
-impl Actor {
+impl<'a> Actor<'a> {
     /// Somebody who is online, as the owner of their name if they are that, through a connection like this. An operator is one only
     /// where nobody can read along.
-    pub fn online(someone: Someone, owned: Option<&Owned>, wire: Wire) -> Self {
+    pub fn online(someone: Someone<'a>, owned: Option<&Owned>, wire: Wire) -> Self {
         let is_operator = wire == Wire::Secure && owned.is_some_and(Owned::is_operator);
         if is_operator { Self::Operator(someone) } else { Self::Person(someone) }
     }
@@ -110,7 +110,7 @@ pub enum Doing {
 }
 
 /// Whether somebody may do something, or why not.
-pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
+pub fn may(actor: Actor<'_>, action: Action<'_>) -> Result<(), Fault> {
     if let Action::Operate(typed) = action {
         // What somebody may not use is unknown to them.
         let is_operator = matches!(actor, Actor::Control | Actor::Operator(_));
@@ -136,7 +136,8 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
             allow(may_guests || someone.owned.is_some(), || Fault::GuestsMakeNoRooms(someone.owning()))
         }
         Action::Stay(nick, owned, Ruled { room, rules, now }) => {
-            let renamed = Someone { nick, owned, ..someone };
+            let leaves = someone.owned.filter(|left| owned != Some(*left));
+            let renamed = Someone { nick, owned, leaves, ..someone };
             let since = room.member(someone.id).map(|member| member.since);
             let is_banned = rules.ban_of(BanKind::Ban, &renamed, since, now.wall).is_some();
             allow(!is_banned, || Fault::NameBanned { nick: Text::new(nick.as_str()), room: room.name })
@@ -196,7 +197,7 @@ pub fn may_take_up(place: KeptPlace<'_>, wire: Wire, scope: Option<BlockScope>) 
 }
 
 /// Whether somebody is told that there is a request of this kind.
-pub fn knows(actor: Actor, verb: Verb) -> bool {
+pub fn knows(actor: Actor<'_>, verb: Verb) -> bool {
     match actor {
         Actor::Control => may(actor, Action::Ask(verb)).is_ok(),
         Actor::Operator(_) => true,
@@ -217,7 +218,7 @@ pub struct Around<'a> {
 
 /// Whether a request is of any use to somebody as things are. This is for listing requests, and refuses nothing: what they may
 /// do in another room than the current one does not count, and neither does whether they are heard just now.
-pub fn may_use(actor: Actor, verb: Verb, around: Around<'_>) -> bool {
+pub fn may_use(actor: Actor<'_>, verb: Verb, around: Around<'_>) -> bool {
     use Verb::{Account, Ban, Bans, Deop, Devoice, Drop, Erase, Founder, History, Invite, Kick, Leave, Login, Logout};
     use Verb::{Mute, Op, Pass, Passwd, Register, Room, Token, Topic, Unban, Uninvite, Voice};
     let has_accounts = around.accounts != Accounts::Off;
@@ -248,7 +249,7 @@ pub fn may_reach(person: &Person, is_reading: bool) -> Result<(), Fault> {
 }
 
 /// Whether somebody may know that a room is there. Whatever tells of rooms asks this.
-pub fn sees(actor: Actor, room: &Room, rules: InForce<'_>) -> bool {
+pub fn sees(actor: Actor<'_>, room: &Room, rules: InForce<'_>) -> bool {
     let is_theirs = || match actor {
         Actor::Person(someone) | Actor::Operator(someone) => {
             room.member(someone.id).is_some() || rules.is_op_by_name(&someone)
@@ -260,12 +261,12 @@ pub fn sees(actor: Actor, room: &Room, rules: InForce<'_>) -> bool {
 }
 
 /// Whether somebody is told of all rooms that there are, in memory or not: of those in which nobody is and nothing was said, too.
-pub fn sees_all(actor: Actor) -> bool {
+pub fn sees_all(actor: Actor<'_>) -> bool {
     matches!(actor, Actor::Control)
 }
 
 /// Whether somebody may do this in every room, whoever is in it and whether or not it is hidden, as they are an operator.
-pub fn rules_any_room(actor: Actor, doing: Doing) -> bool {
+pub fn rules_any_room(actor: Actor<'_>, doing: Doing) -> bool {
     match actor {
         Actor::Control => true,
         Actor::Operator(_) => doing == Doing::HandOver,
@@ -273,7 +274,7 @@ pub fn rules_any_room(actor: Actor, doing: Doing) -> bool {
     }
 }
 
-fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), Fault> {
+fn may_in_room(someone: &Someone<'_>, doing: Doing, place: Ruled<'_>) -> Result<(), Fault> {
     let Ruled { room, rules, now } = place;
     let name = room.name;
     let member = room.member(someone.id);
@@ -294,11 +295,11 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
             let is_let_in = someone.owned.is_some() || rules.guests_may() != Guests::Out || rules.is_invited(someone);
             allow(is_let_in, || Fault::NoGuests { room: name, owning: someone.owning() })?;
             is_heard()?;
-            silent(rules.slowed(someone, now))
+            silent(rules.slowed(someone, member.map(|member| member.since), now))
         }
         Doing::Speak => {
             is_heard()?;
-            silent(rules.slowed(someone, now))
+            silent(rules.slowed(someone, member.map(|member| member.since), now))
         }
         Doing::Show => {
             is_in()?;
@@ -336,7 +337,7 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
     }
 }
 
-fn is_not_banned(someone: &Someone, room: RoomName, rules: InForce<'_>, now: Now) -> Result<(), Fault> {
+fn is_not_banned(someone: &Someone<'_>, room: RoomName, rules: InForce<'_>, now: Now) -> Result<(), Fault> {
     match rules.ban_of(BanKind::Ban, someone, None, now.wall) {
         Some(ban) => Err(Fault::Banned { room, until: ban.until, by_network: rules.is_by_network(ban, someone) }),
         None => Ok(()),
@@ -344,7 +345,7 @@ fn is_not_banned(someone: &Someone, room: RoomName, rules: InForce<'_>, now: Now
 }
 
 /// Bans come before invitations, and these before keys.
-fn may_enter(someone: &Someone, entrance: Entrance<'_>, key: Option<&str>) -> Result<(), Fault> {
+fn may_enter(someone: &Someone<'_>, entrance: Entrance<'_>, key: Option<&str>) -> Result<(), Fault> {
     let Entrance { name, rules, count, now } = entrance;
     if rules.is_op_by_name(someone) {
         return Ok(());

@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::effect::{Effect, Output};
 use crate::event::{Done, Event, Fault, Gone, Happening, Long, Quota, Rank, Verb};
 use crate::files::{File, Share, Stage};
-use crate::guestbook::GuestBan;
+use crate::guestbook::{GuestBan, Guestbook};
 use crate::limits;
-use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
+use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text, Was};
+use crate::people::Person;
 use crate::policy::Doing;
 use crate::register::entry::{Ban, BanKind, Entry, Network, Who};
 use crate::request::{Addressed, Named, Request, Whom};
@@ -185,13 +186,86 @@ impl Hub {
             return Ok(id);
         }
         let next = rules.next_ban().max(book.last_ban() + 1);
-        let is_over = |ban: &&Ban| ban.until.is_some_and(|until| until <= turn.now.wall);
-        let over: Vec<u64> = rules.bans().iter().filter(is_over).map(|ban| ban.id).collect();
+        let name = self.rooms[room].name;
+        let over: Vec<u64> =
+            rules.bans().iter().filter(|ban| self.is_over(name, ban, turn.now)).map(|ban| ban.id).collect();
         if rules.bans().len() - over.len() >= limits::BANS {
             return Err(Fault::TooMany(Quota::Bans));
         }
         over.into_iter().for_each(|id| self.end_ban(room, id, turn));
         Ok(next)
+    }
+
+    /// Whether a ban holds for nobody any more: its time is over, or it is for a connection that is gone.
+    pub(super) fn is_over(&self, room: RoomName, ban: &Ban, now: Now) -> bool {
+        let is_of_connection = matches!(ban.who, Who::Guest(_)) && ban.network.is_none();
+        ban.until.is_some_and(|until| until <= now.wall) || (is_of_connection && !self.is_of_anybody(room, ban.id))
+    }
+
+    /// Whether the guest for whom a ban is, or a connection of theirs, is here still.
+    fn is_of_anybody(&self, room: RoomName, ban: u64) -> bool {
+        let book = self.rooms.find(&room).map_or(Guestbook::NONE, |room| self.rooms[room].book());
+        let Some(GuestBan { who, .. }) = book.ban(ban) else { return false };
+        let was = Was::Person(*who);
+        self.people.get(*who).is_some() || self.people.iter().any(|person| person.was().contains(&was))
+    }
+
+    /// Somebody owned this name until now, if any, and is somebody else.
+    pub(super) fn note_was_owner(&mut self, who: PersonId, left: Option<Nick>) {
+        if let Some((left, person)) = left.zip(self.people.get_mut(who)) {
+            person.note_was(Was::Owner(left.into()));
+        }
+    }
+
+    /// The bans of names that are about to be nobody's, and with which bans by name end, as far as their owners are here or others who
+    /// were these before: for whom each is.
+    pub(super) fn bans_that_stay(
+        &self,
+        is_lost: impl Fn(&Nick) -> bool,
+        now: Now,
+    ) -> Vec<(RoomName, Ban, Vec<PersonId>)> {
+        let was_owner = |person: &Person, owner: &Nick| {
+            person.was().iter().any(|was| matches!(was, Was::Owner(nick) if nick.get() == *owner))
+        };
+        let had: Vec<&Person> = self.people.iter().filter(|person| !person.was().is_empty()).collect();
+        if had.is_empty() {
+            return Vec::new();
+        }
+        let bans = self.register().rooms().flat_map(|(room, rules)| rules.bans().iter().map(|ban| (*room, ban)));
+        let of_lost = bans.filter_map(|(room, ban)| match &ban.who {
+            Who::Name(nick) if is_lost(nick) && !self.is_over(room, ban, now) => {
+                Some((room, ban.clone(), had.iter().filter(|one| was_owner(one, nick)).map(|one| one.id).collect()))
+            }
+            _ => None,
+        });
+        of_lost.filter(|(_, _, had): &(_, _, Vec<PersonId>)| !had.is_empty()).collect()
+    }
+
+    /// These names are nobody's any more, and their bans go on for those who had them, like bans of guests by connection.
+    pub(super) fn carry_bans(
+        &mut self,
+        stay: Vec<(RoomName, Ban, Vec<PersonId>)>,
+        is_lost: impl Fn(&Nick) -> bool,
+        now: Now,
+        out: &mut impl Output,
+    ) {
+        for (room, ban, had) in stay {
+            let Some(&first) = had.first() else { continue };
+            let (Some(id), Ok(nick)) = (self.rooms.find(&room), self.nick(first)) else { continue };
+            let until = ban.until.or_else(|| end_of(now.wall, limits::GUEST_BAN_MOST));
+            let ban = Ban { who: Who::Guest(nick), network: None, until, ..ban };
+            let guest = GuestBan { id: ban.id, kind: ban.kind, who: first, since: self.next_serial() };
+            self.note(vec![Entry::Ban { room, ban }], out);
+            self.rooms.book_mut(id).add_ban(guest);
+            for &who in &had[1..] {
+                self.people.get_mut(who).into_iter().for_each(|person| person.note_was(Was::Person(first)));
+            }
+        }
+        let had: Vec<PersonId> =
+            self.people.iter().filter(|person| !person.was().is_empty()).map(|person| person.id).collect();
+        for who in had {
+            self.people.get_mut(who).into_iter().for_each(|person| person.forget_was(&is_lost));
+        }
     }
 
     fn end_ban(&mut self, room: RoomId, id: u64, turn: &mut Turn<'_, impl Output>) {
@@ -208,7 +282,7 @@ impl Hub {
         let id = self.ruled_room(room, Doing::Moderate, turn)?;
         let room = self.rooms[id].name;
         let bans = self.rules(&self.rooms[id]).rules.bans();
-        let is_it = |ban: &&Ban| ban.id == number && ban.until.is_none_or(|until| turn.now.wall < until);
+        let is_it = |ban: &&Ban| ban.id == number && !self.is_over(room, ban, turn.now);
         let ban = bans.iter().find(is_it).ok_or(Fault::NoSuchBan { id: number, room })?;
         let what = Happening::Unbanned { kind: ban.kind, who: ban.who.clone() };
         self.end_ban(id, number, turn);

@@ -78,11 +78,11 @@ impl Hub {
 /// Who may do it.
 impl Hub {
     /// Who asks, as far as it matters for what they may do.
-    pub(super) fn actor(&self, turn: &Turn<'_, impl Output>) -> Actor {
+    pub(super) fn actor(&self, turn: &Turn<'_, impl Output>) -> Actor<'_> {
         self.actor_at(turn.conn, self.people.get(turn.who), turn.now)
     }
 
-    fn actor_at(&self, conn: ConnId, person: Option<&Person>, now: Now) -> Actor {
+    fn actor_at<'a>(&self, conn: ConnId, person: Option<&'a Person>, now: Now) -> Actor<'a> {
         if self.controls.contains_key(&conn) {
             return Actor::Control;
         }

@@ -3,12 +3,12 @@
 use crate::effect::{Effect, Output, Record};
 use crate::event::{Deed, Detail, Done, Event, Fault, Gone, Happening, Quota, Rank, Shown};
 use crate::files::{File, Share};
-use crate::guestbook::Guestbook;
+use crate::guestbook::{Guestbook, Spoke};
 use crate::limits;
 use crate::meters::Counted;
-use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
+use crate::names::{ConnId, FileId, KeptNick, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::Person;
-use crate::policy::{Action, Actor, Doing, Entrance, rules_any_room};
+use crate::policy::{Action, Actor, Doing, Entrance, Ruled, rules_any_room};
 use crate::register::Rules;
 use crate::register::entry::{BanKind, Entry, Founder, Role, Rule, RuleKind};
 use crate::request::{Named, Request, RulesPart};
@@ -216,9 +216,16 @@ impl Hub {
         turn: &Turn<'_, impl Output>,
     ) -> Happening {
         let is_heard = || self.is_heard(room, who, turn);
+        // Words of farewell are words, where one may say something only now and then.
+        let is_slowed = || {
+            let Some(person) = self.people.get(who) else { return false };
+            let Ruled { room, rules, now } = self.ruled(room, turn.now);
+            let since = room.member(who).map(|member| member.since);
+            rules.slowed(&self.someone(person), since, now).is_some()
+        };
         match what {
-            Happening::Left(Some(_)) if !is_heard() => Happening::Left(None),
-            Happening::Quit(Some(_)) if !is_heard() => Happening::Quit(None),
+            Happening::Left(Some(_)) if !is_heard() || is_slowed() => Happening::Left(None),
+            Happening::Quit(Some(_)) if !is_heard() || is_slowed() => Happening::Quit(None),
             Happening::Kicked { nick, reason: Some(_) } if !is_heard() => {
                 Happening::Kicked { nick: *nick, reason: None }
             }
@@ -229,14 +236,17 @@ impl Hub {
         }
     }
 
-    /// Whose turn it is said something in a room, where people may do so only now and then.
-    pub(super) fn note_spoken(&mut self, room: RoomId, turn: &Turn<'_, impl Output>) {
+    /// Somebody said something in a room, where people may do so only now and then.
+    pub(super) fn note_spoken(&mut self, room: RoomId, who: PersonId, turn: &Turn<'_, impl Output>) {
         let rules = self.rules(&self.rooms[room]);
         let Some(every) = rules.slow() else { return };
-        let Some(person) = self.people.get(turn.who) else { return };
-        if rules.rank(&self.someone(person)).is_none() {
+        let Some(person) = self.people.get(who) else { return };
+        let someone = self.someone(person);
+        if rules.rank(&someone).is_none() {
             let most = limits::SPOKE + 2 * self.rooms[room].members().len();
-            self.rooms.book_mut(room).speak(turn.who, (turn.now.at - every, turn.now.at), most);
+            let (owned, origin, at) = (someone.owned.map(KeptNick::from), someone.origin, turn.now.at);
+            let spoke = Spoke { who, owned, origin, serial: self.next_serial(), at };
+            self.rooms.book_mut(room).speak(spoke, at - every, most);
         }
     }
 }
@@ -518,6 +528,8 @@ impl Hub {
                 id: PersonId::NOBODY,
                 nick: subject.nick,
                 owned: subject.owned,
+                leaves: None,
+                was: &[],
                 accounts: self.accounts_here(),
                 origin: Origin::Loopback,
             },

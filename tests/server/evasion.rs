@@ -1,10 +1,13 @@
 //! Who would get round a ban, a mute or a limit, and rooms that stay what they are.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chinwag::names::RoomName;
 use chinwag::settings::Settings;
 
-use crate::company::{Company, SECRET};
+use crate::company::{Company, SECRET, network};
 
 /// Has somebody come back to a room in which nobody is, and gives what they are told of what was said.
 fn said_before(company: &mut Company, name: &str, room: &str) -> String {
@@ -76,4 +79,129 @@ fn who_made_a_room_as_a_guest_keeps_it_by_a_name_of_their_own() {
 
 fn login(name: &str) -> String {
     format!("/login {name} token:{}", URL_SAFE_NO_PAD.encode(SECRET))
+}
+
+#[test]
+fn who_was_muted_or_banned_by_name_stays_so_under_another_one() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob", "bea"]);
+    company.enter(&["ann", "bob"]);
+    for name in ["ann", "bob"] {
+        company.done(name, "/join #club");
+    }
+    company.done("ann", "/mute bob 1h");
+    company.refused("bob", "/me x", "muted");
+    company.done("bob", "/nick bo");
+    company.refused("bob", "/me x", "muted");
+    // Another name of their own is no other mouth.
+    company.told("bob", &login("bea"));
+    company.refused("bob", "/me x", "muted");
+    // Nor is another connection of theirs.
+    company.told("bob", &login("bob"));
+    company.0.connect("second");
+    company.told("second", &login("bob"));
+    company.done("second", "/nick bert");
+    company.done("second", "/join #club");
+    company.refused("second", "hello", "muted");
+    assert_eq!(company.told("ann", "/bans").len(), 2);
+    company.done("ann", "/unban 1");
+    company.done("second", "hello");
+    // A ban keeps them out, whoever they become.
+    company.done("ann", "/ban bob 1h");
+    company.refused("bob", "/join #club", "banned");
+    company.done("bob", "/nick bo");
+    company.refused("bob", "/join #club", "banned");
+    company.told("bob", &login("bea"));
+    company.refused("bob", "/join #club", "banned");
+    // That is so of these connections alone.
+    company.enter(&["third"]);
+    company.done("third", "/join #club");
+}
+
+#[test]
+fn a_ban_by_name_goes_on_for_who_gave_the_name_up_as_long_as_they_are_here() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob", "bea"]);
+    company.enter(&["ann", "bob"]);
+    for name in ["ann", "bob"] {
+        company.done(name, "/join #club");
+    }
+    company.0.connect("second");
+    company.told("second", &login("bob"));
+    company.done("ann", "/mute bob 1h rude");
+    company.done("ann", "/ban bea");
+    company.0.connect_control("ctl");
+    company.done("ctl", "/revoke bob");
+    company.refused("bob", "hello", "muted");
+    company.done("second", "/join #club");
+    company.refused("second", "hello", "muted");
+    let rows = company.told("ann", "/bans");
+    assert!(rows[0].starts_with("- 1 mute guest:guest") && rows[0].ends_with(" rude"), "{rows:?}");
+    company.done("ann", "/unban 1");
+    company.done("bob", "hello");
+    company.done("second", "hello");
+}
+
+#[test]
+fn a_ban_of_a_connection_that_is_gone_holds_for_nobody_and_is_not_listed() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "gus"]);
+    for name in ["ann", "gus"] {
+        company.done(name, "/join #club");
+    }
+    assert_eq!(company.ask("ann", "/mute gus"), "+ mute #club 1 guest:gus connection");
+    company.done("gus", "/nick gustav");
+    assert_eq!(company.ask("ann", "/bans"), "+ bans #club 1");
+    let register = company.register_of_ledger(&["ann"]);
+    company.0.end("gus");
+    assert_eq!(company.told("ann", "/bans"), ["+ bans #club 0"]);
+    company.refused("ann", "/unban 1", "gone");
+    assert_eq!(company.ask("ann", "/ban spam*"), "+ ban #club 2 pattern:spam*");
+    // The ledger is rid of it then, and a start does not take it for one that holds.
+    let rows = company.register_of_ledger(&["ann"]);
+    let room = RoomName::new("#club").unwrap();
+    assert_eq!(rows.room(&room).unwrap().bans().len(), 1);
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.restore(register);
+    company.enter(&["ann"]);
+    assert_eq!(company.told("ann", "/bans #club"), ["+ bans #club 0"]);
+}
+
+#[test]
+fn who_comes_back_in_a_slow_room_waits_all_the_same() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob"]);
+    company.enter(&["ann", "bob"]);
+    company.done("ann", "/join #club");
+    company.done("bob", "/join #club");
+    company.done("ann", "/room slow 60");
+    company.done("bob", "/me one");
+    company.0.end("bob");
+    company.enter(&["bob"]);
+    company.done("bob", "/join #club");
+    company.refused("bob", "/me two", "muted");
+    company.done("bob", "/nick bo");
+    company.refused("bob", "/me two", "muted");
+    // A guest is known by their network, unless they were in the room before.
+    for who in ["gus", "neighbour"] {
+        company.enter_from(who, network(7));
+        company.done(who, "/join #club");
+    }
+    company.done("gus", "one");
+    company.done("neighbour", "one");
+    company.0.end("gus");
+    company.enter_from("gustav", network(7));
+    company.enter_from("far", network(8));
+    for who in ["gustav", "far"] {
+        company.done(who, "/join #club");
+    }
+    company.refused("gustav", "two", "muted");
+    company.done("far", "two");
+    company.0.wait(Duration::from_secs(61));
+    company.done("gustav", "two");
+    // Words of farewell are words.
+    company.heard("ann");
+    company.done("gustav", "/leave #club three");
+    company.done("far", "/leave #club three");
+    company.done("far", "/join #club");
+    company.done("far", "/quit four");
+    let left: Vec<String> = company.heard("ann").into_iter().filter(|line| !line.ends_with("joined")).collect();
+    assert_eq!(left, ["#club * gustav left", "#club * far left three", "#club * far quit"]);
 }
