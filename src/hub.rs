@@ -467,13 +467,17 @@ impl Hub {
             Request::Say { kind: SaidKind::Text, text } => {
                 if let Err(why) = self.say_here(SaidKind::Text, text, turn) {
                     let why = if why == Fault::NoTarget { Fault::Unheard(Text::new(text)) } else { why };
+                    let why = self.with_whom_to_ask(why, turn);
                     refuse(conn, verb, why, turn.out);
                 }
             }
             Request::Chunk(chunk) => self.chunk(chunk, turn),
             request => match self.carry_out(request, turn) {
                 Ok(done) => done.into_iter().for_each(|done| turn.out.reply(conn, &Reply::Done(done))),
-                Err(why) => refuse(conn, verb, why, turn.out),
+                Err(why) => {
+                    let why = self.with_whom_to_ask(why, turn);
+                    refuse(conn, verb, why, turn.out);
+                }
             },
         }
         self.settle_taken_up();

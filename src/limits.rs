@@ -179,6 +179,8 @@ pub const VOICES: usize = 200;
 pub const INVITED: usize = 500;
 /// Bans and mutes of a room.
 pub const BANS: usize = 200;
+/// Ops of a room who are named to whoever may ask one.
+pub const ASKED: usize = 3;
 /// Blocks of the server.
 pub const BLOCKS: usize = 10_000;
 /// The fewest bits of a network that is blocked.

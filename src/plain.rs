@@ -454,6 +454,10 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("{nick} is banned from {room}, which no invitation changes; /unban {room} {ban} ends that");
             ServerLine::Notice(&text).write(out);
         }
+        Event::NoWayBack(nick) => {
+            let text = format!("nobody can log in here now, so {nick}, which is yours, is not to be had again until the operator changes that");
+            ServerLine::Notice(&text).write(out);
+        }
         Event::GoesWhenEmpty { room, rule, owning } => {
             let first = Shown::Rule(rule.at_first());
             let (rule, value) = rule_words(&first);
@@ -709,7 +713,7 @@ pub fn bye_code(bye: Bye) -> Code<'static> {
     match bye {
         Bye::Full | Bye::MadePlace | Bye::ControlsTaken => Code::Full,
         Bye::TooManyFromAddress | Bye::TooOften | Bye::WrongPasswords => Code::Refused,
-        Bye::Blocked | Bye::GuestsBlocked => Code::Blocked,
+        Bye::Blocked | Bye::GuestsBlocked { .. } => Code::Blocked,
         Bye::TooSlow => Code::TooSlow,
         Bye::Idle | Bye::Silent => Code::Idle,
         Bye::Killed | Bye::Granted => Code::Killed,
@@ -729,7 +733,11 @@ fn farewell(bye: Bye) -> Cow<'static, str> {
         Bye::TooManyFromAddress => "too many connections from your address; close one first",
         Bye::TooOften => "too many connections came from your network in this minute; connect again in the next one",
         Bye::Blocked => "you may not come to this server; ask who runs it",
-        Bye::GuestsBlocked => {
+        Bye::GuestsBlocked { in_clear: true } => {
+            "guests may not come from your network; ask who runs the server, or come as the owner of a name: /login NICK \
+             PASSWORD"
+        }
+        Bye::GuestsBlocked { in_clear: false } => {
             "guests may not come from your network; ask who runs the server, or come as the owner of a name: /login NICK \
              PASSWORD, over TLS or ssh"
         }

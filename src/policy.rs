@@ -1,6 +1,6 @@
 //! Who may do what. Every request that somebody may be refused for who they are asks here, and nowhere else.
 
-use crate::event::{Bye, Fault, Lock, Silence, Verb};
+use crate::event::{Bye, Fault, Lock, Meant, Silence, Verb};
 use crate::files::{File, Share, Stage};
 use crate::names::{FileId, Nick, RoomName, Text, Wire};
 use crate::people::Person;
@@ -97,6 +97,8 @@ pub enum Doing {
     Read,
     /// Set what it is about.
     SetTopic,
+    /// Be called otherwise.
+    Rename,
     /// Go.
     Leave,
     /// See who has which rank, and what the rules are.
@@ -237,7 +239,7 @@ pub fn may_use(actor: Actor<'_>, verb: Verb, around: Around<'_>) -> bool {
         Leave | Topic | History | Op | Room | Erase => around.is_in_rooms,
         Deop | Voice | Devoice | Kick | Ban | Mute | Unban | Bans => here(Doing::Moderate),
         Invite | Uninvite => here(Doing::Invite),
-        Founder => here(Doing::HandOver),
+        Founder => rules_any_room(actor, Doing::HandOver) || here(Doing::HandOver),
         verb => knows(actor, verb),
     }
 }
@@ -285,7 +287,10 @@ fn may_in_room(someone: &Someone<'_>, doing: Doing, place: Ruled<'_>) -> Result<
         // Who is not in the room is told that first, unless their name is enough.
         if may || member.is_some() { allow(may, not_op) } else { Err(Fault::NotInRoom(name)) }
     };
-    let silent = |why: Option<Silence>| why.map_or(Ok(()), |why| Err(Fault::Silent { room: name, why }));
+    let silent = |why: Option<(Silence, Meant)>| {
+        why.map_or(Ok(()), |(why, meant)| Err(Fault::Silent { room: name, why, meant }))
+    };
+    let slowed = || rules.slowed(someone, member.map(|member| member.since), now).map(|why| (why, Meant::Them));
     let is_heard = || silent(rules.silence(someone, member.map(|member| member.since), now.wall));
     match doing {
         Doing::Read | Doing::Leave => is_in(),
@@ -295,17 +300,23 @@ fn may_in_room(someone: &Someone<'_>, doing: Doing, place: Ruled<'_>) -> Result<
             let is_let_in = someone.owned.is_some() || rules.guests_may() != Guests::Out || rules.is_invited(someone);
             allow(is_let_in, || Fault::NoGuests { room: name, owning: someone.owning() })?;
             is_heard()?;
-            silent(rules.slowed(someone, member.map(|member| member.since), now))
+            silent(slowed())
         }
         Doing::Speak => {
             is_heard()?;
-            silent(rules.slowed(someone, member.map(|member| member.since), now))
+            silent(slowed())
         }
         Doing::Show => {
             is_in()?;
             is_heard()
         }
         Doing::Tell => is_heard(),
+        // A name is shown to the room, and may be words.
+        Doing::Rename => {
+            let since = member.map(|member| member.since);
+            let is_muted = rules.ban_of(BanKind::Mute, someone, since, now.wall).is_some();
+            allow(!is_muted, || Fault::MutedName(name))
+        }
         Doing::SetTopic => {
             is_in()?;
             is_heard()?;
@@ -322,6 +333,7 @@ fn may_in_room(someone: &Someone<'_>, doing: Doing, place: Ruled<'_>) -> Result<
             allow(!rules.is_for_listeners(someone), || Fault::Silent {
                 room: name,
                 why: Silence::Guests(someone.owning()),
+                meant: Meant::Them,
             })
         }
         Doing::HandOver => {
@@ -332,6 +344,7 @@ fn may_in_room(someone: &Someone<'_>, doing: Doing, place: Ruled<'_>) -> Result<
                 room: name,
                 is_op: is_op.is_ok(),
                 has_founder: rules.has_founder(),
+                can_have: someone.accounts != Accounts::Off,
             })
         }
     }
@@ -339,7 +352,7 @@ fn may_in_room(someone: &Someone<'_>, doing: Doing, place: Ruled<'_>) -> Result<
 
 fn is_not_banned(someone: &Someone<'_>, room: RoomName, rules: InForce<'_>, now: Now) -> Result<(), Fault> {
     match rules.ban_of(BanKind::Ban, someone, None, now.wall) {
-        Some(ban) => Err(Fault::Banned { room, until: ban.until, by_network: rules.is_by_network(ban, someone) }),
+        Some(ban) => Err(Fault::Banned { room, until: ban.until, meant: rules.meant(ban, someone) }),
         None => Ok(()),
     }
 }

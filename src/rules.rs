@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
-use crate::event::{Owning, Rank, Silence};
+use crate::event::{Meant, Owning, Rank, Silence};
 use crate::guestbook::{Guestbook, Spoke};
 use crate::names::{Nick, Origin, PersonId, Text, Was};
 use crate::register::Rules;
@@ -159,7 +159,8 @@ impl<'a> InForce<'a> {
 
     /// Whether somebody sees what was said before the room had this message, which is the last before they came.
     pub fn sees_after(self, who: PersonId) -> u64 {
-        self.book.came_after(who).unwrap_or(0)
+        let hides = self.holds(&Rule::Past(false));
+        self.book.came_after(who).filter(|_| hides).unwrap_or(0)
     }
 
     /// The ban or mute that is for somebody, if one is. `since` is the serial number of when they came into the room, if they have.
@@ -183,10 +184,14 @@ impl<'a> InForce<'a> {
         self.rules.bans().iter().find(is_for)
     }
 
-    /// Whether a ban that is for somebody is so only because of where they come from.
-    pub fn is_by_network(self, ban: &Ban, someone: &Someone<'_>) -> bool {
+    /// Why a ban is for somebody, if it is.
+    pub fn meant(self, ban: &Ban, someone: &Someone<'_>) -> Meant {
         let is_own = || self.book.ban(ban.id).is_some_and(|guest| someone.is_person(guest.who));
-        matches!(ban.who, Who::Guest(_)) && !is_own()
+        match ban.who {
+            Who::Pattern(_) => Meant::Called,
+            Who::Guest(_) if !is_own() => Meant::Network,
+            Who::Guest(_) | Who::Name(_) => Meant::Them,
+        }
     }
 
     /// Whether a ban is for somebody, whose name is given folded too. It is known whether any is for a name that they own or owned.
@@ -208,16 +213,17 @@ impl<'a> InForce<'a> {
     }
 
     /// Why somebody is not heard in the room, whatever they would say, if they are not.
-    pub fn silence(self, someone: &Someone<'_>, since: Option<u64>, wall: SystemTime) -> Option<Silence> {
+    pub fn silence(self, someone: &Someone<'_>, since: Option<u64>, wall: SystemTime) -> Option<(Silence, Meant)> {
         if let Some(mute) = self.ban_of(BanKind::Mute, someone, since, wall) {
-            return Some(Silence::Muted(mute.until));
+            return Some((Silence::Muted(mute.until), self.meant(mute, someone)));
         }
         let rank = self.rank(someone);
-        match rank {
+        let why = match rank {
             Some(_) => None,
             None if self.holds(&Rule::Moderated(true)) => Some(Silence::Moderated),
             None => self.is_for_listeners(someone).then_some(Silence::Guests(someone.owning())),
-        }
+        };
+        why.map(|why| (why, Meant::Them))
     }
 
     /// Whether somebody may do no more than listen as they are a guest, if they have no rank.

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::effect::{Effect, Output};
-use crate::event::{Done, Event, Fault, Gone, Happening, Long, Quota, Rank, Verb};
+use crate::event::{Ask, Done, Event, Fault, Gone, Happening, Long, Owning, Quota, Rank, Silence, Verb};
 use crate::files::{File, Share, Stage};
 use crate::guestbook::{GuestBan, Guestbook};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text, Was};
 use crate::people::Person;
 use crate::policy::Doing;
-use crate::register::entry::{Ban, BanKind, Entry, Network, Who};
+use crate::register::entry::{Ban, BanKind, Entry, Founder, Network, Role, Rule, Who};
 use crate::request::{Addressed, Named, Request, Whom};
 use crate::rooms::RoomId;
 use crate::rules::InForce;
@@ -208,6 +208,42 @@ impl Hub {
         let Some(GuestBan { who, .. }) = book.ban(ban) else { return false };
         let was = Was::Person(*who);
         self.people.get(*who).is_some() || self.people.iter().any(|person| person.was().contains(&was))
+    }
+
+    /// A refusal with whom one may ask who may not do something in a room, where one may know of it.
+    pub(super) fn with_whom_to_ask(&self, why: Fault, turn: &Turn<'_, impl Output>) -> Fault {
+        let name = match why {
+            Fault::Banned { room, .. }
+            | Fault::Silent {
+                room,
+                why: Silence::Muted(_) | Silence::Moderated | Silence::Guests(Owning::Never),
+                ..
+            }
+            | Fault::NoGuests { room, owning: Owning::Never }
+            | Fault::NotOwn { room, .. }
+            | Fault::InviteOnly(room)
+            | Fault::BadKey(room) => room,
+            why => return why,
+        };
+        let id = self.rooms.find(&name);
+        let rules = self.in_force(&name, id.map_or(Guestbook::NONE, |id| self.rooms[id].book()));
+        let is_seen = id.map_or(!rules.holds(&Rule::Hidden(true)), |id| self.sees(turn.who, id));
+        let founder = match rules.rules.founder() {
+            Some(Founder::Owner(nick)) => Some(nick),
+            _ => None,
+        };
+        let names: Vec<Nick> = founder.into_iter().chain(rules.names(Role::Op)).collect();
+        let owners = names.iter().filter_map(|nick| self.owner_here(nick));
+        let guests = rules.guests(Role::Op).filter_map(|who| self.people.get(who));
+        let here = owners.chain(guests).filter(|person| person.id != turn.who).map(Person::nick);
+        let some = |nicks: &mut dyn Iterator<Item = Nick>| nicks.take(limits::ASKED).collect::<Vec<Nick>>();
+        let ask = match some(&mut here.into_iter()) {
+            _ if !is_seen => Ask::Friend,
+            here if !here.is_empty() => Ask::Here(here),
+            _ if names.is_empty() => Ask::Operator,
+            _ => Ask::Later(some(&mut names.into_iter())),
+        };
+        Fault::Asking(Box::new(why), ask)
     }
 
     /// Somebody owned this name until now, if any, and is somebody else.

@@ -65,6 +65,7 @@ impl Hub {
                 // Nobody can join a room there.
                 Err(Fault::NoRoom) => refuse(conn, verb, Fault::NoRoomByDoor, turn.out),
                 Err(Fault::NoSuchRoom(name)) => refuse(conn, verb, Fault::NoSuchRoomByDoor(name), turn.out),
+                Err(Fault::NoSuchFile) => refuse(conn, verb, Fault::NoSuchFileByDoor, turn.out),
                 Err(why) => refuse(conn, verb, why, turn.out),
             },
         }

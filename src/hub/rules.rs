@@ -1,7 +1,9 @@
-//! Order in rooms: who has which rank there, who is put out or not heard, what the rules are.
+//! Order in rooms: who has which rank there, what the rules are, what is taken back.
+
+use std::collections::BTreeSet;
 
 use crate::effect::{Effect, Output, Record};
-use crate::event::{Deed, Detail, Done, Event, Fault, Gone, Happening, Quota, Rank, Shown};
+use crate::event::{Deed, Detail, Done, Event, Fault, Gone, Happening, Meant, Quota, Rank, Shown};
 use crate::files::{File, Share};
 use crate::guestbook::{Guestbook, Spoke};
 use crate::limits;
@@ -15,6 +17,7 @@ use crate::request::{Named, Request, RulesPart};
 use crate::rooms::{Message, RoomId};
 use crate::rules::Someone;
 use crate::settings::Accounts;
+use crate::time::Day;
 use crate::typing::Conversation;
 
 use super::{Hub, Turn};
@@ -535,7 +538,7 @@ impl Hub {
             },
         };
         let ban = rules.ban_of(BanKind::Ban, &someone, None, turn.now.wall)?;
-        (!rules.is_by_network(ban, &someone)).then_some(ban.id)
+        (rules.meant(ban, &someone) != Meant::Network).then_some(ban.id)
     }
 
     fn may_invite_more(&mut self, room: RoomId) -> bool {
@@ -632,14 +635,23 @@ impl Hub {
             return Ok(Done::Erase { room: name, count });
         }
         let owned = self.account(turn);
-        // However its owner spelled a name, it is one.
-        let owner_of = |nick: Nick| self.register().owned(&nick).map(|owned| owned.nick());
-        let is_own =
-            |message: &Message| message.by == turn.who || (owned.is_some() && owned == owner_of(message.nick.get()));
+        // However its owner spelled a name, it is one; but somebody else may have been called so before it was theirs.
+        let is_owners = |message: &Message| {
+            let name = self.register().owned(&message.nick.get()).filter(|name| Some(name.nick()) == owned);
+            let day = Day::of(message.at);
+            name.is_some_and(|name| match message.owned {
+                Some(is_owned) => is_owned && name.since() <= day,
+                None => name.since() < day,
+            })
+        };
+        let is_own = |message: &Message| message.by == turn.who || is_owners(message);
         let messages = room.history_after(from - 1).take_while(|message| message.seq <= last);
-        let own = messages.filter(|message| !rules.is_erased(message.seq) && is_own(message));
-        if own.count() as u64 != count {
-            self.may_in(id, Doing::Moderate, turn)?;
+        let own: BTreeSet<u64> = messages.filter(|message| is_own(message)).map(|message| message.seq).collect();
+        if let Some(seq) = (from..=last).find(|seq| !rules.is_erased(*seq) && !own.contains(seq)) {
+            self.may_in(id, Doing::Moderate, turn).map_err(|why| match why {
+                Fault::NotOp { room, .. } => Fault::NotOwn { seq, room },
+                why => why,
+            })?;
         }
         if rules.erased().len() >= limits::ERASED {
             return Err(Fault::TooMany(Quota::Erased));

@@ -55,7 +55,8 @@ impl Hub {
         if self.settings.log.is_some() {
             self.keep_line(room, line.clone(), turn.out);
         }
-        self.rooms.remember(room, turn.who, origin, line);
+        let is_owned = self.account(turn).is_some();
+        self.rooms.remember(room, (turn.who, origin, Some(is_owned)), line);
         self.note_spoken(room, turn.who, turn);
         let place = Place::Room(self.rooms[room].name);
         let event = Event::Said { place, seq: Some(seq), at, from, kind, text };
@@ -188,12 +189,16 @@ impl Hub {
             // Whoever leaves their other connections behind is in none of the rooms then.
             let rooms = self.people.get(turn.who).filter(|_| !leaves_others).map(|person| person.rooms.as_slice());
             for &room in rooms.unwrap_or_default() {
+                self.may(turn.who, Action::InRoom(Doing::Rename, self.ruled(room, turn.now)))?;
                 self.may(turn.who, Action::Stay(nick, account.filter(stays), self.ruled(room, turn.now)))?;
             }
             if leaves {
                 self.may_be_guest(turn)?;
             }
             self.count_rename(turn)?;
+            if let Some(owned) = account.filter(|_| leaves && self.accounts_here() == Accounts::Off) {
+                turn.out.answer(turn.conn, &Event::NoWayBack(owned));
+            }
             if leaves_others {
                 self.step_out(turn);
             }
