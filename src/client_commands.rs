@@ -294,6 +294,11 @@ pub(crate) fn send(options: Send) -> Result<(), String> {
 
 pub(crate) fn say(options: Say) -> Result<(), String> {
     let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
+    let outside = match options.to {
+        Place::Room(room) => Some(room),
+        Place::With(_) => None,
+    };
+    let wish = Wish { outside, ..wish };
     let text = options.text.join(OsStr::new(" "));
     let text = (!options.text.is_empty()).then_some(text.as_bytes());
     oneshot::say(server, wish, options.to, text)

@@ -5,8 +5,10 @@ mod words;
 
 use self::mistyped::not_meant;
 pub use self::mistyped::{holds_secret, is_keys, meant};
-use self::words::{Slip, Words, network, new_password, number, pattern, person, room, span, switch, target};
-use crate::event::{Change, Fault, SaidKind, Setting, Verb};
+use self::words::{
+    Said, Slip, Words, in_no_nick, is_scope, misplaced, network, new_password, number, pattern, person, room, span, switch, target,
+};
+use crate::event::{Change, Fault, Misplaced, SaidKind, Setting, Verb};
 use crate::limits;
 use crate::names::{Digest, FileId, Nick, PlaceToken, Text};
 use crate::register::entry::{BanKind, BlockScope, Guests, Role, Rule, RuleKind};
@@ -37,10 +39,10 @@ impl Spec {
     fn read<'a>(&self, rest: &'a str) -> Request<'a> {
         let mut words = Words(rest);
         let why = match (self.parse)(&mut words) {
-            _ if words.word().is_some() => Fault::Usage(self.verb),
-            Ok(request) => return request,
-            Err(Slip::Usage) => Fault::Usage(self.verb),
+            // What is wrong with one word is told whatever stands behind it.
             Err(Slip::Fault(fault)) => fault,
+            Ok(request) if words.word().is_none() => return request,
+            Ok(_) | Err(Slip::Usage) => Fault::Usage(self.verb),
         };
         Request::Malformed { verb: self.verb, why }
     }
@@ -99,6 +101,9 @@ table! {
     Help Yours "help" "/help [COMMAND]" "the commands that you may use, or one"
         |w| {
             let word = w.word();
+            if w.rest().is_ok() {
+                return Err(Slip::Usage);
+            }
             let verb =
                 word.map(|word| find(word).map(|spec| (spec.verb, word)).ok_or_else(|| Fault::NoHelp(Text::new(word))));
             verb.transpose().map(Request::Help).map_err(Slip::Fault)
@@ -191,7 +196,10 @@ table! {
     Founder Rooms "founder" "/founder [#ROOM] NICK" "make NICK the founder of your room"
         |w| Ok(Request::Founder { room: w.room(), nick: person(w.need()?) });
     Kick Rooms "kick" "/kick [#ROOM] NICK [REASON]" "put NICK out of a room"
-        |w| Ok(Request::Kick { room: w.room(), nick: person(w.need()?), reason: w.rest().ok() });
+        |w| {
+            let (room, nick) = (w.room(), person(w.need()?));
+            Ok(Request::Kick { room, nick, reason: w.reason(Verb::Kick, Said { room: room.is_some(), ..Said::ALL })? })
+        };
     Ban Rooms "ban" "/ban [#ROOM] WHO [TIME] [REASON]" "keep WHO, a nick or spam*, out of a room; TIME as in 30m, 12h, 7d"
         |w| ban(BanKind::Ban, w);
     Mute Rooms "mute" "/mute [#ROOM] WHO [TIME] [REASON]" "have WHO heard no more in a room"
@@ -301,15 +309,20 @@ table! {
     Block Operator "block" "/block WHO [guests|all] [TIME] [REASON]" "let nobody come who is WHO: a nick, or ADDRESS[/LEN]"
         |w| {
             let who = w.need()?;
-            let is_address = who.contains(['.', ':', '/']);
-            let whom = match is_address {
+            let is_address = |who: &str| who.contains(['.', ':', '/']);
+            if is_scope(who) && Words(w.0).word().is_some_and(is_address) {
+                return Err(misplaced(Verb::Block, Misplaced::Scope, who));
+            }
+            let whom = match is_address(who) {
                 true => Barred::Network(network(who).ok_or(Slip::Usage)?),
                 false => Barred::Nick(person(who)),
             };
             let is_of_guests = w.keyword("guests");
             let scope = if is_of_guests { BlockScope::Guests } else { BlockScope::All };
-            let _ = !is_of_guests && w.keyword("all");
-            Ok(Request::Block { whom, scope, time: w.time()?, reason: w.rest().ok() })
+            let is_of_all = !is_of_guests && w.keyword("all");
+            let time = w.time()?;
+            let said = Said { room: true, time: time.is_some(), scope: is_of_guests || is_of_all };
+            Ok(Request::Block { whom, scope, time, reason: w.reason(Verb::Block, said)? })
         };
     Unblock Operator "unblock" "/unblock ID" "end a block"
         |w| Ok(Request::Unblock(w.number()?));
@@ -402,10 +415,19 @@ fn rule(kind: RuleKind, value: &str) -> Option<Rule> {
 fn ban<'a>(kind: BanKind, w: &mut Words<'a>) -> Result<Request<'a>, Slip> {
     let (room, who) = (w.room(), w.need()?);
     let whom = match who.contains('*') {
-        true => Whom::Pattern(pattern(who).ok_or(Slip::Fault(Fault::BadPattern))?),
+        true => {
+            let pattern = pattern(who).ok_or(Slip::Fault(Fault::BadPattern))?;
+            match in_no_nick(who) {
+                Some(c) => return Err(Slip::Fault(Fault::InNoNick(c))),
+                None => Whom::Pattern(pattern),
+            }
+        }
         false => Whom::Nick(person(who)),
     };
-    Ok(Request::Ban { room, kind, whom, time: w.time()?, reason: w.rest().ok() })
+    let verb = if kind == BanKind::Ban { Verb::Ban } else { Verb::Mute };
+    let time = w.time()?;
+    let reason = w.reason(verb, Said { room: room.is_some(), time: time.is_some(), scope: true })?;
+    Ok(Request::Ban { room, kind, whom, time, reason })
 }
 
 /// Finds a command by its name or alias, in any case and with or without the slash.
@@ -568,7 +590,10 @@ mod tests {
             ("/ban bob 7D", ban(None, Whom::Nick(person("bob")), Some(7 * 86_400), None)),
             ("/ban bob 90 ads", ban(None, Whom::Nick(person("bob")), Some(90), Some("ads"))),
             ("/ban bob 1h 3rd time", ban(None, Whom::Nick(person("bob")), Some(3_600), Some("3rd time"))),
-            ("/ban bob for 1 hour", ban(None, Whom::Nick(person("bob")), None, Some("for 1 hour"))),
+            ("/ban bob 0 for 1 hour", ban(None, Whom::Nick(person("bob")), Some(0), Some("for 1 hour"))),
+            ("/ban bob for good", ban(None, Whom::Nick(person("bob")), None, Some("for good"))),
+            ("/ban bob broke rule 3", ban(None, Whom::Nick(person("bob")), None, Some("broke rule 3"))),
+            ("/ban #a bob #b is better", ban(in_a, Whom::Nick(person("bob")), None, Some("#b is better"))),
             ("/unban #a 3", Request::Unban { room: in_a, id: 3 }),
             ("/uninvite bob", Request::Invite { room: None, nick: person("bob"), on: false }),
             ("/room", Request::Room { room: None, part: RulesPart::All }),
@@ -653,6 +678,7 @@ mod tests {
             let is_usage = matches!(&refused, Some(Request::Malformed { verb, why: Fault::Usage(of) }) if verb == of);
             assert!(is_usage, "{line}: {refused:?}");
         }
+        let misplaced = |verb, what, typed: &str| Fault::Misplaced { verb, what, typed: Text::new(typed) };
         for (line, verb, why) in [
             ("/ban a*", Verb::Ban, Fault::BadPattern),
             ("/mute #a **ab**", Verb::Mute, Fault::BadPattern),
@@ -670,6 +696,19 @@ mod tests {
             ("/room slow soon", Verb::Room, Fault::BadValue(RuleKind::Slow)),
             ("/room slow 1 hour", Verb::Room, Fault::BadValue(RuleKind::Slow)),
             ("/ban bob 3rd time", Verb::Ban, Fault::BadTime(Text::new("3rd"))),
+            ("/ban bob for 2h", Verb::Ban, misplaced(Verb::Ban, Misplaced::Time, "for 2h")),
+            ("/ban bob for 2 hours, sorry", Verb::Ban, misplaced(Verb::Ban, Misplaced::Time, "for 2 hours,")),
+            ("/mute gus spamming 2h", Verb::Mute, misplaced(Verb::Mute, Misplaced::Time, "2h")),
+            ("/mute gus spamming 10min", Verb::Mute, misplaced(Verb::Mute, Misplaced::Time, "10min")),
+            ("/mute gus spamming 2 hours", Verb::Mute, misplaced(Verb::Mute, Misplaced::Time, "2 hours")),
+            ("/mute gus forever", Verb::Mute, misplaced(Verb::Mute, Misplaced::Time, "forever")),
+            ("/ban wanda #c", Verb::Ban, misplaced(Verb::Ban, Misplaced::Room, "#c")),
+            ("/kick wanda #c", Verb::Kick, misplaced(Verb::Kick, Misplaced::Room, "#c")),
+            ("/ban *!*@1.2.3.4", Verb::Ban, Fault::InNoNick('!')),
+            ("/ban 198.51.*", Verb::Ban, Fault::InNoNick('1')),
+            ("/ban pattern:spam*", Verb::Ban, Fault::InNoNick(':')),
+            ("/ban ab* 1h", Verb::Ban, Fault::BadPattern),
+            ("/room private on", Verb::Room, Fault::NoSuchRule(Text::new("private"))),
             ("/ban bob -1d", Verb::Ban, Fault::BadTime(Text::new("-1d"))),
             ("/mute bob +2h ads", Verb::Mute, Fault::BadTime(Text::new("+2h"))),
             ("/ban bob \u{2212}1 day", Verb::Ban, Fault::BadTime(Text::new("\u{2212}1"))),
@@ -681,6 +720,18 @@ mod tests {
             ("/room guests in", Verb::Room, Fault::BadValue(RuleKind::Guests)),
         ] {
             assert_eq!(parse(line), Some(Request::Malformed { verb, why }), "{line}");
+        }
+        for (line, what, typed) in [
+            ("/block 10.2.2.2 2h guests", Misplaced::Scope, "guests"),
+            ("/block 10.2.2.2 guest 2h", Misplaced::Scope, "guest"),
+            ("/block 10.2.2.2 everybody", Misplaced::Scope, "everybody"),
+            ("/block 10.2.2.2 guests all", Misplaced::Scope, "all"),
+            ("/block guests 10.2.2.2", Misplaced::Scope, "guests"),
+            ("/block 10.2.2.2 for 2h", Misplaced::Time, "for 2h"),
+        ] {
+            let Some(Request::OfOperators { request, .. }) = parse(line) else { panic!("{line}") };
+            let why = misplaced(Verb::Block, what, typed);
+            assert_eq!(*request, Request::Malformed { verb: Verb::Block, why }, "{line}");
         }
     }
 

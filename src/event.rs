@@ -6,10 +6,10 @@ mod reply;
 use std::time::{Duration, SystemTime};
 
 use crate::names::{Digest, FileId, FileName, KeptNick, Nick, Place, RoomName, Text};
-use crate::register::entry::{BanKind, BlockScope, Blocked, Role, Rule, Who};
+use crate::register::entry::{BanKind, BlockScope, Blocked, Role, Rule, RuleKind, Who};
 use crate::settings::ServerSetting;
 
-pub use fault::{Fault, Gone, Long, NoBlock, Owning, Quota, Unfit, Vacancy};
+pub use fault::{Ask, Fault, Gone, Long, Meant, Misplaced, NoBlock, Owning, Quota, Unfit, Vacancy};
 pub use reply::{Activity, Detail, Done, Limit, Reply, Standing};
 
 /// What people set for themselves.
@@ -203,6 +203,11 @@ pub enum Event {
     NameChangedHands(Nick),
     /// Somebody was invited to a room from which they are banned all the same.
     InvitedInVain { nick: Nick, room: RoomName, ban: u64 },
+    /// One gives up a name that one owns, and cannot log in to have it again.
+    NoWayBack(Nick),
+    /// With this rule, which guests alone have set in a room of their own, the room is forgotten when it is empty; whether anybody who owns
+    /// a name could keep it.
+    GoesWhenEmpty { room: RoomName, rule: RuleKind, owning: bool },
     /// What is said is in the log again before anybody hears it, and so is what was said meanwhile, unless it was too much; or all that
     /// was decided is written down.
     KeptAgain(Kept),
@@ -412,7 +417,10 @@ pub enum Bye {
     /// Nobody may come from its network, or by its name.
     Blocked,
     /// The operator does not want guests from their network, and they are one.
-    GuestsBlocked,
+    GuestsBlocked {
+        /// Whether passwords are taken where others can read along.
+        in_clear: bool,
+    },
     /// It took too little of what was pending for it, for the time of a stall.
     TooSlow,
     /// It did not give the password in [`limits::LOCKED`].

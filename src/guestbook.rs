@@ -1,6 +1,6 @@
 //! What is so of a room only as long as people are here: the roles of guests, who may come in, who spoke when.
 
-use crate::names::PersonId;
+use crate::names::{KeptNick, Origin, PersonId};
 use crate::register::entry::{BanKind, Role};
 use crate::time::Instant;
 
@@ -14,8 +14,8 @@ pub struct Guestbook {
     bans: Vec<GuestBan>,
     /// The number of the last ban, so that none is given again as long as somebody may mean the one that had it.
     last_ban: u64,
-    /// When somebody last said something, where people may do so only now and then; the latest comes last.
-    spoke: Vec<(PersonId, Instant)>,
+    /// Who last said something, where people may do so only now and then; the latest comes last.
+    spoke: Vec<Spoke>,
     /// The last message before somebody came, of those who see nothing that was said before.
     came: Vec<(PersonId, u64)>,
 }
@@ -31,6 +31,21 @@ pub struct GuestBan {
     pub who: PersonId,
     /// A serial number of when it was set: who came into the room before from the same network is not meant.
     pub since: u64,
+}
+
+/// That somebody said something.
+#[derive(Clone, Debug)]
+pub struct Spoke {
+    /// Who it was.
+    pub who: PersonId,
+    /// The name that they own, if they do.
+    pub owned: Option<KeptNick>,
+    /// Where they came from.
+    pub origin: Origin,
+    /// A serial number of when it was, by which it is known who came later.
+    pub serial: u64,
+    /// When it was.
+    pub at: Instant,
 }
 
 impl Guestbook {
@@ -122,18 +137,18 @@ impl Guestbook {
         self.bans.retain(|ban| ban.id != id);
     }
 
-    /// When somebody last said something, as far as that matters.
-    pub fn spoke(&self, who: PersonId) -> Option<Instant> {
-        self.spoke.iter().rfind(|(other, _)| *other == who).map(|(_, at)| *at)
+    /// When somebody of these last said something, as far as that matters.
+    pub fn spoke(&self, is_one: impl Fn(&Spoke) -> bool) -> Option<Instant> {
+        self.spoke.iter().rfind(|spoke| is_one(spoke)).map(|spoke| spoke.at)
     }
 
     /// Somebody says something; what was said before `since` does not matter any more, and of so many people at most it is known.
-    pub fn speak(&mut self, who: PersonId, (since, now): (Instant, Instant), most: usize) {
-        self.spoke.retain(|&(other, at)| other != who && at > since);
+    pub fn speak(&mut self, spoke: Spoke, since: Instant, most: usize) {
+        self.spoke.retain(|other| other.who != spoke.who && other.at > since);
         if self.spoke.len() >= most {
             self.spoke.remove(0);
         }
-        self.spoke.push((who, now));
+        self.spoke.push(spoke);
     }
 
     /// The last message before somebody came, if they see nothing that was said before.

@@ -6,6 +6,7 @@
 mod account;
 mod answer;
 mod ask;
+mod bans;
 mod blocks;
 mod download;
 mod file;
@@ -412,7 +413,11 @@ impl Hub {
         let Some(person) = self.people.get_mut(who) else { return };
         let (nick, rooms, unreached) = (person.nick(), person.rooms.clone(), person.take_unreached());
         for room in rooms {
-            self.tell_room(room, who, nick, &self.as_heard(room, who, what, turn), turn);
+            let what = self.as_heard(room, who, what, turn);
+            if matches!(what, Happening::Quit(Some(_))) {
+                self.note_spoken(room, who, turn);
+            }
+            self.tell_room(room, who, nick, &what, turn);
             self.leave_room(room, who, turn);
         }
         self.people.leave(who);
@@ -462,13 +467,17 @@ impl Hub {
             Request::Say { kind: SaidKind::Text, text } => {
                 if let Err(why) = self.say_here(SaidKind::Text, text, turn) {
                     let why = if why == Fault::NoTarget { Fault::Unheard(Text::new(text)) } else { why };
+                    let why = self.with_whom_to_ask(why, turn);
                     refuse(conn, verb, why, turn.out);
                 }
             }
             Request::Chunk(chunk) => self.chunk(chunk, turn),
             request => match self.carry_out(request, turn) {
                 Ok(done) => done.into_iter().for_each(|done| turn.out.reply(conn, &Reply::Done(done))),
-                Err(why) => refuse(conn, verb, why, turn.out),
+                Err(why) => {
+                    let why = self.with_whom_to_ask(why, turn);
+                    refuse(conn, verb, why, turn.out);
+                }
             },
         }
         self.settle_taken_up();

@@ -179,6 +179,8 @@ pub const VOICES: usize = 200;
 pub const INVITED: usize = 500;
 /// Bans and mutes of a room.
 pub const BANS: usize = 200;
+/// Ops of a room who are named to whoever may ask one.
+pub const ASKED: usize = 3;
 /// Blocks of the server.
 pub const BLOCKS: usize = 10_000;
 /// The fewest bits of a network that is blocked.
@@ -189,6 +191,8 @@ pub const BLOCK_BITS_V6: u8 = 32;
 pub const CONNECTS: u32 = 30;
 /// Rooms of which one may be the founder.
 pub const FOUNDED: usize = 20;
+/// Of how many names and people that somebody was before it is known, for bans that go on for them.
+pub const WAS: usize = 8;
 /// People of whom a room remembers when they spoke, besides two for each member, where one may do so only now and then.
 pub const SPOKE: usize = 16;
 /// Stretches of messages that may be taken out of a room.

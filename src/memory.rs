@@ -18,6 +18,10 @@ const RULE: usize = 320;
 const BOOK: usize = 192;
 /// Bytes of what a room knows of one guest in one of its lists.
 const GUEST: usize = 24;
+/// Bytes of what a room knows of somebody who spoke, where one may do so only now and then.
+const SPOKE: usize = 64;
+/// Bytes of whom somebody was before.
+const WAS: usize = 32;
 /// Bytes of a file besides its data: what the core and the disk's thread know of it.
 const FILE: usize = 2 * KIB;
 /// Bytes of a network in one of the tables that count what networks do and have, which grow by doubling.
@@ -99,8 +103,8 @@ pub fn terms(settings: &Settings) -> [Term; 21] {
         term(
             "rules of rooms",
             limits::RULES_LINES * (limits::REASON + RULE)
-                + limits::ROOMS * (BOOK + 2 * (limits::INVITED * size_of::<u64>() + limits::SPOKE * GUEST)),
-            limits::ROOMS_A_PERSON * 2 * 4 * GUEST,
+                + limits::ROOMS * (BOOK + 2 * (limits::INVITED * size_of::<u64>() + limits::SPOKE * SPOKE)),
+            limits::ROOMS_A_PERSON * 2 * 2 * (GUEST + SPOKE),
         ),
         term("files", limits::FILES * FILE, 0),
         // Six of what guests and owners of names did, and three of networks alone.
@@ -154,6 +158,7 @@ pub fn terms(settings: &Settings) -> [Term; 21] {
             0,
             CONNECTION
                 + limits::IGNORED * ACQUAINTANCE
+                + 2 * limits::WAS * WAS
                 + limits::AWAY_TOLD * ACQUAINTANCE / 4
                 + limits::MET * ACQUAINTANCE / 2
                 + limits::TOPIC

@@ -69,6 +69,15 @@ slot_id! {
     PersonId, "No person ever: who said or sent something before the process began."
 }
 
+/// Whom somebody was before, through the same connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Was {
+    /// One of several connections of this person.
+    Person(PersonId),
+    /// The owner of this name.
+    Owner(KeptNick),
+}
+
 /// Where a connection comes from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Origin {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::event::Lost;
 use crate::limits;
 use crate::meters::FixedWindow;
-use crate::names::{ConnId, FileId, KeptNick, Nick, Origin, PersonId, RoomName, Text, Wire};
+use crate::names::{ConnId, FileId, KeptNick, Nick, Origin, PersonId, RoomName, Text, Was, Wire};
 use crate::nametable::NameTable;
 use crate::rooms::RoomId;
 use crate::time::Instant;
@@ -383,6 +383,8 @@ pub struct Rare {
     pub wrong_keys: FixedWindow,
     /// How many things they have set up in rooms.
     pub rules_added: u32,
+    /// Whom they were before, the latest last.
+    was: Vec<Was>,
 }
 
 /// Somebody who was written to, or who wrote.
@@ -482,6 +484,28 @@ impl Person {
     /// How many things they have set up in rooms.
     pub fn rules_added(&self) -> u32 {
         self.rare.as_ref().map(|rare| rare.rules_added).unwrap_or_default()
+    }
+
+    /// Whom they were before, as far as bans may go on for them.
+    pub fn was(&self) -> &[Was] {
+        self.rare.as_ref().map(|rare| rare.was.as_slice()).unwrap_or_default()
+    }
+
+    /// They were this before, too.
+    pub fn note_was(&mut self, was: Was) {
+        let all = &mut self.rare_mut().was;
+        all.retain(|known| *known != was);
+        if all.len() >= limits::WAS {
+            all.remove(0);
+        }
+        all.push(was);
+    }
+
+    /// This name is nobody's any more, and so whoever has it next is somebody else.
+    pub fn forget_was(&mut self, is_lost: impl Fn(&Nick) -> bool) {
+        if let Some(rare) = &mut self.rare {
+            rare.was.retain(|was| !matches!(was, Was::Owner(nick) if is_lost(&nick.get())));
+        }
     }
 
     /// What they say while away and which time of being away this is, if they are.
@@ -775,11 +799,15 @@ impl People {
     /// Makes somebody of their own of a way in of somebody who has others, under a guest name. They are in no room, and slow if
     /// the way in was.
     pub fn split(&mut self, conn: ConnId, now: Instant) -> Option<PersonId> {
+        let before = self.at(conn).map(|person| (person.id, person.was().to_vec()));
         let way = self.take_way(conn)?;
         let is_lagging = way.is_lagging();
         let who = self.admit(way, now);
         if is_lagging {
             self.lagging.insert((who, conn));
+        }
+        if let Some(((before, was), person)) = before.zip(self.get_mut(who)) {
+            was.into_iter().chain([Was::Person(before)]).for_each(|was| person.note_was(was));
         }
         Some(who)
     }

@@ -461,6 +461,20 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("{nick} is banned from {room}, which no invitation changes; /unban {room} {ban} ends that");
             ServerLine::Notice(&text).write(out);
         }
+        Event::NoWayBack(nick) => {
+            let text = format!("nobody can log in here now, so {nick}, which is yours, is not to be had again until the operator changes that");
+            ServerLine::Notice(&text).write(out);
+        }
+        Event::GoesWhenEmpty { room, rule, owning } => {
+            let first = Shown::Rule(rule.at_first());
+            let (rule, value) = rule_words(&first);
+            let keep = if *owning { format!("; /op {room} NICK of somebody who owns their name keeps it") } else { String::new() };
+            let text = format!(
+                "a guest made {room}, so with {rule} it is forgotten with all that was said and shared there when the last one \
+                 leaves{keep}; /room {room} {rule} {value} takes that back"
+            );
+            ServerLine::Notice(&text).write(out);
+        }
         Event::LeftOut { private: true } => ServerLine::Notice("private messages were left out").write(out),
         Event::LeftOut { private: false } => ServerLine::Notice("replies or news of the server were left out").write(out),
         Event::KeptAgain(Kept::History) => ServerLine::Notice("history is being kept again").write(out),
@@ -707,7 +721,7 @@ pub fn bye_code(bye: Bye) -> Code<'static> {
     match bye {
         Bye::Full | Bye::MadePlace | Bye::ControlsTaken => Code::Full,
         Bye::TooManyFromAddress | Bye::TooOften | Bye::WrongPasswords => Code::Refused,
-        Bye::Blocked | Bye::GuestsBlocked => Code::Blocked,
+        Bye::Blocked | Bye::GuestsBlocked { .. } => Code::Blocked,
         Bye::TooSlow => Code::TooSlow,
         Bye::Idle | Bye::Silent => Code::Idle,
         Bye::Killed | Bye::Granted => Code::Killed,
@@ -727,7 +741,11 @@ fn farewell(bye: Bye) -> Cow<'static, str> {
         Bye::TooManyFromAddress => "too many connections from your address; close one first",
         Bye::TooOften => "too many connections came from your network in this minute; connect again in the next one",
         Bye::Blocked => "you may not come to this server; ask who runs it",
-        Bye::GuestsBlocked => {
+        Bye::GuestsBlocked { in_clear: true } => {
+            "guests may not come from your network; ask who runs the server, or come as the owner of a name: /login NICK \
+             PASSWORD"
+        }
+        Bye::GuestsBlocked { in_clear: false } => {
             "guests may not come from your network; ask who runs the server, or come as the owner of a name: /login NICK \
              PASSWORD, over TLS or ssh"
         }

@@ -1,6 +1,6 @@
 //! Who may do what. Every request that somebody may be refused for who they are asks here, and nowhere else.
 
-use crate::event::{Bye, Fault, Lock, Silence, Verb};
+use crate::event::{Bye, Fault, Lock, Meant, Silence, Verb};
 use crate::files::{File, Share, Stage};
 use crate::names::{FileId, Nick, RoomName, Text, Wire};
 use crate::people::Person;
@@ -13,21 +13,21 @@ use crate::time::Now;
 
 /// Who wants to do something.
 #[derive(Clone, Copy, Debug)]
-pub enum Actor {
+pub enum Actor<'a> {
     /// A connection that has not been let in, for this reason.
     Locked(Lock),
     /// A connection that came by the operator's door, where nobody is online.
     Control,
     /// Somebody who is online.
-    Person(Someone),
+    Person(Someone<'a>),
     /// Somebody who is online, and an operator.
-    Operator(Someone),
+    Operator(Someone<'a>),
 }
 
-impl Actor {
+impl<'a> Actor<'a> {
     /// Somebody who is online, as the owner of their name if they are that, through a connection like this. An operator is one only
     /// where nobody can read along.
-    pub fn online(someone: Someone, owned: Option<&Owned>, wire: Wire) -> Self {
+    pub fn online(someone: Someone<'a>, owned: Option<&Owned>, wire: Wire) -> Self {
         let is_operator = wire == Wire::Secure && owned.is_some_and(Owned::is_operator);
         if is_operator { Self::Operator(someone) } else { Self::Person(someone) }
     }
@@ -97,6 +97,8 @@ pub enum Doing {
     Read,
     /// Set what it is about.
     SetTopic,
+    /// Be called otherwise.
+    Rename,
     /// Go.
     Leave,
     /// See who has which rank, and what the rules are.
@@ -110,7 +112,7 @@ pub enum Doing {
 }
 
 /// Whether somebody may do something, or why not.
-pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
+pub fn may(actor: Actor<'_>, action: Action<'_>) -> Result<(), Fault> {
     if let Action::Operate(typed) = action {
         // What somebody may not use is unknown to them.
         let is_operator = matches!(actor, Actor::Control | Actor::Operator(_));
@@ -136,7 +138,8 @@ pub fn may(actor: Actor, action: Action<'_>) -> Result<(), Fault> {
             allow(may_guests || someone.owned.is_some(), || Fault::GuestsMakeNoRooms(someone.owning()))
         }
         Action::Stay(nick, owned, Ruled { room, rules, now }) => {
-            let renamed = Someone { nick, owned, ..someone };
+            let leaves = someone.owned.filter(|left| owned != Some(*left));
+            let renamed = Someone { nick, owned, leaves, ..someone };
             let since = room.member(someone.id).map(|member| member.since);
             let is_banned = rules.ban_of(BanKind::Ban, &renamed, since, now.wall).is_some();
             allow(!is_banned, || Fault::NameBanned { nick: Text::new(nick.as_str()), room: room.name })
@@ -196,7 +199,7 @@ pub fn may_take_up(place: KeptPlace<'_>, wire: Wire, scope: Option<BlockScope>) 
 }
 
 /// Whether somebody is told that there is a request of this kind.
-pub fn knows(actor: Actor, verb: Verb) -> bool {
+pub fn knows(actor: Actor<'_>, verb: Verb) -> bool {
     match actor {
         Actor::Control => may(actor, Action::Ask(verb)).is_ok(),
         Actor::Operator(_) => true,
@@ -217,7 +220,7 @@ pub struct Around<'a> {
 
 /// Whether a request is of any use to somebody as things are. This is for listing requests, and refuses nothing: what they may
 /// do in another room than the current one does not count, and neither does whether they are heard just now.
-pub fn may_use(actor: Actor, verb: Verb, around: Around<'_>) -> bool {
+pub fn may_use(actor: Actor<'_>, verb: Verb, around: Around<'_>) -> bool {
     use Verb::{Account, Ban, Bans, Deop, Devoice, Drop, Erase, Founder, History, Invite, Kick, Leave, Login, Logout};
     use Verb::{Mute, Op, Pass, Passwd, Register, Room, Token, Topic, Unban, Uninvite, Voice};
     let has_accounts = around.accounts != Accounts::Off;
@@ -236,7 +239,7 @@ pub fn may_use(actor: Actor, verb: Verb, around: Around<'_>) -> bool {
         Leave | Topic | History | Op | Room | Erase => around.is_in_rooms,
         Deop | Voice | Devoice | Kick | Ban | Mute | Unban | Bans => here(Doing::Moderate),
         Invite | Uninvite => here(Doing::Invite),
-        Founder => here(Doing::HandOver),
+        Founder => rules_any_room(actor, Doing::HandOver) || here(Doing::HandOver),
         verb => knows(actor, verb),
     }
 }
@@ -248,7 +251,7 @@ pub fn may_reach(person: &Person, is_reading: bool) -> Result<(), Fault> {
 }
 
 /// Whether somebody may know that a room is there. Whatever tells of rooms asks this.
-pub fn sees(actor: Actor, room: &Room, rules: InForce<'_>) -> bool {
+pub fn sees(actor: Actor<'_>, room: &Room, rules: InForce<'_>) -> bool {
     let is_theirs = || match actor {
         Actor::Person(someone) | Actor::Operator(someone) => {
             room.member(someone.id).is_some() || rules.is_op_by_name(&someone)
@@ -260,12 +263,12 @@ pub fn sees(actor: Actor, room: &Room, rules: InForce<'_>) -> bool {
 }
 
 /// Whether somebody is told of all rooms that there are, in memory or not: of those in which nobody is and nothing was said, too.
-pub fn sees_all(actor: Actor) -> bool {
+pub fn sees_all(actor: Actor<'_>) -> bool {
     matches!(actor, Actor::Control)
 }
 
 /// Whether somebody may do this in every room, whoever is in it and whether or not it is hidden, as they are an operator.
-pub fn rules_any_room(actor: Actor, doing: Doing) -> bool {
+pub fn rules_any_room(actor: Actor<'_>, doing: Doing) -> bool {
     match actor {
         Actor::Control => true,
         Actor::Operator(_) => doing == Doing::HandOver,
@@ -273,7 +276,7 @@ pub fn rules_any_room(actor: Actor, doing: Doing) -> bool {
     }
 }
 
-fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), Fault> {
+fn may_in_room(someone: &Someone<'_>, doing: Doing, place: Ruled<'_>) -> Result<(), Fault> {
     let Ruled { room, rules, now } = place;
     let name = room.name;
     let member = room.member(someone.id);
@@ -284,7 +287,10 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
         // Who is not in the room is told that first, unless their name is enough.
         if may || member.is_some() { allow(may, not_op) } else { Err(Fault::NotInRoom(name)) }
     };
-    let silent = |why: Option<Silence>| why.map_or(Ok(()), |why| Err(Fault::Silent { room: name, why }));
+    let silent = |why: Option<(Silence, Meant)>| {
+        why.map_or(Ok(()), |(why, meant)| Err(Fault::Silent { room: name, why, meant }))
+    };
+    let slowed = || rules.slowed(someone, member.map(|member| member.since), now).map(|why| (why, Meant::Them));
     let is_heard = || silent(rules.silence(someone, member.map(|member| member.since), now.wall));
     match doing {
         Doing::Read | Doing::Leave => is_in(),
@@ -294,17 +300,23 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
             let is_let_in = someone.owned.is_some() || rules.guests_may() != Guests::Out || rules.is_invited(someone);
             allow(is_let_in, || Fault::NoGuests { room: name, owning: someone.owning() })?;
             is_heard()?;
-            silent(rules.slowed(someone, now))
+            silent(slowed())
         }
         Doing::Speak => {
             is_heard()?;
-            silent(rules.slowed(someone, now))
+            silent(slowed())
         }
         Doing::Show => {
             is_in()?;
             is_heard()
         }
         Doing::Tell => is_heard(),
+        // A name is shown to the room, and may be words.
+        Doing::Rename => {
+            let since = member.map(|member| member.since);
+            let is_muted = rules.ban_of(BanKind::Mute, someone, since, now.wall).is_some();
+            allow(!is_muted, || Fault::MutedName(name))
+        }
         Doing::SetTopic => {
             is_in()?;
             is_heard()?;
@@ -321,6 +333,7 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
             allow(!rules.is_for_listeners(someone), || Fault::Silent {
                 room: name,
                 why: Silence::Guests(someone.owning()),
+                meant: Meant::Them,
             })
         }
         Doing::HandOver => {
@@ -331,20 +344,21 @@ fn may_in_room(someone: &Someone, doing: Doing, place: Ruled<'_>) -> Result<(), 
                 room: name,
                 is_op: is_op.is_ok(),
                 has_founder: rules.has_founder(),
+                can_have: someone.accounts != Accounts::Off,
             })
         }
     }
 }
 
-fn is_not_banned(someone: &Someone, room: RoomName, rules: InForce<'_>, now: Now) -> Result<(), Fault> {
+fn is_not_banned(someone: &Someone<'_>, room: RoomName, rules: InForce<'_>, now: Now) -> Result<(), Fault> {
     match rules.ban_of(BanKind::Ban, someone, None, now.wall) {
-        Some(ban) => Err(Fault::Banned { room, until: ban.until, by_network: rules.is_by_network(ban, someone) }),
+        Some(ban) => Err(Fault::Banned { room, until: ban.until, meant: rules.meant(ban, someone) }),
         None => Ok(()),
     }
 }
 
 /// Bans come before invitations, and these before keys.
-fn may_enter(someone: &Someone, entrance: Entrance<'_>, key: Option<&str>) -> Result<(), Fault> {
+fn may_enter(someone: &Someone<'_>, entrance: Entrance<'_>, key: Option<&str>) -> Result<(), Fault> {
     let Entrance { name, rules, count, now } = entrance;
     if rules.is_op_by_name(someone) {
         return Ok(());

@@ -160,9 +160,9 @@ impl Reactor<Os> {
         for file in files {
             reactor.core(now, |hub, out| hub.restore_file(file, now, out));
         }
-        // With a room that is forgotten go its files.
-        reactor.core(now, |hub, out| hub.restore_register(register, now, out));
         let kept = reactor.hub.files();
+        // With a room that is forgotten go its files, as they are to.
+        reactor.core(now, |hub, out| hub.restore_register(register, now, out));
         if kept < found {
             warn!("{} of the files go, as they do not fit or their time is over", found - kept);
         }
@@ -465,7 +465,7 @@ impl<S: System> Reactor<S> {
                 Effect::Close { conn, bye } => {
                     self.note_end(conn, bye.as_ref().map_or("quit", |&(bye, _)| plain::bye_code(bye).as_str()));
                     if let (Some((bye, reason)), Some(connection)) = (bye, self.registry.get_mut(conn)) {
-                        if let Bye::Blocked | Bye::GuestsBlocked = bye {
+                        if let Bye::Blocked | Bye::GuestsBlocked { .. } = bye {
                             self.refusals.note(connection.peer(), Refusal::Told(bye), now.at);
                         }
                         if matches!(plain::bye_code(bye), Code::Full | Code::Refused | Code::Blocked) {

@@ -330,9 +330,14 @@ impl Rules {
         self.topic.as_ref()
     }
 
-    /// Whether a guest made it and it keeps something from others: then it goes with the last who is in it.
+    /// Whether a guest made it, and no name has a rank in it.
+    pub fn is_of_guests(&self) -> bool {
+        self.founder == Some(Founder::Guest) && self.roles.is_empty()
+    }
+
+    /// Whether it keeps something from others, as guests alone want it: then it goes with the last who is in it.
     pub fn goes_when_empty(&self) -> bool {
-        self.founder == Some(Founder::Guest) && self.rules.iter().any(Rule::is_restriction)
+        self.is_of_guests() && self.rules.iter().any(Rule::is_restriction)
     }
 
     /// Whether it was forgotten, and nobody has made it since. Only then is the message taken back that there never is, which has

@@ -39,6 +39,8 @@ pub struct Message {
     from: Origin,
     /// What they were called then.
     pub nick: KeptNick,
+    /// Whether they owned that name; of what a log had nobody knows.
+    pub owned: Option<bool>,
     /// How it was said.
     pub kind: SaidKind,
     /// What was said.
@@ -409,7 +411,7 @@ impl Rooms {
         // If there is no place, it stays known.
         let Ok(id) = self.open(name, Origin::Loopback) else { return };
         for line in lines {
-            self.remember(id, PersonId::NOBODY, Origin::Loopback, line);
+            self.remember(id, (PersonId::NOBODY, Origin::Loopback, None), line);
         }
         let room = &mut self.rooms[id.slot()];
         room.last_seq = room.last_seq.max(last_seq);
@@ -508,7 +510,8 @@ impl Rooms {
     }
 
     /// Takes in a message, whose number is greater than the last one's, and remembers it as far as rooms do.
-    pub fn remember(&mut self, id: RoomId, by: PersonId, origin: Origin, line: Logged) {
+    /// It is by somebody from somewhere, and it is known whether they owned their name, or not.
+    pub fn remember(&mut self, id: RoomId, (by, origin, owned): (PersonId, Origin, Option<bool>), line: Logged) {
         let room = &mut self.rooms[id.slot()];
         let before = std::mem::replace(&mut room.last_seq, line.seq);
         // People may speak from outside in a room that nobody is in.
@@ -523,7 +526,7 @@ impl Rooms {
         if room.history.len() >= self.lines {
             room.pop();
         }
-        room.push(Message { seq, at, by, from: origin.widest(), nick: from.into(), kind, text });
+        room.push(Message { seq, at, by, from: origin.widest(), nick: from.into(), owned, kind, text });
         self.remembered = self.remembered - before + room.remembered();
         if self.remembered > limits::HISTORY_IN_ALL {
             self.evict();
@@ -657,7 +660,7 @@ mod tests {
     fn say_from(rooms: &mut Rooms, id: RoomId, origin: Origin, text: &str) -> u64 {
         let seq = rooms[id].last_seq() + 1;
         let (at, from, kind) = (SystemTime::UNIX_EPOCH, crate::names::Nick::new("a").unwrap(), SaidKind::Text);
-        rooms.remember(id, PersonId::new(1, 0), origin, Logged { seq, at, from, kind, text: Text::new(text) });
+        rooms.remember(id, (PersonId::new(1, 0), origin, None), Logged { seq, at, from, kind, text: Text::new(text) });
         seq
     }
 

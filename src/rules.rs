@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
-use crate::event::{Owning, Rank, Silence};
-use crate::guestbook::Guestbook;
-use crate::names::{Nick, Origin, PersonId, Text};
+use crate::event::{Meant, Owning, Rank, Silence};
+use crate::guestbook::{Guestbook, Spoke};
+use crate::names::{Nick, Origin, PersonId, Text, Was};
 use crate::register::Rules;
 use crate::register::entry::{Ban, BanKind, Founder, Guests, Role, Rule, RuleKind, Who};
 use crate::settings;
@@ -14,20 +14,38 @@ use crate::unicode::fold;
 
 /// Somebody who is online, as the rules know people.
 #[derive(Clone, Copy, Debug)]
-pub struct Someone {
+pub struct Someone<'a> {
     /// Who it is.
     pub id: PersonId,
     /// What they are called.
     pub nick: Nick,
     /// The name that they have proved to own, if they have; nobody else is a guest.
     pub owned: Option<Nick>,
+    /// The name that they own, where it is asked what they may do when they own it no more.
+    pub leaves: Option<Nick>,
+    /// Whom they were before: what they did to be banned or slowed, they did.
+    pub was: &'a [Was],
     /// Whether people may own names here.
     pub accounts: settings::Accounts,
     /// The network that they come from.
     pub origin: Origin,
 }
 
-impl Someone {
+impl Someone<'_> {
+    /// Whether they own this name, or are just leaving it, or left it before.
+    fn is_or_was(&self, owner: &Nick) -> bool {
+        self.owned == Some(*owner) || self.leaves == Some(*owner) || self.was_owner(owner)
+    }
+
+    fn was_owner(&self, owner: &Nick) -> bool {
+        self.was.iter().any(|was| matches!(was, Was::Owner(nick) if nick.get() == *owner))
+    }
+
+    /// Whether they are this person, or were one of several connections of theirs.
+    fn is_person(&self, who: PersonId) -> bool {
+        self.id == who || self.was.contains(&Was::Person(who))
+    }
+
     /// How they could come to own a name.
     pub fn owning(&self) -> Owning {
         Owning::of(&self.nick, self.accounts)
@@ -47,7 +65,7 @@ pub struct InForce<'a> {
 
 impl<'a> InForce<'a> {
     /// What somebody is in the room.
-    pub fn rank(self, someone: &Someone) -> Option<Rank> {
+    pub fn rank(self, someone: &Someone<'_>) -> Option<Rank> {
         let by_stay = self.book.role(someone.id).map(Rank::from);
         self.rank_of_name(someone.owned.as_ref()).max(by_stay)
     }
@@ -62,12 +80,12 @@ impl<'a> InForce<'a> {
     }
 
     /// Whether somebody may do what ops may.
-    pub fn is_op(self, someone: &Someone) -> bool {
+    pub fn is_op(self, someone: &Someone<'_>) -> bool {
         self.rank(someone) >= Some(Rank::Op)
     }
 
     /// Whether somebody may do so whether they are in the room or not: by the name that they own.
-    pub fn is_op_by_name(self, someone: &Someone) -> bool {
+    pub fn is_op_by_name(self, someone: &Someone<'_>) -> bool {
         self.rank_of_name(someone.owned.as_ref()) >= Some(Rank::Op)
     }
 
@@ -82,12 +100,12 @@ impl<'a> InForce<'a> {
     }
 
     /// Whether somebody is the founder.
-    pub fn is_founder(self, someone: &Someone) -> bool {
+    pub fn is_founder(self, someone: &Someone<'_>) -> bool {
         self.rank(someone) == Some(Rank::Founder)
     }
 
     /// Whether somebody is invited.
-    pub fn is_invited(self, someone: &Someone) -> bool {
+    pub fn is_invited(self, someone: &Someone<'_>) -> bool {
         self.book.is_invited(someone.id) || someone.owned.is_some_and(|owned| self.rules.is_invited(&owned))
     }
 
@@ -141,35 +159,45 @@ impl<'a> InForce<'a> {
 
     /// Whether somebody sees what was said before the room had this message, which is the last before they came.
     pub fn sees_after(self, who: PersonId) -> u64 {
-        self.book.came_after(who).unwrap_or(0)
+        let hides = self.holds(&Rule::Past(false));
+        self.book.came_after(who).filter(|_| hides).unwrap_or(0)
     }
 
     /// The ban or mute that is for somebody, if one is. `since` is the serial number of when they came into the room, if they have.
-    pub fn ban_of(self, kind: BanKind, someone: &Someone, since: Option<u64>, wall: SystemTime) -> Option<&'a Ban> {
+    pub fn ban_of(self, kind: BanKind, someone: &Someone<'_>, since: Option<u64>, wall: SystemTime) -> Option<&'a Ban> {
         // An op by name is put in their place by taking the rank.
         if self.rules.bans().is_empty() || self.is_op_by_name(someone) {
             return None;
         }
         // A room may have hundreds of bans, and whoever comes in is looked for among them.
-        let owned = someone.owned.filter(|owned| self.rules.has_ban_of(owned));
+        let was = someone.was.iter().filter_map(|was| match was {
+            Was::Owner(nick) => Some(nick.get()),
+            Was::Person(_) => None,
+        });
+        let mut names = someone.owned.into_iter().chain(someone.leaves).chain(was);
+        let is_named = names.any(|nick| self.rules.has_ban_of(&nick));
         let name = fold(someone.nick.as_str());
         let is_for = |ban: &&Ban| {
             let is_now = || ban.until.is_none_or(|until| wall < until);
-            ban.kind == kind && self.is_for(ban, (someone, owned, &name), since) && is_now()
+            ban.kind == kind && self.is_for(ban, (someone, is_named, &name), since) && is_now()
         };
         self.rules.bans().iter().find(is_for)
     }
 
-    /// Whether a ban that is for somebody is so only because of where they come from.
-    pub fn is_by_network(self, ban: &Ban, someone: &Someone) -> bool {
-        let is_own = || self.book.ban(ban.id).is_some_and(|guest| guest.who == someone.id);
-        matches!(ban.who, Who::Guest(_)) && !is_own()
+    /// Why a ban is for somebody, if it is.
+    pub fn meant(self, ban: &Ban, someone: &Someone<'_>) -> Meant {
+        let is_own = || self.book.ban(ban.id).is_some_and(|guest| someone.is_person(guest.who));
+        match ban.who {
+            Who::Pattern(_) => Meant::Called,
+            Who::Guest(_) if !is_own() => Meant::Network,
+            Who::Guest(_) | Who::Name(_) => Meant::Them,
+        }
     }
 
-    /// Whether a ban is for somebody, whose name is given folded too, and if they own it and some ban is for it, as that.
-    fn is_for(self, ban: &Ban, (someone, owned, name): (&Someone, Option<Nick>, &str), since: Option<u64>) -> bool {
+    /// Whether a ban is for somebody, whose name is given folded too. It is known whether any is for a name that they own or owned.
+    fn is_for(self, ban: &Ban, (someone, is_named, name): (&Someone<'_>, bool, &str), since: Option<u64>) -> bool {
         match &ban.who {
-            Who::Name(nick) => owned == Some(*nick),
+            Who::Name(nick) => is_named && someone.is_or_was(nick),
             Who::Pattern(pattern) => someone.owned.is_none() && fits(pattern.as_str(), name),
             Who::Guest(_) => {
                 let guest = self.book.ban(ban.id);
@@ -178,27 +206,28 @@ impl<'a> InForce<'a> {
                     (Some(network), Origin::Network(prefix)) => network.covers(prefix),
                     _ => false,
                 };
-                guest.is_some_and(|guest| guest.who == someone.id)
+                guest.is_some_and(|guest| someone.is_person(guest.who))
                     || (someone.owned.is_none() && came_later && is_from_there())
             }
         }
     }
 
     /// Why somebody is not heard in the room, whatever they would say, if they are not.
-    pub fn silence(self, someone: &Someone, since: Option<u64>, wall: SystemTime) -> Option<Silence> {
+    pub fn silence(self, someone: &Someone<'_>, since: Option<u64>, wall: SystemTime) -> Option<(Silence, Meant)> {
         if let Some(mute) = self.ban_of(BanKind::Mute, someone, since, wall) {
-            return Some(Silence::Muted(mute.until));
+            return Some((Silence::Muted(mute.until), self.meant(mute, someone)));
         }
         let rank = self.rank(someone);
-        match rank {
+        let why = match rank {
             Some(_) => None,
             None if self.holds(&Rule::Moderated(true)) => Some(Silence::Moderated),
             None => self.is_for_listeners(someone).then_some(Silence::Guests(someone.owning())),
-        }
+        };
+        why.map(|why| (why, Meant::Them))
     }
 
     /// Whether somebody may do no more than listen as they are a guest, if they have no rank.
-    pub fn is_for_listeners(self, someone: &Someone) -> bool {
+    pub fn is_for_listeners(self, someone: &Someone<'_>) -> bool {
         someone.owned.is_none() && self.guests_may() != Guests::Speak && !self.is_invited(someone)
     }
 
@@ -210,10 +239,19 @@ impl<'a> InForce<'a> {
         }
     }
 
-    /// Why somebody may not say something just now, if they have not long ago.
-    pub fn slowed(self, someone: &Someone, now: Now) -> Option<Silence> {
+    /// Why somebody may not say something just now, if they have not long ago. `since` is the serial number of when they came into the
+    /// room, if they have: a guest may be whoever said something before from the same network.
+    pub fn slowed(self, someone: &Someone<'_>, since: Option<u64>, now: Now) -> Option<Silence> {
         let every = self.slow().filter(|_| self.rank(someone).is_none())?;
-        let until = self.book.spoke(someone.id)? + every;
+        let may_be_them = |spoke: &Spoke| {
+            someone.owned.is_none()
+                && someone.origin != Origin::Loopback
+                && someone.origin == spoke.origin
+                && since.is_none_or(|since| spoke.serial < since)
+        };
+        let is_owner = |spoke: &Spoke| spoke.owned.as_ref().is_some_and(|owned| someone.is_or_was(&owned.get()));
+        let is_them = |spoke: &Spoke| someone.is_person(spoke.who) || is_owner(spoke) || may_be_them(spoke);
+        let until = self.book.spoke(is_them)? + every;
         let seconds = |span: Duration| u32::try_from(span.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
         (now.at < until).then(|| Silence::Slow { every: seconds(every), left: seconds(until - now.at) })
     }

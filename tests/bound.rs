@@ -585,7 +585,7 @@ fn fill(rooms: &mut Rooms, count: usize, lines: usize, letters: usize) {
             let seq = rooms[room].last_seq() + 1;
             let text = Text::new(&"x".repeat(letters));
             let line = Logged { seq, at: SystemTime::UNIX_EPOCH, from: nick, kind: SaidKind::Text, text };
-            rooms.remember(room, who, Origin::Loopback, line);
+            rooms.remember(room, (who, Origin::Loopback, None), line);
         }
     }
 }

@@ -141,12 +141,15 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
     failed.end()
 }
 
-/// Why something did not get to `place`. Where the server asks whether a room is meant, it is told how a shell leaves that its
+/// Why something did not get to `place`. A program cannot give the key of a room. Where the server asks whether a room is meant, it is told how a shell leaves that its
 /// sign.
 fn quoted(why: String, place: Option<Place>) -> String {
     match place {
         Some(Place::With(nick)) if why.contains(&format!("#{nick}")) => {
             format!("{why} Then put it in quotes, as '#{nick}': a shell takes a bare # for a comment")
+        }
+        _ if why.contains(" has a key; ") => {
+            format!("{why}; this program gives no key, so have an op /invite the name that it goes by")
         }
         _ => why,
     }
@@ -166,7 +169,7 @@ fn enter(server: Server, wish: Wish, folder: PathBuf) -> Result<Client, String> 
         client.turn(None)?;
         while let Some(news) = client.session.poll_news() {
             match news {
-                News::Refused(why) => return Err(why),
+                News::Refused(why) => return Err(quoted(why, None)),
                 News::Note(text) => tell(&text),
                 _ => {}
             }

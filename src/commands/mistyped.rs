@@ -7,8 +7,20 @@ use crate::limits;
 use crate::text::is_blank;
 
 /// What other programs call commands that somebody may look for here.
-const ELSEWHERE: &[(&str, &str)] =
-    &[("w", "msg"), ("tell", "msg"), ("whisper", "msg"), ("bye", "quit"), ("users", "who"), ("channels", "rooms")];
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("w", "msg"),
+    ("tell", "msg"),
+    ("whisper", "msg"),
+    ("bye", "quit"),
+    ("users", "who"),
+    ("channels", "rooms"),
+    ("unmute", "unban"),
+    ("kickban", "ban"),
+    ("mode", "room"),
+    ("identify", "login"),
+    ("auth", "login"),
+    ("password", "passwd"),
+];
 /// The longest name that may be a slip of the fingers.
 const SLIP_MAX: usize = 12;
 
@@ -25,7 +37,9 @@ pub fn meant(typed: &str) -> Vec<&'static str> {
     let common = TABLE.iter().filter(|spec| !spec.verb.is_of_operators());
     let close = common.filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
     let elsewhere = ELSEWHERE.iter().filter(|(other, _)| *other == typed).map(|(_, name)| *name);
-    close.chain(elsewhere).collect()
+    // What is a word elsewhere is no slip.
+    let is_word = typed.len() > 1 && elsewhere.clone().next().is_some();
+    close.filter(|_| !is_word).chain(elsewhere).collect()
 }
 
 /// How many letters are missing, too many, wrong, or in each other's place.
@@ -96,6 +110,37 @@ pub fn is_keys(text: &str) -> bool {
 /// The commands whose arguments are secret: `/passwd` is among them as `/pass` is.
 const SECRET: [&str; 5] = ["pass", "login", "register", "token", "drop"];
 
+/// What people type with a password elsewhere, to services of IRC say, none of which is a command here.
+const SECRET_ELSEWHERE: &[&str] = &[
+    "identify",
+    "id",
+    "auth",
+    "authenticate",
+    "sasl",
+    "ns",
+    "nickserv",
+    "msgserv",
+    "cs",
+    "chanserv",
+    "ghost",
+    "recover",
+    "regain",
+    "release",
+    "oper",
+    "su",
+    "changepassword",
+    "changepass",
+    "chpass",
+    "setpass",
+    "setpassword",
+    "newpass",
+    "newpassword",
+    "pw",
+    "pwd",
+    "quote",
+    "raw",
+];
+
 /// Whether a line that was typed may hold a secret, and so is written down and shown nowhere. So may one whose command is
 /// misspelled, or lacks its slash or the blank behind it.
 pub fn holds_secret(line: &str) -> bool {
@@ -104,6 +149,7 @@ pub fn holds_secret(line: &str) -> bool {
     let begins = |word: &str, start: &str| word.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(start));
     match word.strip_prefix('/') {
         Some(word) if SECRET.iter().any(|start| begins(word, start)) => true,
+        Some(word) if SECRET_ELSEWHERE.iter().any(|other| word.eq_ignore_ascii_case(other)) => words.next().is_some(),
         Some(word) => {
             let is_meant = |name: &&str| SECRET.iter().any(|start| begins(name, start));
             // Alone it tells nothing.
@@ -186,6 +232,25 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_a_password_elsewhere_may_hold_one_here() {
+        for line in [
+            "/identify correct-horse",
+            "/auth alice correct-horse",
+            "/ns identify correct-horse",
+            "/NickServ identify correct-horse",
+            "/changepassword one another",
+            "/oper root correct-horse",
+            "/loign alice correct-horse",
+            "/password correct-horse",
+        ] {
+            assert!(holds_secret(line), "{line}");
+        }
+        for line in ["/ns", "/who alice", "/mode #a +m", "/unmute 1", "identify yourself"] {
+            assert!(!holds_secret(line), "{line}");
+        }
+    }
+
+    #[test]
     fn a_slip_is_told_from_a_command_that_nobody_has() {
         for (typed, names) in [
             ("j", &["join"][..]),
@@ -198,6 +263,9 @@ mod tests {
             ("unignroe", &["unignore"]),
             ("whos", &["who"]),
             ("tell", &["msg"]),
+            ("unmute", &["unban"]),
+            ("mode", &["room"]),
+            ("Identify", &["login"]),
             ("x", &[]),
             ("nope", &[]),
             ("frobnicate", &[]),

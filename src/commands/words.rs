@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::event::{Fault, Unfit};
+use crate::event::{Fault, Misplaced, Unfit, Verb};
 use crate::limits;
-use crate::names::{Nick, RoomName, Text};
+use crate::names::{BadName, Nick, RoomName, Text};
 use crate::register::entry::Network;
 use crate::request::{Named, Target};
 use crate::text::is_blank;
@@ -27,6 +27,28 @@ pub(super) fn new_password(word: &str) -> Result<&str, Slip> {
         _ => return Ok(word),
     };
     Err(Slip::Fault(Fault::BadPassword(unfit)))
+}
+
+/// What need not, or cannot, be looked for in a reason.
+#[derive(Clone, Copy)]
+pub(super) struct Said {
+    pub(super) room: bool,
+    pub(super) time: bool,
+    pub(super) scope: bool,
+}
+
+impl Said {
+    pub(super) const ALL: Self = Self { room: true, time: true, scope: true };
+}
+
+/// Something stands where it would become a part of the reason.
+pub(super) fn misplaced(verb: Verb, what: Misplaced, typed: &str) -> Slip {
+    Slip::Fault(Fault::Misplaced { verb, what, typed: Text::new(typed) })
+}
+
+/// Whether a word says whom of a network a block is for, as the command has it or nearly.
+pub(super) fn is_scope(word: &str) -> bool {
+    ["guests", "guest", "all", "everybody", "everyone"].iter().any(|scope| scope.eq_ignore_ascii_case(word))
 }
 
 /// What is still unread of a command's line.
@@ -76,6 +98,40 @@ impl<'a> Words<'a> {
                 let typed = unit.map_or(word.to_owned(), |unit| format!("{word} {unit}"));
                 Err(Slip::Fault(Fault::BadTime(Text::new(&typed))))
             }
+        }
+    }
+
+    /// The rest is why something is done, if it is told. What looks like a time, a scope or a room that was not said where it belongs must
+    /// not pass for that: whoever typed it would never know.
+    pub(super) fn reason(&mut self, verb: Verb, said: Said) -> Result<Option<&'a str>, Slip> {
+        let Ok(reason) = self.rest() else { return Ok(None) };
+        let words: Vec<&str> = reason.split(' ').filter(|word| !word.is_empty()).collect();
+        let (first, last) = (words.first().copied().unwrap_or_default(), words.last().copied().unwrap_or_default());
+        if !said.room && first.starts_with('#') && RoomName::new(first).is_ok() {
+            return Err(misplaced(verb, Misplaced::Room, first));
+        }
+        if is_scope(first) && (!said.scope || (verb == Verb::Block && words.len() == 1)) {
+            return Err(misplaced(verb, Misplaced::Scope, first));
+        }
+        let is_time = |words: &[&str]| match words {
+            [word] => word.ends_with(|c: char| !c.is_ascii_digit()) && is_time(word),
+            [number, unit] => number.bytes().all(|b| b.is_ascii_digit()) && is_unit(unit),
+            _ => false,
+        };
+        let typed = match words[..] {
+            _ if said.time => None,
+            [word] if FOREVER.iter().any(|known| known.eq_ignore_ascii_case(word)) => Some(word.to_owned()),
+            ["for" | "For" | "FOR", word, ..] if is_time(&[word]) => Some(format!("{first} {word}")),
+            ["for" | "For" | "FOR", number, unit, ..] if is_time(&[number, unit]) => {
+                Some(format!("{first} {number} {unit}"))
+            }
+            [.., last] if is_time(&[last]) => Some(last.to_owned()),
+            [.., number, unit] if is_time(&[number, unit]) => Some(format!("{number} {last}")),
+            _ => None,
+        };
+        match typed {
+            Some(typed) => Err(misplaced(verb, Misplaced::Time, &typed)),
+            None => Ok(Some(reason)),
         }
     }
 
@@ -130,6 +186,15 @@ pub(super) fn pattern(typed: &str) -> Option<Text> {
     fits.then(|| Text::new(typed)).filter(|safe| safe.as_str() == typed)
 }
 
+/// The first character of a pattern that no nick has, or with which none begins: with it the pattern fits nobody.
+pub(super) fn in_no_nick(typed: &str) -> Option<char> {
+    let begin = if typed.starts_with('*') { "a" } else { "" };
+    match Nick::new(&format!("{begin}{}", typed.replace('*', ""))) {
+        Err(BadName::Has(c) | BadName::Begins(c)) => Some(c),
+        Ok(_) | Err(_) => None,
+    }
+}
+
 /// A number. One that is out of range is the largest there is, so that it meets the limit that it is beyond.
 pub(super) fn number(word: &str) -> Option<u64> {
     let is_number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
@@ -152,6 +217,9 @@ pub(super) fn span(word: &str) -> Option<Duration> {
 /// What may stand before a number.
 const SIGNS: [char; 3] = ['-', '+', '\u{2212}'];
 
+/// What people type for a time without end.
+const FOREVER: [&str; 5] = ["forever", "permanent", "permanently", "perm", "always"];
+
 /// What people call units of time, in two languages.
 const UNITS: &[&str] = &[
     "s", "sec", "secs", "second", "seconds", "m", "min", "mins", "minute", "minutes", "h", "hr", "hrs", "hour",
@@ -159,6 +227,12 @@ const UNITS: &[&str] = &[
     "sekunden", "minuten", "std", "stunde", "stunden", "tag", "tage", "woche", "wochen", "monat", "monate", "jahr",
     "jahre",
 ];
+
+/// Whether a word is a span of time, with its unit written short or long.
+fn is_time(word: &str) -> bool {
+    let unit = word.trim_start_matches(|c: char| c.is_ascii_digit());
+    unit.len() < word.len() && (span(word).is_some() || UNITS.iter().any(|known| known.eq_ignore_ascii_case(unit)))
+}
 
 /// Whether a word is a unit of time, whatever stands right behind it.
 fn is_unit(word: &str) -> bool {

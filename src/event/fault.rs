@@ -21,6 +21,10 @@ pub enum Fault {
     BadValue(RuleKind),
     /// A pattern of names that would fit nearly everybody, or is too long.
     BadPattern,
+    /// No nick has this character, or begins with it, as the pattern does.
+    InNoNick(char),
+    /// This stands where it would become a part of the reason.
+    Misplaced { verb: Verb, what: Misplaced, typed: Text },
     /// Help was asked for about this word, which is no command.
     NoHelp(Text),
     /// Something is too long.
@@ -53,6 +57,8 @@ pub enum Fault {
     NoSuchRoom(Text),
     /// The same, by the operator's door.
     NoSuchRoomByDoor(Text),
+    /// There is no such file, which is asked for by that door.
+    NoSuchFileByDoor,
     /// One must be in the room for that.
     NotInRoom(RoomName),
     /// There is no current room.
@@ -162,6 +168,8 @@ pub enum Fault {
         is_op: bool,
         /// Whether anybody is the founder.
         has_founder: bool,
+        /// Whether anybody can be.
+        can_have: bool,
     },
     /// Somebody is the founder of the room, to whom nobody can do that.
     IsFounder(Nick),
@@ -177,12 +185,18 @@ pub enum Fault {
     OwnsNoName { nick: Nick, owning: Owning },
     /// Somebody is not in the room.
     NotThere { nick: Text, room: RoomName },
-    /// They are banned from the room, until then if it ends; or somebody else from where they come from is.
-    Banned { room: RoomName, until: Option<SystemTime>, by_network: bool },
+    /// They are banned from the room, until then if it ends.
+    Banned { room: RoomName, until: Option<SystemTime>, meant: Meant },
+    /// Who is muted there does not speak by a new name either.
+    MutedName(RoomName),
+    /// One of the messages that somebody wants to take back is not known to be theirs.
+    NotOwn { seq: u64, room: RoomName },
+    /// Something may not be done in a room, and these may be asked about it.
+    Asking(Box<Self>, Ask),
     /// Guests of this name are banned from a room that they are in.
     NameBanned { nick: Text, room: RoomName },
     /// They are not heard in the room.
-    Silent { room: RoomName, why: Silence },
+    Silent { room: RoomName, why: Silence, meant: Meant },
     /// Only who is invited may come in.
     InviteOnly(RoomName),
     /// They did not give the room's key.
@@ -226,6 +240,41 @@ pub enum Unfit {
     Garbled,
     /// It would be taken for a token.
     Token,
+}
+
+/// What stands in the wrong place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Misplaced {
+    /// A room.
+    Room,
+    /// For how long something is to be.
+    Time,
+    /// Whom of a network it is for.
+    Scope,
+}
+
+/// Whom somebody may ask about a room in which they may not do something.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ask {
+    /// These ops of it, who are here.
+    Here(Vec<Nick>),
+    /// These, who are not here.
+    Later(Vec<Nick>),
+    /// The operator of the server, as it has no op.
+    Operator,
+    /// Whoever told them of it, as nobody else may know of it.
+    Friend,
+}
+
+/// Why a ban or a mute is for somebody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Meant {
+    /// They are whom it is for.
+    Them,
+    /// They may be, as they come from the same network.
+    Network,
+    /// They are a guest, and called so.
+    Called,
 }
 
 /// How somebody who owns no name can come to own one, where they are.

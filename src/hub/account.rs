@@ -346,10 +346,12 @@ impl Hub {
             let is_revoked = matches!(then, Some((_, Written::Revoke(_))));
             let loss = if is_revoked { Loss::Revoked } else { Loss::GivenUp };
             for entry in entries {
+                let mut stay = Vec::new();
                 let dropped = match entry {
                     Entry::Drop { nick, .. } => {
                         let owner = self.owner_here(&nick).map(|person| person.id);
                         owner.into_iter().for_each(|who| self.let_go(who, loss, turn));
+                        stay = self.bans_that_stay(|lost| *lost == nick, now);
                         self.register().founded(&nick)
                     }
                     Entry::Name { nick, password: None, .. } => {
@@ -364,7 +366,11 @@ impl Hub {
                     }
                     _ => Vec::new(),
                 };
+                let lost = if let Entry::Drop { nick, .. } = entry { Some(nick) } else { None };
                 self.accounts.register.apply(entry);
+                if lost.is_some() {
+                    self.carry_bans(stay, |nick| Some(*nick) == lost, now, &mut *turn.out);
+                }
                 self.tell_who_follows(&dropped, &mut Turn::of_server(now, &mut *turn.out));
             }
         }
@@ -701,7 +707,9 @@ impl Hub {
         }
         let expired: BTreeSet<Nick> = expired.into_iter().collect();
         let dropped = self.register().founded_by(|founder| expired.contains(founder));
-        self.note(expired.into_iter().map(|nick| Entry::Drop { nick, day: today }).collect(), turn.out);
+        let stay = self.bans_that_stay(|nick| expired.contains(nick), turn.now);
+        self.note(expired.iter().map(|&nick| Entry::Drop { nick, day: today }).collect(), turn.out);
+        self.carry_bans(stay, |nick| expired.contains(nick), turn.now, turn.out);
         self.tell_who_follows(&dropped, &mut Turn::of_server(turn.now, &mut *turn.out));
     }
 

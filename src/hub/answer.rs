@@ -431,7 +431,7 @@ impl Hub {
             Rest::Bans { room, after } => {
                 let bans = self.register().room(room).map(Rules::bans).unwrap_or_default();
                 let rest = &bans[bans.partition_point(|ban| ban.id <= *after)..];
-                for ban in rest.iter().filter(|ban| ban.until.is_none_or(|until| now.wall < until)) {
+                for ban in rest.iter().filter(|ban| !self.is_over(*room, ban, now)) {
                     telling.has_room()?;
                     let Ban { id, kind, who, until, by, reason, .. } = ban.clone();
                     telling.tell(&Detail::Ban { id, kind, who, by, until, reason });
@@ -505,7 +505,7 @@ impl Hub {
     /// Tells the rooms after this one, as far as the slice goes; `None` if there are more.
     fn tell_rooms(
         &self,
-        (who, actor): (PersonId, Actor),
+        (who, actor): (PersonId, Actor<'_>),
         after: &mut Option<RoomName>,
         telling: &mut Telling<'_, impl Output>,
     ) -> Option<()> {
@@ -577,7 +577,7 @@ impl Hub {
 
     /// The room that is listed after the one of this name: the next in memory, or for who is told of all the next of which it is known
     /// whose it is or what its rules are.
-    fn next_room(&self, after: Option<RoomName>, actor: Actor) -> Option<RoomName> {
+    fn next_room(&self, after: Option<RoomName>, actor: Actor<'_>) -> Option<RoomName> {
         let here = self.rooms.after(after).next().map(|(_, room)| room.name);
         let ruled = || self.register().rooms_after(after).find(|name| !self.is_new(name));
         if sees_all(actor) { [here, ruled()].into_iter().flatten().min() } else { here }

@@ -14,7 +14,7 @@ use crate::settings::{Accounts, ServerSetting};
 use crate::time::{Now, end_of};
 
 use super::answer::Answer;
-use super::rules::short_reason;
+use super::bans::short_reason;
 use super::{Alarm, Hub, Locked, Turn};
 
 /// Coming in.
@@ -78,7 +78,7 @@ impl Hub {
     pub(super) fn close_if_blocked(&mut self, conn: ConnId, turn: &mut Turn<'_, impl Output>) {
         let Some((person, way)) = self.people.at(conn).zip(self.people.way(conn)) else { return };
         if self.owned_by(person).is_none() && self.scope_of(way.origin, turn.now).is_some() {
-            self.close(conn, Bye::GuestsBlocked, turn);
+            self.close(conn, Bye::GuestsBlocked { in_clear: self.settings.clear_passwords }, turn);
         }
     }
 }
@@ -170,7 +170,11 @@ impl Hub {
             conns.extend(locked.map(|(conn, _)| *conn));
         }
         conns.sort_unstable();
-        let bye = if scope == BlockScope::Guests { Bye::GuestsBlocked } else { Bye::Blocked };
+        let bye = if scope == BlockScope::Guests {
+            Bye::GuestsBlocked { in_clear: self.settings.clear_passwords }
+        } else {
+            Bye::Blocked
+        };
         conns.iter().for_each(|&conn| self.close(conn, bye, turn));
         conns.len()
     }

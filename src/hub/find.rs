@@ -22,7 +22,7 @@ impl Hub {
         may(self.actor_of(who).ok_or(Fault::NoTarget)?, action)
     }
 
-    pub(super) fn actor_of(&self, who: PersonId) -> Option<Actor> {
+    pub(super) fn actor_of(&self, who: PersonId) -> Option<Actor<'_>> {
         match self.people.get(who) {
             Some(person) => Some(Actor::Person(self.someone(person))),
             None => (who == PersonId::NOBODY).then_some(Actor::Control),
@@ -40,14 +40,15 @@ impl Hub {
     }
 
     /// Somebody as the rules of rooms know them.
-    pub(super) fn someone(&self, person: &Person) -> Someone {
+    pub(super) fn someone<'a>(&self, person: &'a Person) -> Someone<'a> {
         self.someone_owning(person, self.register().owned(&person.nick()))
     }
 
     /// The same of somebody whose name has this owner.
-    pub(super) fn someone_owning(&self, person: &Person, owned: Option<&Owned>) -> Someone {
+    pub(super) fn someone_owning<'a>(&self, person: &'a Person, owned: Option<&Owned>) -> Someone<'a> {
         let (owned, accounts) = (owned.map(Owned::nick), self.accounts_here());
-        Someone { id: person.id, nick: person.nick(), owned, accounts, origin: person.origin() }
+        let (id, nick, origin) = (person.id, person.nick(), person.origin());
+        Someone { id, nick, owned, leaves: None, was: person.was(), accounts, origin }
     }
 
     /// The name that somebody owns, as it was registered, however they spell it: who is shown under a name that looks like an owned

@@ -10,7 +10,7 @@ use crate::register::Author;
 use crate::request::{BadChunk, Named, Request};
 use crate::time::{Instant, Now};
 
-use super::rules::short_reason;
+use super::bans::short_reason;
 use super::{Alarm, Hub, Turn, fingerprint, refuse};
 
 /// A connection that came by the operator's door.
@@ -65,6 +65,7 @@ impl Hub {
                 // Nobody can join a room there.
                 Err(Fault::NoRoom) => refuse(conn, verb, Fault::NoRoomByDoor, turn.out),
                 Err(Fault::NoSuchRoom(name)) => refuse(conn, verb, Fault::NoSuchRoomByDoor(name), turn.out),
+                Err(Fault::NoSuchFile) => refuse(conn, verb, Fault::NoSuchFileByDoor, turn.out),
                 Err(why) => refuse(conn, verb, why, turn.out),
             },
         }
@@ -78,11 +79,11 @@ impl Hub {
 /// Who may do it.
 impl Hub {
     /// Who asks, as far as it matters for what they may do.
-    pub(super) fn actor(&self, turn: &Turn<'_, impl Output>) -> Actor {
+    pub(super) fn actor(&self, turn: &Turn<'_, impl Output>) -> Actor<'_> {
         self.actor_at(turn.conn, self.people.get(turn.who), turn.now)
     }
 
-    fn actor_at(&self, conn: ConnId, person: Option<&Person>, now: Now) -> Actor {
+    fn actor_at<'a>(&self, conn: ConnId, person: Option<&'a Person>, now: Now) -> Actor<'a> {
         if self.controls.contains_key(&conn) {
             return Actor::Control;
         }

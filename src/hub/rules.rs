@@ -1,33 +1,33 @@
-//! Order in rooms: who has which rank there, who is put out or not heard, what the rules are.
+//! Order in rooms: who has which rank there, what the rules are, what is taken back.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use crate::effect::{Effect, Output, Record};
-use crate::event::{Deed, Detail, Done, Event, Fault, Gone, Happening, Long, Quota, Rank, Shown, Verb};
-use crate::files::{File, Share, Stage};
-use crate::guestbook::{GuestBan, Guestbook};
+use crate::event::{Deed, Detail, Done, Event, Fault, Gone, Happening, Meant, Quota, Rank, Shown};
+use crate::files::{File, Share};
+use crate::guestbook::{Guestbook, Spoke};
 use crate::limits;
 use crate::meters::Counted;
-use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text};
+use crate::names::{ConnId, FileId, KeptNick, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::Person;
-use crate::policy::{Action, Actor, Doing, Entrance, rules_any_room};
+use crate::policy::{Action, Actor, Doing, Entrance, Ruled, rules_any_room};
 use crate::register::Rules;
-use crate::register::entry::{Ban, BanKind, Entry, Founder, Network, Role, Rule, RuleKind, Who};
-use crate::request::{Addressed, Named, Request, RulesPart, Whom};
+use crate::register::entry::{BanKind, Entry, Founder, Role, Rule, RuleKind};
+use crate::request::{Named, Request, RulesPart};
 use crate::rooms::{Message, RoomId};
-use crate::rules::{InForce, Someone};
-use crate::time::{Now, end_of};
+use crate::rules::Someone;
+use crate::settings::Accounts;
+use crate::time::Day;
 use crate::typing::Conversation;
 
-use super::answer::Answer;
-use super::{Hub, Turn, refuse};
+use super::{Hub, Turn};
 
 /// Whom something is done to: somebody who is online, or the owner of a name.
 #[derive(Clone, Copy)]
 pub(super) struct Subject {
     pub(super) nick: Nick,
     pub(super) owned: Option<Nick>,
-    who: Option<PersonId>,
+    pub(super) who: Option<PersonId>,
 }
 
 /// Coming in and going.
@@ -151,8 +151,7 @@ impl Hub {
 
     /// With a guest's room of which nothing is left goes what was so of it.
     pub(super) fn forget_rules(&mut self, name: &RoomName, out: &mut impl Output) {
-        let is_of_guest = self.register().room(name).is_some_and(|rules| rules.founder() == Some(Founder::Guest));
-        if is_of_guest && !self.rooms.exists(name) {
+        if self.register().room(name).is_some_and(Rules::is_of_guests) && !self.rooms.exists(name) {
             let entries = self.register().clearing(*name);
             self.note(entries, out);
             // Where there is a log, what was in it may still be there.
@@ -207,7 +206,7 @@ impl Hub {
         self.note(entries, turn.out);
     }
 
-    fn is_heard(&self, room: RoomId, who: PersonId, turn: &Turn<'_, impl Output>) -> bool {
+    pub(super) fn is_heard(&self, room: RoomId, who: PersonId, turn: &Turn<'_, impl Output>) -> bool {
         self.may(who, Action::InRoom(Doing::Tell, self.ruled(room, turn.now))).is_ok()
     }
 
@@ -220,9 +219,16 @@ impl Hub {
         turn: &Turn<'_, impl Output>,
     ) -> Happening {
         let is_heard = || self.is_heard(room, who, turn);
+        // Words of farewell are words, where one may say something only now and then.
+        let is_slowed = || {
+            let Some(person) = self.people.get(who) else { return false };
+            let Ruled { room, rules, now } = self.ruled(room, turn.now);
+            let since = room.member(who).map(|member| member.since);
+            rules.slowed(&self.someone(person), since, now).is_some()
+        };
         match what {
-            Happening::Left(Some(_)) if !is_heard() => Happening::Left(None),
-            Happening::Quit(Some(_)) if !is_heard() => Happening::Quit(None),
+            Happening::Left(Some(_)) if !is_heard() || is_slowed() => Happening::Left(None),
+            Happening::Quit(Some(_)) if !is_heard() || is_slowed() => Happening::Quit(None),
             Happening::Kicked { nick, reason: Some(_) } if !is_heard() => {
                 Happening::Kicked { nick: *nick, reason: None }
             }
@@ -233,14 +239,17 @@ impl Hub {
         }
     }
 
-    /// Whose turn it is said something in a room, where people may do so only now and then.
-    pub(super) fn note_spoken(&mut self, room: RoomId, turn: &Turn<'_, impl Output>) {
+    /// Somebody said something in a room, where people may do so only now and then.
+    pub(super) fn note_spoken(&mut self, room: RoomId, who: PersonId, turn: &Turn<'_, impl Output>) {
         let rules = self.rules(&self.rooms[room]);
         let Some(every) = rules.slow() else { return };
-        let Some(person) = self.people.get(turn.who) else { return };
-        if rules.rank(&self.someone(person)).is_none() {
+        let Some(person) = self.people.get(who) else { return };
+        let someone = self.someone(person);
+        if rules.rank(&someone).is_none() {
             let most = limits::SPOKE + 2 * self.rooms[room].members().len();
-            self.rooms.book_mut(room).speak(turn.who, (turn.now.at - every, turn.now.at), most);
+            let (owned, origin, at) = (someone.owned.map(KeptNick::from), someone.origin, turn.now.at);
+            let spoke = Spoke { who, owned, origin, serial: self.next_serial(), at };
+            self.rooms.book_mut(room).speak(spoke, at - every, most);
         }
     }
 }
@@ -249,7 +258,7 @@ impl Hub {
 impl Hub {
     /// The room of this name, or the current one, in which whose turn it is must be allowed to do this. One that is not in memory
     /// is taken up for who rules it by name.
-    fn ruled_room(
+    pub(super) fn ruled_room(
         &mut self,
         room: Option<Named<'_, RoomName>>,
         doing: Doing,
@@ -300,14 +309,14 @@ impl Hub {
     }
 
     /// Somebody who must be in the room.
-    fn member(&self, room: RoomId, subject: Subject) -> Result<PersonId, Fault> {
+    pub(super) fn member(&self, room: RoomId, subject: Subject) -> Result<PersonId, Fault> {
         let room = &self.rooms[room];
         let member = subject.who.filter(|&who| room.member(who).is_some());
         member.ok_or(Fault::NotThere { nick: Text::new(subject.nick.as_str()), room: room.name })
     }
 
     /// What somebody is in a room.
-    fn rank(&self, room: RoomId, subject: Subject) -> Option<Rank> {
+    pub(super) fn rank(&self, room: RoomId, subject: Subject) -> Option<Rank> {
         let rules = self.rules(&self.rooms[room]);
         let person = subject.who.and_then(|who| self.people.get(who));
         match person {
@@ -382,8 +391,25 @@ impl Hub {
                 self.tell_others(id, &Happening::Made { nick: subject.nick, rank: is.map(Rank::from) }, turn)?;
             }
         }
+        self.note_lasting(id, subject, is, turn)?;
         let verb = Request::Role { room: None, nick, role, on }.verb();
         Ok(Done::Ranked { verb, room, nick: subject.nick })
+    }
+
+    /// Whoever was given a role as a guest, and owns their name now, has it for good when they are given it again.
+    fn note_lasting(
+        &mut self,
+        id: RoomId,
+        subject: Subject,
+        role: Option<Role>,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<(), Fault> {
+        let Some((nick, who)) = subject.owned.zip(subject.who) else { return Ok(()) };
+        if role.is_some() && self.rooms[id].book().role(who) == role {
+            self.note_of_room(self.rooms[id].name, Entry::Role { room: self.rooms[id].name, nick, role }, turn)?;
+            self.rooms.book_mut(id).set_role(who, None);
+        }
+        Ok(())
     }
 
     /// Whether there is a place for one more who has this role.
@@ -512,12 +538,14 @@ impl Hub {
                 id: PersonId::NOBODY,
                 nick: subject.nick,
                 owned: subject.owned,
+                leaves: None,
+                was: &[],
                 accounts: self.accounts_here(),
                 origin: Origin::Loopback,
             },
         };
         let ban = rules.ban_of(BanKind::Ban, &someone, None, turn.now.wall)?;
-        (!rules.is_by_network(ban, &someone)).then_some(ban.id)
+        (rules.meant(ban, &someone) != Meant::Network).then_some(ban.id)
     }
 
     fn may_invite_more(&mut self, room: RoomId) -> bool {
@@ -535,212 +563,6 @@ impl Hub {
         let own = &mut person.rare_mut().invitations;
         let left = self.invitations.take(who, own, limits::INVITATIONS, turn.now.at);
         if left { Ok(()) } else { Err(Fault::TooMany(Quota::Invitations)) }
-    }
-}
-
-/// Who is put out, and who is not heard.
-impl Hub {
-    pub(super) fn kick(
-        &mut self,
-        room: Option<Named<'_, RoomName>>,
-        nick: Named<'_, Nick>,
-        reason: Option<&str>,
-        turn: &mut Turn<'_, impl Output>,
-    ) -> Result<Done, Fault> {
-        let id = self.ruled_room(room, Doing::Moderate, turn)?;
-        let room = self.rooms[id].name;
-        let reason = short_reason(reason)?;
-        let subject = self.subject(nick, turn)?;
-        let who = self.member(id, subject)?;
-        self.may_put_out(id, subject, turn)?;
-        self.put_out(id, who, &Happening::Kicked { nick: subject.nick, reason }, turn)?;
-        Ok(Done::Kick { room, nick: subject.nick })
-    }
-
-    /// Whether somebody can be put out of a room at all.
-    fn may_put_out(&self, room: RoomId, subject: Subject, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
-        match self.rank(room, subject) {
-            Some(Rank::Founder) => Err(Fault::IsFounder(subject.nick)),
-            _ if subject.who == Some(turn.who) => Err(Fault::PutOutSelf(self.rooms[room].name)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Puts a member out of a room, and ends all that they do there. They are told last, and after that nothing of the room.
-    fn put_out(
-        &mut self,
-        room: RoomId,
-        who: PersonId,
-        what: &Happening,
-        turn: &mut Turn<'_, impl Output>,
-    ) -> Result<(), Fault> {
-        let conns: Vec<ConnId> = self.people.conns_of(who).collect();
-        conns.iter().for_each(|&conn| self.cut_short(conn, room, turn.out));
-        let why = Fault::Gone(Gone::PutOut);
-        let is_theirs = |file: &File| {
-            file.share == Share::Room(room) && file.sender == who && !matches!(file.stage, Stage::Ready(_))
-        };
-        let files: Vec<FileId> = self.files.iter().filter(|(_, file)| is_theirs(file)).map(|(id, _)| id).collect();
-        files.into_iter().for_each(|file| self.end_file(file, why.clone(), turn));
-        self.stop_downloads_from((room, who), |_| true, &why, turn);
-        self.end_in_room(room, who, turn);
-        self.tell_act(room, what, turn)?;
-        self.tell_late(room, who, what, turn)?;
-        let name = self.rooms[room].name;
-        for conn in conns {
-            self.people.way_mut(conn).into_iter().for_each(|way| way.put_out(name));
-            turn.out.effect(Effect::PutOut(conn));
-        }
-        self.leave_room(room, who, turn);
-        Ok(())
-    }
-
-    /// What takes `who` out of a room has been told there. It must not be left out for those of their own connections that are
-    /// slow: later they would be told of a room that they are not in.
-    pub(super) fn tell_late(
-        &mut self,
-        room: RoomId,
-        who: PersonId,
-        what: &Happening,
-        turn: &mut Turn<'_, impl Output>,
-    ) -> Result<(), Fault> {
-        let (place, at, nick) = (Place::Room(self.rooms[room].name), turn.now.wall, self.by_nick(turn)?);
-        for conn in self.people.conns_of(who).collect::<Vec<_>>() {
-            if self.people.way_mut(conn).and_then(|way| way.take_missed(room)).is_some() {
-                let what = self.as_heard(room, turn.who, what, turn);
-                turn.out.answer(conn, &Event::Happened { place, at, who: nick, what });
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn ban(
-        &mut self,
-        room: Option<Named<'_, RoomName>>,
-        (kind, whom, time, reason): (BanKind, Whom<'_>, Option<Duration>, Option<&str>),
-        turn: &mut Turn<'_, impl Output>,
-    ) -> Result<Done, Fault> {
-        let id = self.ruled_room(room, Doing::Moderate, turn)?;
-        let room = self.rooms[id].name;
-        let reason = short_reason(reason)?;
-        let (who, guest, network) = match whom {
-            Whom::Pattern(pattern) => (Who::Pattern(pattern), None, None),
-            Whom::Nick(nick) => {
-                let subject = self.subject(nick, turn)?;
-                self.may_put_out(id, subject, turn)?;
-                let by_name = self.rules(&self.rooms[id]).rank_of_name(subject.owned.as_ref());
-                if by_name >= Some(Rank::Op) {
-                    return Err(Fault::IsOp { nick: Text::new(subject.nick.as_str()), room });
-                }
-                match (subject.owned, subject.who.and_then(|who| self.people.get(who))) {
-                    (Some(owned), _) => (Who::Name(owned), None, None),
-                    (None, Some(guest)) => {
-                        let network = match guest.origin() {
-                            Origin::Loopback => None,
-                            Origin::Network(prefix) => Some(Network::from(prefix)),
-                        };
-                        (Who::Guest(subject.nick), Some(guest.id), network)
-                    }
-                    (None, None) => return Err(Fault::NoSuchNick(Text::new(nick.typed))),
-                }
-            }
-        };
-        let time = match (&who, time) {
-            (Who::Guest(_), None) => Some(limits::GUEST_BAN),
-            (Who::Guest(_), Some(time)) if time.is_zero() => Some(limits::GUEST_BAN_MOST),
-            (Who::Guest(_), Some(time)) => Some(time.min(limits::GUEST_BAN_MOST)),
-            (Who::Name(_) | Who::Pattern(_), time) => time.filter(|time| !time.is_zero()),
-        };
-        let number = self.ban_number(id, kind, (&who, guest), turn)?;
-        let until = time.and_then(|time| end_of(turn.now.wall, time));
-        let time = time.filter(|_| until.is_some());
-        let by = self.by(turn)?;
-        // Who is not heard is not read either.
-        let reason = reason.filter(|_| self.is_heard(id, turn.who, turn));
-        let text = reason.clone().unwrap_or_else(|| Text::new(""));
-        let ban = Ban { id: number, kind, who: who.clone(), network, until, by, reason: text };
-        self.note_of_room(room, Entry::Ban { room, ban }, turn)?;
-        self.rooms.book_mut(id).number_ban(number);
-        if let Some(who) = guest {
-            let since = self.next_serial();
-            self.rooms.book_mut(id).add_ban(GuestBan { id: number, kind, who, since });
-        }
-        let what = Happening::Banned { kind, who: who.clone(), time, reason };
-        let whom = match &who {
-            Who::Name(nick) => self.owner_here(nick).map(|person| person.id),
-            Who::Guest(_) => guest,
-            Who::Pattern(_) => None,
-        };
-        match whom.filter(|&whom| self.rooms[id].member(whom).is_some()) {
-            Some(whom) if kind == BanKind::Ban => self.put_out(id, whom, &what, turn)?,
-            whom => {
-                self.tell_act(id, &what, turn)?;
-                if let Some(whom) = whom {
-                    let key = (whom, Conversation::Room(id));
-                    self.typing.stop(key);
-                    self.tell_typing(key, turn);
-                }
-            }
-        }
-        Ok(Done::Ban { kind, room, id: number, who, by_connection: guest.is_some() && network.is_none() })
-    }
-
-    /// The number of a ban: that of the one for the same, or the next one. Those that are over make place.
-    fn ban_number(
-        &mut self,
-        room: RoomId,
-        kind: BanKind,
-        (who, guest): (&Who, Option<PersonId>),
-        turn: &mut Turn<'_, impl Output>,
-    ) -> Result<u64, Fault> {
-        let InForce { rules, book, .. } = self.rules(&self.rooms[room]);
-        let same = match guest {
-            Some(guest) => book.ban_of(kind, guest),
-            None => rules.bans().iter().find(|ban| ban.kind == kind && ban.who == *who).map(|ban| ban.id),
-        };
-        let is_there = |id: &u64| rules.bans().iter().any(|ban| ban.id == *id);
-        if let Some(id) = same.filter(is_there) {
-            return Ok(id);
-        }
-        let next = rules.next_ban().max(book.last_ban() + 1);
-        let is_over = |ban: &&Ban| ban.until.is_some_and(|until| until <= turn.now.wall);
-        let over: Vec<u64> = rules.bans().iter().filter(is_over).map(|ban| ban.id).collect();
-        if rules.bans().len() - over.len() >= limits::BANS {
-            return Err(Fault::TooMany(Quota::Bans));
-        }
-        over.into_iter().for_each(|id| self.end_ban(room, id, turn));
-        Ok(next)
-    }
-
-    fn end_ban(&mut self, room: RoomId, id: u64, turn: &mut Turn<'_, impl Output>) {
-        self.note(vec![Entry::Unban { room: self.rooms[room].name, id }], turn.out);
-        self.rooms.book_mut(room).remove_ban(id);
-    }
-
-    pub(super) fn unban(
-        &mut self,
-        room: Option<Named<'_, RoomName>>,
-        number: u64,
-        turn: &mut Turn<'_, impl Output>,
-    ) -> Result<Done, Fault> {
-        let id = self.ruled_room(room, Doing::Moderate, turn)?;
-        let room = self.rooms[id].name;
-        let bans = self.rules(&self.rooms[id]).rules.bans();
-        let is_it = |ban: &&Ban| ban.id == number && ban.until.is_none_or(|until| turn.now.wall < until);
-        let ban = bans.iter().find(is_it).ok_or(Fault::NoSuchBan { id: number, room })?;
-        let what = Happening::Unbanned { kind: ban.kind, who: ban.who.clone() };
-        self.end_ban(id, number, turn);
-        self.tell_act(id, &what, turn)?;
-        Ok(Done::Unban { room, id: number })
-    }
-
-    pub(super) fn list_bans(
-        &mut self,
-        room: Option<Named<'_, RoomName>>,
-        turn: &Turn<'_, impl Output>,
-    ) -> Result<Answer, Fault> {
-        let id = self.ruled_room(room, Doing::Moderate, turn)?;
-        Ok(Answer::bans(self.rooms[id].name))
     }
 }
 
@@ -767,8 +589,14 @@ impl Hub {
             RulesPart::One(kind) => shown(rules.rule(kind)),
             RulesPart::Set(rule) => {
                 if rules.rule(rule.kind()) != rule {
+                    let goes = |hub: &Self| hub.register().room(&room).is_some_and(Rules::goes_when_empty);
+                    let went = goes(self);
                     self.note_of_room(room, Entry::Rule { room, rule: rule.clone() }, turn)?;
                     self.tell_rule(id, &rule, turn)?;
+                    if !went && goes(self) {
+                        let owning = self.accounts_here() != Accounts::Off;
+                        turn.out.answer(turn.conn, &Event::GoesWhenEmpty { room, rule: rule.kind(), owning });
+                    }
                 }
                 Shown::Rule(rule)
             }
@@ -814,14 +642,23 @@ impl Hub {
             return Ok(Done::Erase { room: name, count });
         }
         let owned = self.account(turn);
-        // However its owner spelled a name, it is one.
-        let owner_of = |nick: Nick| self.register().owned(&nick).map(|owned| owned.nick());
-        let is_own =
-            |message: &Message| message.by == turn.who || (owned.is_some() && owned == owner_of(message.nick.get()));
+        // However its owner spelled a name, it is one; but somebody else may have been called so before it was theirs.
+        let is_owners = |message: &Message| {
+            let name = self.register().owned(&message.nick.get()).filter(|name| Some(name.nick()) == owned);
+            let day = Day::of(message.at);
+            name.is_some_and(|name| match message.owned {
+                Some(is_owned) => is_owned && name.since() <= day,
+                None => name.since() < day,
+            })
+        };
+        let is_own = |message: &Message| message.by == turn.who || is_owners(message);
         let messages = room.history_after(from - 1).take_while(|message| message.seq <= last);
-        let own = messages.filter(|message| !rules.is_erased(message.seq) && is_own(message));
-        if own.count() as u64 != count {
-            self.may_in(id, Doing::Moderate, turn)?;
+        let own: BTreeSet<u64> = messages.filter(|message| is_own(message)).map(|message| message.seq).collect();
+        if let Some(seq) = (from..=last).find(|seq| !rules.is_erased(*seq) && !own.contains(seq)) {
+            self.may_in(id, Doing::Moderate, turn).map_err(|why| match why {
+                Fault::NotOp { room, .. } => Fault::NotOwn { seq, room },
+                why => why,
+            })?;
         }
         if rules.erased().len() >= limits::ERASED {
             return Err(Fault::TooMany(Quota::Erased));
@@ -832,7 +669,12 @@ impl Hub {
     }
 
     /// Tells a room what whose turn it is has done there, and has it written down if that is whoever runs the server.
-    fn tell_act(&mut self, room: RoomId, what: &Happening, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
+    pub(super) fn tell_act(
+        &mut self,
+        room: RoomId,
+        what: &Happening,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<(), Fault> {
         self.audit_of_server(Deed::InRoom(self.rooms[room].name, what.clone()), turn);
         self.tell_others(room, what, turn)
     }
@@ -851,7 +693,12 @@ impl Hub {
     }
 
     /// Something is so of a room from now on. With the first thing it is known who made it: a guest, if nobody else did.
-    fn note_of_room(&mut self, room: RoomName, entry: Entry, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
+    pub(super) fn note_of_room(
+        &mut self,
+        room: RoomName,
+        entry: Entry,
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<(), Fault> {
         let takes_back = match &entry {
             Entry::Role { role, .. } => role.is_none(),
             Entry::Rule { rule, .. } => *rule == rule.kind().at_first(),
@@ -860,12 +707,16 @@ impl Hub {
         if !takes_back {
             self.may_add_rule(&room, turn)?;
         }
-        let is_restriction = matches!(&entry, Entry::Rule { rule, .. } if rule.is_restriction());
-        let is_empty = || self.rooms.find(&room).is_none_or(|id| self.rooms[id].members().len() == 0);
+        // It would be forgotten with the last who leaves as soon as a rule keeps something from others, and that is for guests alone to
+        // decide.
+        let stays = match &entry {
+            Entry::Role { .. } => true,
+            Entry::Rule { .. } => self.people.get(turn.who).is_none_or(|person| self.owned_by(person).is_some()),
+            _ => false,
+        };
         let maker = match self.register().room(&room).and_then(Rules::founder) {
             _ if takes_back => None,
-            // It would be forgotten with the last who leaves, and nobody is there to leave.
-            None | Some(Founder::Guest) if is_restriction && is_empty() => Some(Founder::Gone),
+            None | Some(Founder::Guest) if stays => Some(Founder::Gone),
             None => Some(Founder::Guest),
             // All that the ledger has of it up to here may be a right of a name that goes before this.
             Some(Founder::Guest) if self.has_going() => Some(Founder::Guest),
@@ -873,7 +724,11 @@ impl Hub {
         };
         let maker = maker.map(|founder| Entry::Room { room, founder });
         let lines = self.register().lines();
+        let is_kept = matches!(maker, Some(Entry::Room { founder: Founder::Gone, .. }));
         self.note(std::iter::once(entry).chain(maker).collect(), turn.out);
+        if let Some(id) = self.rooms.find(&room).filter(|_| is_kept) {
+            self.keep_topic(id, turn.out);
+        }
         if self.register().lines() > lines {
             let who = self.counted(turn);
             self.rules_added.count(who, turn.now.at);
@@ -912,51 +767,7 @@ impl Hub {
     }
 }
 
-/// What was sent by those who were put out, before they were.
-impl Hub {
-    /// Whether a request is not to be carried out, which a connection sent before it was put out of a room: it is for that room.
-    pub fn is_void(&self, conn: ConnId, request: &Request<'_>) -> bool {
-        let Some(way) = self.people.way(conn).filter(|way| !way.put_out_of().is_empty()) else { return false };
-        match request.addressed() {
-            Addressed::Room(room) => way.put_out_of().contains(&room),
-            Addressed::Current => way.current.is_none(),
-            Addressed::Elsewhere => false,
-        }
-    }
-
-    /// Refuses such a request.
-    pub fn refuse_void(&mut self, conn: ConnId, now: Now, request: &Request<'_>, out: &mut impl Output) {
-        let Some(who) = self.people.at(conn).map(|person| person.id) else { return };
-        let verb = request.verb();
-        if verb == Verb::Send {
-            self.before_send(&mut Turn { now, conn, who, out });
-        }
-        let why = match request.addressed() {
-            Addressed::Room(room) => Fault::NotInRoom(room),
-            Addressed::Current | Addressed::Elsewhere => Fault::NoTarget,
-        };
-        // What follows is meant for the target that they would have now, and for no other.
-        if let (Verb::Join | Verb::Query, Some(way)) = (verb, self.people.way_mut(conn)) {
-            way.current = None;
-        }
-        refuse(conn, verb, why, out);
-    }
-
-    /// Nothing is left of what a connection sent before it was put out.
-    pub fn forget_void(&mut self, conn: ConnId) {
-        if let Some(way) = self.people.way_mut(conn) {
-            way.forget_put_out();
-        }
-    }
-}
-
 /// A rule as it is shown to those who may not know the key.
 fn hide_key(rule: Rule) -> Shown {
     if matches!(rule, Rule::Key(Some(_))) { Shown::SomeKey } else { Shown::Rule(rule) }
-}
-
-pub(super) fn short_reason(reason: Option<&str>) -> Result<Option<Text>, Fault> {
-    let reason = reason.map(Text::new);
-    let fits = reason.as_ref().is_none_or(|reason| reason.as_str().len() <= limits::REASON);
-    if fits { Ok(reason) } else { Err(Fault::TooLong { what: Long::Reason, limit: limits::REASON }) }
 }

@@ -55,8 +55,9 @@ impl Hub {
         if self.settings.log.is_some() {
             self.keep_line(room, line.clone(), turn.out);
         }
-        self.rooms.remember(room, turn.who, origin, line);
-        self.note_spoken(room, turn);
+        let is_owned = self.account(turn).is_some();
+        self.rooms.remember(room, (turn.who, origin, Some(is_owned)), line);
+        self.note_spoken(room, turn.who, turn);
         let place = Place::Room(self.rooms[room].name);
         let event = Event::Said { place, seq: Some(seq), at, from, kind, text };
         turn.out.publish(&mut self.hearers(&self.rooms[room], turn.who, silent), &[event]);
@@ -188,12 +189,16 @@ impl Hub {
             // Whoever leaves their other connections behind is in none of the rooms then.
             let rooms = self.people.get(turn.who).filter(|_| !leaves_others).map(|person| person.rooms.as_slice());
             for &room in rooms.unwrap_or_default() {
+                self.may(turn.who, Action::InRoom(Doing::Rename, self.ruled(room, turn.now)))?;
                 self.may(turn.who, Action::Stay(nick, account.filter(stays), self.ruled(room, turn.now)))?;
             }
             if leaves {
                 self.may_be_guest(turn)?;
             }
             self.count_rename(turn)?;
+            if let Some(owned) = account.filter(|_| leaves && self.accounts_here() == Accounts::Off) {
+                turn.out.answer(turn.conn, &Event::NoWayBack(owned));
+            }
             if leaves_others {
                 self.step_out(turn);
             }
@@ -206,8 +211,10 @@ impl Hub {
     pub(super) fn call(&mut self, who: PersonId, nick: Nick, turn: &mut Turn<'_, impl Output>) {
         let Some(person) = self.people.get(who) else { return };
         let (old, rooms) = (person.nick(), person.rooms.clone());
+        let left = self.owned_by(person).filter(|owned| self.register().owned(&nick).map(Owned::nick) != Some(*owned));
         self.note_seen(&old, turn);
         self.people.rename(who, nick);
+        self.note_was_owner(who, left);
         self.people.conns_of(who).for_each(|conn| turn.out.effect(Effect::NoteNick(conn)));
         self.rename_in_files(who, nick, turn.out);
         self.open_presence(turn.now);
@@ -321,6 +328,9 @@ impl Hub {
     fn go_from(&mut self, room: RoomId, reason: Option<Text>, turn: &mut Turn<'_, impl Output>) -> Result<(), Fault> {
         let (nick, who) = (self.nick(turn.who)?, turn.who);
         let what = self.as_heard(room, who, &Happening::Left(reason), turn);
+        if matches!(what, Happening::Left(Some(_))) {
+            self.note_spoken(room, who, turn);
+        }
         self.end_in_room(room, who, turn);
         self.stop_downloads_from((room, who), |file| file.sender != who, &Fault::Gone(Gone::NoLongerYours), turn);
         self.tell_room(room, who, nick, &what, turn);

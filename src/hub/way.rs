@@ -33,8 +33,10 @@ impl Hub {
     pub(super) fn step_out(&mut self, turn: &mut Turn<'_, impl Output>) {
         self.before_change(turn);
         self.stop_typing_by(turn.who, turn.conn, turn);
+        let owned = self.account(turn);
         let Some(who) = self.people.split(turn.conn, turn.now.at) else { return };
         turn.who = who;
+        self.note_was_owner(who, owned);
         self.after_change(turn);
         if let Some(nick) = self.people.get(who).map(Person::nick) {
             self.open_presence(turn.now);

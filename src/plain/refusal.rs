@@ -4,7 +4,9 @@ use std::time::SystemTime;
 
 use super::rule_name;
 use crate::commands::{self, GUESTS};
-use crate::event::{Fault, Gone, Lock, Long, NoBlock, Owning, Quota, Silence, Unfit, Unstored, Vacancy, Verb};
+use crate::event::{
+    Ask, Fault, Gone, Lock, Long, Meant, Misplaced, NoBlock, Owning, Quota, Silence, Unfit, Unstored, Vacancy, Verb,
+};
 use crate::limits;
 use crate::names::{BadName, Nick, RoomName, Text};
 use crate::register::entry::RuleKind;
@@ -28,7 +30,9 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         | Fault::Slashless(_)
         | Fault::NoSuchRule(_)
         | Fault::BadValue(_)
-        | Fault::BadPattern => Code::Usage,
+        | Fault::BadPattern
+        | Fault::InNoNick(_)
+        | Fault::Misplaced { .. } => Code::Usage,
         Fault::TooLong { .. } => Code::TooLong,
         Fault::TooMany(_) => Code::TooMany,
         Fault::Locked(_) | Fault::PlaceOfGuest => Code::Locked,
@@ -38,7 +42,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::NoSuchRoom(_) | Fault::NoSuchRoomByDoor(_) => Code::NoSuchRoom,
         Fault::NotInRoom(_) => Code::NotInRoom,
         Fault::NoRoom | Fault::NoRoomByDoor | Fault::NoTarget | Fault::Unheard(_) => Code::NoRoom,
-        Fault::NoSuchFile => Code::NoSuchFile,
+        Fault::NoSuchFile | Fault::NoSuchFileByDoor => Code::NoSuchFile,
         Fault::NoUpload => Code::NoUpload,
         Fault::BadChunk => Code::BadChunk,
         Fault::BadDigest | Fault::MalformedDigest => Code::BadDigest,
@@ -80,10 +84,11 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::Held(_) => Code::Held,
         Fault::NoAccount { .. } | Fault::NoGuests { .. } | Fault::GuestsMakeNoRooms(_) => Code::NoAccount,
         Fault::Insecure | Fault::InsecurePlace => Code::Insecure,
-        Fault::NotOp { .. } | Fault::NotFounder { is_op: false, .. } => Code::NotOp,
+        Fault::NotOp { .. } | Fault::NotOwn { .. } | Fault::NotFounder { is_op: false, .. } => Code::NotOp,
+        Fault::Asking(why, _) => code(why),
         Fault::NotThere { .. } => Code::NoSuchNick,
         Fault::Banned { .. } | Fault::NameBanned { .. } => Code::Banned,
-        Fault::Silent { .. } => Code::Muted,
+        Fault::Silent { .. } | Fault::MutedName(_) => Code::Muted,
         Fault::InviteOnly(_) => Code::InviteOnly,
         Fault::BadKey(_) => Code::BadKey,
         Fault::RoomFull { .. } => Code::TooMany,
@@ -93,6 +98,71 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
 
 /// What a refusal says to a person: what is wrong, and what to do next.
 pub(super) fn explain(why: &Fault) -> String {
+    match why {
+        Fault::Asking(why, ask) => explain_asking(why, ask),
+        why => explain_alone(why),
+    }
+}
+
+/// The same of what somebody may not do in a room, and may ask about.
+fn explain_asking(why: &Fault, ask: &Ask) -> String {
+    let guests = |meant: Meant| match meant {
+        Meant::Them => "you are",
+        Meant::Network => "guests from your network are",
+        Meant::Called => "guests of your name are",
+    };
+    let (room, what, wanted) = match why {
+        Fault::Banned { room, until, meant } => {
+            (room, format!("{} banned from {room}{}", guests(*meant), until_text(*until)), String::new())
+        }
+        Fault::Silent { room, why: Silence::Muted(until), meant } => {
+            (room, format!("{} muted in {room}{}", guests(*meant), until_text(*until)), String::new())
+        }
+        Fault::Silent { room, why: Silence::Moderated, .. } => {
+            (room, format!("only ops and voices speak in {room}"), " for /voice".to_owned())
+        }
+        Fault::Silent { room, why: Silence::Guests(_), .. } => {
+            (room, format!("only people who own their names speak in {room}"), " for /voice".to_owned())
+        }
+        Fault::NoGuests { room, .. } => {
+            (room, format!("only people who own their names come into {room}"), " for /invite".to_owned())
+        }
+        Fault::InviteOnly(room) => (room, format!("only who is invited comes into {room}"), " for /invite".to_owned()),
+        Fault::BadKey(room) => (room, format!("{room} has a key"), format!(" for it, and type /join {room} KEY")),
+        Fault::NotOwn { seq, room } => {
+            let what =
+                format!("message {seq} is not known to be yours, and only ops of {room} take back what others said");
+            (room, what, String::new())
+        }
+        why => return explain_alone(why),
+    };
+    let names = |nicks: &[Nick]| {
+        let nicks: Vec<String> = nicks.iter().map(Nick::to_string).collect();
+        nicks.join(" or ")
+    };
+    let are = |nicks: &[Nick]| if nicks.len() == 1 { "an op" } else { "ops" };
+    let ask = match ask {
+        Ask::Here(nicks) => format!("ask {}, {} of it,{wanted}", names(nicks), are(nicks)),
+        Ask::Later(nicks) => format!("ask {}, {} of it, when they are here,{wanted}", names(nicks), are(nicks)),
+        Ask::Operator => {
+            format!(
+                "it has no op, and the operator of the server appoints one with chinwag ctl op '{room}' NICK, whom to ask{wanted}"
+            )
+        }
+        Ask::Friend => format!("ask whoever told you of it{wanted}"),
+    };
+    let ask = ask.trim_end_matches(',');
+    let other = match why {
+        Fault::Banned { meant: Meant::Network, .. } | Fault::Silent { meant: Meant::Network, .. } => {
+            ", or /login if you own a name"
+        }
+        Fault::Banned { meant: Meant::Called, .. } => ", or choose another name with /nick",
+        _ => "",
+    };
+    format!("{what}; {ask}{other}")
+}
+
+fn explain_alone(why: &Fault) -> String {
     let known = |nick: &Nick| nick.to_string();
     match why {
         Fault::UnknownCommand(name) => format!("/{name}: no such command; {}/help lists them", guess(name)),
@@ -101,6 +171,7 @@ pub(super) fn explain(why: &Fault) -> String {
             let where_from = match verb {
                 Verb::Nick => "; a name is one word",
                 Verb::Unban => "; /bans lists the IDs",
+                Verb::Erase => "; the lower number first",
                 Verb::Unblock => "; /blocks lists the IDs",
                 Verb::Block => "; WHO is a nick, or an address as in 203.0.113.5 or 203.0.113.0/24",
                 Verb::Server => "; guests are on, listen or off, accounts open, closed or off, rooms open or named",
@@ -123,6 +194,28 @@ pub(super) fn explain(why: &Fault) -> String {
         Fault::BadPattern => {
             let (least, most) = (limits::PATTERN_LEAST, limits::PATTERN);
             format!("a pattern has at least {least} characters besides its *, and at most {most} bytes, as in spam*")
+        }
+        Fault::InNoNick(c) => {
+            format!(
+                "nobody is called like that, for {}; WHO is a nick, or a pattern of nicks as in spam*, and the nick of a guest bans \
+                 where they come from",
+                shown(*c)
+            )
+        }
+        Fault::Misplaced { verb, what, typed } => {
+            let name = commands::spec_of(*verb).map_or("", |spec| spec.name);
+            match what {
+                Misplaced::Room => format!("{typed} would be the reason; a room comes first: /{name} {typed} NICK"),
+                Misplaced::Scope => {
+                    format!("{typed} would be taken for something else; it is /{name} WHO guests TIME REASON, or all in its place")
+                }
+                Misplaced::Time => {
+                    format!(
+                        "{typed} would be part of the reason; TIME is one word before it, as in /{name} WHO 2h REASON, and 0 is for \
+                         good"
+                    )
+                }
+            }
         }
         Fault::NoHelp(word) => format!("{word} is no command; {}/help lists them", guess(word)),
         Fault::TooLong { what, limit } => {
@@ -161,6 +254,9 @@ pub(super) fn explain(why: &Fault) -> String {
         Fault::NoSuchNick(name) if name.as_str().contains('*') => {
             format!("{name} is not here; patterns are for /ban and /mute in a room")
         }
+        Fault::NoSuchNick(name) if name.as_str().starts_with("name:") || name.as_str().starts_with("guest:") => {
+            format!("{name} is not here; that is how lists tell whom a ban is for: type the nick alone")
+        }
         Fault::NoSuchNick(name) => format!("{name} is not here; /who lists who is"),
         Fault::MeantRoom(name, room) => format!("{name} is not here; is the room {room} meant?"),
         Fault::NotIgnored(name) => format!("you do not ignore {name}; /ignore lists whom you do"),
@@ -184,6 +280,7 @@ pub(super) fn explain(why: &Fault) -> String {
                 None => explain(&Fault::NoTarget),
             }
         }
+        Fault::NoSuchFileByDoor => "there is no such file; those in its room see its ID with /files".to_owned(),
         Fault::NoSuchFile => "there is no such file for you; /files lists those there are".to_owned(),
         Fault::NoUpload => "no upload is open; /send TARGET SIZE NAME opens one, /msg TARGET = says it".to_owned(),
         Fault::BadChunk => format!("a chunk is = and at most {} characters of padded base64", limits::CHUNK_LINE),
@@ -271,7 +368,7 @@ pub(super) fn explain(why: &Fault) -> String {
         Fault::KeepsNothing => {
             "this server keeps nothing, as it runs without --data; a name is yours while you are here".to_owned()
         },
-        Fault::AccountsOff => "nobody owns a name here; one that is free is yours while you are here".to_owned(),
+        Fault::AccountsOff => "nobody logs in or out here; a name that is free is yours while you are here".to_owned(),
         Fault::AccountsClosed => "only the operator gives names away here; ask them for yours".to_owned(),
         Fault::PasswordsBusy => "many passwords are being looked at; try again in a moment".to_owned(),
         Fault::IgnoreSelf => "you cannot ignore yourself; /ignore NICK takes somebody else".to_owned(),
@@ -293,12 +390,15 @@ pub(super) fn explain(why: &Fault) -> String {
         Fault::NotOp { room, has_ops: true } => format!("only ops of {room} may do that; /op {room} lists them"),
         Fault::NotOp { room, has_ops: false } => {
             format!(
-                "only ops of {room} may do that; it has none, and the operator appoints a founder with chinwag ctl founder \
+                "only ops of {room} may do that; it has none, and the operator of the server appoints one with chinwag ctl op \
                  '{room}' NICK"
             )
         }
         Fault::NotFounder { room, has_founder: true, .. } => {
             format!("only the founder of {room} may do that; /op {room} tells who it is")
+        }
+        Fault::NotFounder { room, can_have: false, .. } => {
+            format!("only the founder of {room} may do that; it has none, as nobody owns a name here, and /op {room} NICK gives a rank")
         }
         Fault::NotFounder { room, has_founder: false, .. } => {
             format!(
@@ -332,23 +432,16 @@ pub(super) fn explain(why: &Fault) -> String {
             format!("{nick} is a guest, and only who owns a name can be a founder; {next}")
         }
         Fault::NotThere { nick, room } => format!("{} is not in {room}; /who {room} lists who is", nick),
-        Fault::Banned { room, until, by_network: false } => {
-            format!("you are banned from {room}{}; ask an op of it", until_text(*until))
+        Fault::Asking(why, ask) => explain_asking(why, ask),
+        Fault::Banned { .. } | Fault::InviteOnly(_) | Fault::BadKey(_) | Fault::NotOwn { .. } => {
+            explain_asking(why, &Ask::Friend)
         }
-        Fault::Banned { room, until, by_network: true } => {
-            let until = until_text(*until);
-            format!("guests from your network are banned from {room}{until}; ask an op of it, or /login if you own a name")
-        }
+        Fault::MutedName(room) => format!("you are muted in {room}, so keep your name as long as you are there, or /leave {room} first"),
         Fault::NameBanned { nick, room } => {
             format!("guests called {nick} are banned from {room}; choose another name, or /leave {room} first")
         }
-        Fault::Silent { room, why } => match why {
-            Silence::Muted(until) => {
-                format!("you are muted in {room}{}; ask an op of it, whom /op {room} lists", until_text(*until))
-            }
-            Silence::Moderated => {
-                format!("only ops and voices speak in {room}; ask an op of it for /voice, whom /op {room} lists")
-            }
+        why_silent @ Fault::Silent { room, why, .. } => match why {
+            Silence::Muted(_) | Silence::Moderated => explain_asking(why_silent, &Ask::Friend),
             Silence::Guests(owning) => {
                 let next = how_to_own(*owning).unwrap_or("ask an op of it for /voice");
                 format!("only people who own their names speak in {room}; {next}")
@@ -358,8 +451,6 @@ pub(super) fn explain(why: &Fault) -> String {
                 format!("in {room} one may say something every {every}; wait {left}")
             }
         },
-        Fault::InviteOnly(room) => format!("only who is invited comes into {room}; ask an op of it for /invite"),
-        Fault::BadKey(room) => format!("{room} has a key; ask an op of it, and type /join {room} KEY"),
         Fault::RoomFull { room, limit } => {
             let people = if *limit == 1 { "1 person" } else { &format!("{limit} people") };
             format!("{room} takes {people}, and is full; try again later")
@@ -377,6 +468,8 @@ pub(super) fn explain(why: &Fault) -> String {
         }
         Fault::NameBlocked(nick) => format!("{nick} may not come to this server; ask who runs it"),
         Fault::NoBlock(why) => no_block(*why),
+        Fault::NoSuchBan { id: u64::MAX, room } => format!("there is no ban of so large a number; /bans {room} lists them"),
+        Fault::NoSuchBlock(u64::MAX) => "there is no block of so large a number; /blocks lists them".to_owned(),
         Fault::NoSuchBlock(id) => format!("there is no block {id}; /blocks lists them"),
         Fault::NoSuchBan { id, room } => format!("there is no ban {id} of {room}; /bans {room} lists them"),
     }
@@ -490,14 +583,15 @@ fn guess(name: &Text) -> String {
     }
 }
 
-fn a_minute(what: &str, most: u32) -> String {
+/// Of what a person does so many a minute at most, and the guests of a network together more.
+fn a_minute(most: u32, what: &str) -> String {
     format!("at most {most} {what} a minute, and {} from one network; wait a little", most * limits::A_PREFIX)
 }
 
 fn too_many(quota: Quota) -> String {
     match quota {
-        Quota::Renames => a_minute("renames", limits::RENAMES),
-        Quota::Joins => a_minute("joins and leaves", limits::JOINS),
+        Quota::Renames => a_minute(limits::RENAMES, "renames"),
+        Quota::Joins => a_minute(limits::JOINS, "joins and leaves"),
         Quota::WrongPasswords => {
             let minutes = limits::WRONG_PASSWORDS_WINDOW.as_secs() / 60;
             format!("too many wrong passwords came from your address; try again in {minutes} minutes")
@@ -550,9 +644,9 @@ fn too_many(quota: Quota) -> String {
         Quota::Founded => {
             format!("one may be the founder of {} rooms; hand one over with /founder first", limits::FOUNDED)
         }
-        Quota::Invitations => format!("at most {} invitations a minute; wait a little", limits::INVITATIONS),
+        Quota::Invitations => a_minute(limits::INVITATIONS, "invitations"),
         Quota::WrongKeys => {
-            format!("at most {} wrong keys a minute; wait a little, and ask for the right one", limits::WRONG_KEYS)
+            format!("{}, and ask for the right one", a_minute(limits::WRONG_KEYS, "wrong keys"))
         }
         Quota::Erased => {
             format!(

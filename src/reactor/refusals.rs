@@ -32,7 +32,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Told(Bye::Blocked) => "a blocked connection",
-            Self::Told(Bye::GuestsBlocked) => "a blocked guest",
+            Self::Told(Bye::GuestsBlocked { .. }) => "a blocked guest",
             Self::Told(Bye::TooManyFromAddress | Bye::TooOften) => "too many connections",
             Self::Told(_) => "a connection for which there is no place",
             Self::BadHeader(bad) => return bad.fmt(f),

@@ -12,7 +12,7 @@ use chinwag::limits::DOWNLOAD_UNIT;
 use chinwag::linebuf::Ending;
 use chinwag::names::{ConnId, Digest, FileId, Origin, Prefix, RoomName, Wire};
 use chinwag::plain::{self, Style};
-use chinwag::register::entry::Rule;
+use chinwag::register::entry::{Founder, Rule};
 use chinwag::register::{Register, Rules};
 use chinwag::settings::Settings;
 use chinwag::time::{Day, Instant, Now};
@@ -384,10 +384,12 @@ impl Alone {
         }
         assert!(self.disk.is_empty(), "files are left on the disk");
         assert!(self.hub.next_alarm().is_none(), "something is waited for");
-        // Rooms are kept for what was said there, and blocks for their own sake.
+        // Rooms are kept for what was said there, and blocks and what the operator has set in rooms for their own sake.
         let keeps_rooms = self.settings.history > 0 || self.settings.log.is_some();
-        let keeps_blocks = !self.hub.register().blocks().is_empty();
-        assert!(keeps_rooms || keeps_blocks || self.hub.is_empty(), "an emptied hub holds something: {:#?}", self.hub);
+        let is_ruled = |rules: &Rules| rules.founder() == Some(Founder::Gone);
+        let register = self.hub.register();
+        let keeps_rules = !register.blocks().is_empty() || register.rooms().any(|(_, rules)| is_ruled(rules));
+        assert!(keeps_rooms || keeps_rules || self.hub.is_empty(), "an emptied hub holds something: {:#?}", self.hub);
     }
 }
 

@@ -489,6 +489,35 @@ fn say_fails_unless_it_was_said() {
 }
 
 /// What a line of a shell's says when it fails.
+#[test]
+fn say_reaches_a_room_that_takes_words_from_outside_and_tells_why_another_does_not() {
+    let server = Server::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut op = server.in_room("op", "#reports");
+    for line in ["/room invite-only on", "/room outside on"] {
+        op.send(line);
+        op.until_starting("+ room ");
+    }
+    fine(&run(folder.path(), server.port, &["say", "#reports", "it is green", "--nick", "builder"]));
+    op.until("#reports <builder> it is green");
+    op.send("/room outside off");
+    op.until_starting("+ room ");
+    let output = run(folder.path(), server.port, &["say", "#reports", "it is red", "--nick", "builder"]);
+    failed(
+        &output,
+        "#reports has not got “it is red”: only who is invited comes into #reports; ask op, an op of it, for /invite",
+    );
+    for line in ["/room invite-only off", "/room key sesame"] {
+        op.send(line);
+        op.until_starting("+ room ");
+    }
+    let output = run(folder.path(), server.port, &["say", "#reports", "it is red", "--nick", "builder"]);
+    failed(
+        &output,
+        "for it, and type /join #reports KEY; this program gives no key, so have an op /invite the name that",
+    );
+}
+
 fn complaint(line: &str) -> String {
     let output = Command::new("bash").args(["-c", line, "bash", binary()]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{line}");

@@ -789,7 +789,9 @@ fn looking_makes_no_room() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = start(dir.path());
     let mut bob = server.in_room("bob", "#sec");
-    bob.ask("/room hidden on", "+ room #sec hidden on");
+    bob.send("/room hidden on");
+    bob.starting("* notice a guest made #sec, ");
+    bob.expect("+ room #sec hidden on");
     bob.send("what only we know");
     bob.settle();
     assert_eq!(done(dir.path(), &["room", "#sec", "hidden"]), "+ room #sec hidden on\n");

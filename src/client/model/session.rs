@@ -56,6 +56,8 @@ pub struct Wish {
     pub without_typing: bool,
     /// Whether the rooms should be there already, so that it is told if one is not.
     pub expects_rooms: bool,
+    /// The room that is only spoken to, from outside if need be.
+    pub outside: Option<RoomName>,
     /// Whether the server is to keep our place when a connection is lost, as for somebody who stays.
     pub keeps_place: bool,
 }
@@ -224,6 +226,11 @@ pub struct Session {
     /// Whether somebody stays who wants to know what changes meanwhile.
     stays: bool,
     expects_rooms: bool,
+    /// The room that is only spoken to, and why we may not come in, if we may not.
+    outside: Option<RoomName>,
+    kept_out: Option<String>,
+    /// The keys by which we came into rooms.
+    room_keys: Vec<(RoomName, String)>,
     /// Rooms that should have been there and were not.
     missing_rooms: Vec<RoomName>,
     quitting: bool,
@@ -296,6 +303,9 @@ impl Session {
             first: true,
             stays: wish.keeps_place,
             expects_rooms: wish.expects_rooms,
+            outside: wish.outside,
+            kept_out: None,
+            room_keys: Vec::new(),
             missing_rooms: Vec::new(),
             quitting: false,
             doubted: None,

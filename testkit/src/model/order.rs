@@ -160,6 +160,10 @@ impl<W: World> Crowd<W> {
         self.few = few.collect();
         let left = self.few.iter().find(|room| !self.is_occupied(room));
         assert!(left.is_none(), "{left:?} goes with the last who is in it, and nobody is");
+        let is_ranked =
+            |room: &&String| self.ranks.iter().any(|(of, holder)| of == *room && matches!(holder, Holder::Owner(_)));
+        let ranked = self.few.iter().find(is_ranked);
+        assert!(ranked.is_none(), "{ranked:?} goes with the last who is in it, and a name was given a rank there");
     }
 
     /// Whether somebody was ever given a rank in a room by a name like this.

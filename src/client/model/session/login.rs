@@ -302,9 +302,13 @@ impl Session {
         }
     }
 
-    /// Whether rooms are entered only once it is settled as whom: the first time, where a person may have to be asked.
+    /// Whether rooms are entered only once it is settled as whom: the first time, where a person may have to be asked, or a token may be good
+    /// no more.
     pub(super) fn holds_back(&mut self) -> bool {
-        self.logins.holds = self.first && self.logins.person && self.is_naming();
+        self.logins.holds = self.first && self.is_naming() && {
+            let has_token = || self.wanted.is_some_and(|nick| self.logins.token(nick).is_some());
+            self.logins.person || has_token()
+        };
         self.logins.holds
     }
 
@@ -470,13 +474,22 @@ impl Session {
     /// Enters a room, unless it was entered with the login.
     pub(super) fn enter(&mut self, room: RoomName) {
         if !self.logins.found.contains(&room) {
-            self.ask(Command::Join(room), Pending::Join(room));
+            let key = self.room_keys.iter().find(|(known, _)| *known == room);
+            let line = key.map_or(Command::Join(room).to_string(), |(_, key)| format!("{} {key}", Command::Join(room)));
+            self.ask(line, Pending::Join(room));
         }
     }
 
     /// A room in which the last login found us.
     pub(super) fn found_in(&self) -> Option<RoomName> {
         self.logins.found.first().copied()
+    }
+
+    /// A room was entered with this line, which may have its key: without that we would not come in again after a loss.
+    pub(super) fn note_key(&mut self, room: RoomName, line: &str) {
+        let key = line.split(' ').filter(|word| !word.is_empty()).nth(2);
+        self.room_keys.retain(|(known, _)| *known != room);
+        self.room_keys.extend(key.map(|key| (room, key.to_owned())));
     }
 
     /// Whether we enter this room as it was the login that found us there, and not the person.
@@ -663,9 +676,9 @@ mod tests {
         assert_eq!(asked(&mut session), ["/nick alice"]);
         hear(&mut session, &[OWNED, "! token no-account x"]);
         assert_eq!(session.asks_login(), Some(alice()));
-        // Who cannot be asked is told.
+        // Who cannot be asked is told, and comes into no room as somebody else.
         let mut session = greeted(vec![(alice(), Token([0; 32]))], false);
-        asked(&mut session);
+        assert_eq!(asked(&mut session), [format!("/login alice token:{TOKEN}")]);
         hear(&mut session, &["! login refused that is no token of alice"]);
         hear(&mut session, &[OWNED]);
         assert!(shown(&mut session).iter().any(|news| matches!(news, News::Refused(why) if why.contains("alice"))));

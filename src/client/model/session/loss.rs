@@ -263,6 +263,26 @@ mod tests {
     }
 
     #[test]
+    fn a_room_is_entered_again_with_the_key_by_which_it_was_entered() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        for (line, reply) in [
+            ("/join #b sesame", "+ join #b 1"),
+            ("/join #c sesame", "+ join #c 1"),
+            ("/join #d guess", "! join bad-key #d has a key"),
+            ("/leave #c", "+ leave #c"),
+        ] {
+            session.typed(line, now);
+            hear(&mut session, &[reply]);
+            answer(&mut session);
+        }
+        session.lost("gone");
+        session.connected();
+        hear(&mut session, &["* hello alice x 900 online"]);
+        let joins: Vec<String> = sent(&mut session).into_iter().filter(|line| line.starts_with("/join ")).collect();
+        assert_eq!(joins, ["/join #a", "/join #b sesame"]);
+    }
+
+    #[test]
     fn who_comes_back_later_than_we_do_is_ignored_again() {
         let (mut session, now) = (online(&[]), Instant::now());
         for line in ["/ignore bob", "/ignore carol"] {

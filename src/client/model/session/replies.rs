@@ -278,7 +278,8 @@ impl Session {
             }
             Done::Join { room, count } => {
                 let (place, is_new) = (Place::Room(room), self.talks.room(room).is_none());
-                if matches!(pending, Pending::Typed(_)) {
+                if let Pending::Typed(line) = &pending {
+                    self.note_key(room, line);
                     self.go_to(place);
                 }
                 let entry = Entry { count, ..std::mem::take(&mut self.entry) };
@@ -289,7 +290,10 @@ impl Session {
                     self.ask_ranks(room, entry);
                 }
             }
-            Done::Leave(room) => is_nowhere = self.close(Place::Room(room)),
+            Done::Leave(room) => {
+                self.room_keys.retain(|(known, _)| *known != room);
+                is_nowhere = self.close(Place::Room(room));
+            }
             Done::Query(place) if matches!(pending, Pending::Typed(_)) => self.go_to(place),
             Done::Ignore(nick) if !self.ignored.contains(&nick) => self.ignored.push(nick),
             Done::Unignore(nick) => self.ignored.retain(|ignored| *ignored != nick),
@@ -456,7 +460,8 @@ impl Session {
             Pending::Said => {
                 let what =
                     self.sent.pop_front().map(|message| format!("{} has not got “{}”: ", message.place, message.text));
-                self.refuse(format!("{}{text}", what.unwrap_or_default()));
+                let kept_out = self.kept_out.as_deref().filter(|_| code == Code::NotInRoom);
+                self.refuse(format!("{}{}", what.unwrap_or_default(), kept_out.unwrap_or(text)));
             }
             Pending::Nick if code == Code::Owned && self.wanted.is_some_and(|nick| self.owned(nick, true)) => {}
             Pending::Login(nick, token) => self.not_logged_in(nick, token, code, text),
@@ -493,6 +498,11 @@ impl Session {
             }
             Pending::Nick => self.refuse(text.to_owned()),
             Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost),
+            // The room may be one to which people speak who are not in it.
+            Pending::Join(room) if self.outside == Some(room) => {
+                self.close(Place::Room(room));
+                self.kept_out = Some(text.to_owned());
+            }
             Pending::Join(room) => {
                 let is_nowhere = self.close(Place::Room(room));
                 if !self.first {
