@@ -89,8 +89,10 @@ pub struct Entrance<'a> {
 pub enum Doing {
     /// Say something.
     Speak,
-    /// Say something in other ways than by words of one's own: type, share a file.
+    /// Be seen to type.
     Show,
+    /// Share a file, under a name that may be words.
+    Offer,
     /// Have a text of one's own shown where one is not asked whether one may: a reason, say.
     Tell,
     /// Read what was said, and what it is about.
@@ -310,6 +312,11 @@ fn may_in_room(someone: &Someone<'_>, doing: Doing, place: Ruled<'_>) -> Result<
             is_in()?;
             is_heard()
         }
+        Doing::Offer => {
+            is_in()?;
+            is_heard()?;
+            silent(slowed())
+        }
         Doing::Tell => is_heard(),
         // A name is shown to the room, and may be words.
         Doing::Rename => {
@@ -320,7 +327,8 @@ fn may_in_room(someone: &Someone<'_>, doing: Doing, place: Ruled<'_>) -> Result<
         Doing::SetTopic => {
             is_in()?;
             is_heard()?;
-            allow(!rules.holds(&Rule::TopicLocked(true)) || rules.is_op(someone), not_op)
+            allow(!rules.holds(&Rule::TopicLocked(true)) || rules.is_op(someone), not_op)?;
+            silent(slowed())
         }
         Doing::SeeRules if rules.is_op_by_name(someone) => Ok(()),
         Doing::SeeRules => is_in(),

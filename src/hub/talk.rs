@@ -415,6 +415,7 @@ impl Hub {
         self.log_topic(room, turn.out);
         self.keep_topic(room, turn.out);
         self.tell_room(room, turn.who, self.nick(turn.who)?, &Happening::Topic(topic.clone()), turn);
+        self.note_spoken(room, turn.who, turn);
         Ok(Done::Topic { room: name, topic })
     }
 

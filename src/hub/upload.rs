@@ -51,7 +51,7 @@ impl Hub {
     }
 
     pub(super) fn send(&mut self, offer: &Offer<'_>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
-        let share = match self.resolve(offer.target, Doing::Show, turn)? {
+        let share = match self.resolve(offer.target, Doing::Offer, turn)? {
             Conversation::Room(room) => Share::Room(room),
             Conversation::Person(to) => {
                 self.may_reach(to)?;
@@ -124,6 +124,9 @@ impl Hub {
         self.describe(file_id, turn.out);
         let what = Happening::File { id: file_id, size: offer.size, name };
         self.tell_about_file(file_id, &what, None, turn);
+        if let Share::Room(room) = share {
+            self.note_spoken(room, turn.who, turn);
+        }
         if let Share::Person(to, _) = share
             && self.people.get(to).is_some_and(|person| !person.ignores(turn.who))
         {

@@ -200,6 +200,18 @@ fn who_comes_back_in_a_slow_room_waits_all_the_same() {
     company.done("far", "two");
     company.0.wait(Duration::from_secs(61));
     company.done("gustav", "two");
+    // A topic and the name of a file are words, and no way around it.
+    company.done("ann", "/room topic-locked off");
+    company.refused("gustav", "/topic #club three", "muted");
+    company.refused("gustav", "/send #club 5 three", "muted");
+    company.done("gustav", "/typing on");
+    company.0.wait(Duration::from_secs(61));
+    company.done("gustav", "/topic #club three");
+    company.refused("gustav", "/topic #club -", "muted");
+    company.done("far", "/send #club 5 three");
+    company.refused("far", "/send #club 5 four", "muted");
+    company.0.wait(Duration::from_secs(61));
+    company.done("gustav", "three");
     // Words of farewell are words.
     company.heard("ann");
     company.done("gustav", "/leave #club three");
