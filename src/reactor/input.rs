@@ -269,7 +269,8 @@ impl<S: System> Reactor<S> {
             return Next::Nothing;
         }
         let rate = rate_for(connection, self.hub.settings().rate);
-        let is_paid = is_of_upload || connection.pay(rate, now.at);
+        let rate = if is_of_upload { rate.saturating_mul(limits::CHUNKS_OF_LINE) } else { rate };
+        let is_paid = connection.pay(rate, now.at);
         // What will be refused in any case does not wait for that.
         let may_be_void = connection.at_line_before(lines.len()) && !lines.at_chunk();
         if !is_paid && !may_be_void {
@@ -286,9 +287,7 @@ impl<S: System> Reactor<S> {
             return Next::Nothing;
         };
         *budget -= 1;
-        if !is_of_upload {
-            connection.use_token();
-        }
+        connection.use_token();
         if ending == Ending::Crlf {
             connection.style_mut().crlf = true;
         }
