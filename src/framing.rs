@@ -16,17 +16,17 @@ pub struct Framing {
 }
 
 impl Framing {
-    /// Takes `bytes` in. What telnet options among them must be answered is appended to `refusals`.
-    pub fn feed(&mut self, bytes: &[u8], refusals: &mut Vec<u8>) {
+    /// Takes `bytes` in. What must be said of telnet's options is appended to `answers`.
+    pub fn feed(&mut self, bytes: &[u8], answers: &mut Vec<u8>) {
         for &byte in bytes {
             let Some(&next) = SIGNATURE.get(usize::from(self.signed)) else { break };
             self.signed = if byte == next { self.signed + 1 } else { u8::MAX };
         }
-        if self.telnet.is_data(bytes) {
+        if self.telnet.take_data(bytes) {
             return self.lines.type_in(bytes);
         }
         let mut data = Vec::with_capacity(bytes.len());
-        self.telnet.filter(bytes, refusals, |run| data.extend_from_slice(run));
+        self.telnet.filter(bytes, answers, |run| data.extend_from_slice(run));
         self.lines.type_in(&data);
     }
 
@@ -87,6 +87,29 @@ mod tests {
             check(&input, &["\"a\" Lf", "\"b\" Lf"]);
         }
         check(&[b"\xff\xfa", &[b'x'; 300][..], b"\xff\xff\xf0x\xff\xf0b\n"].concat(), &["\"b\" Lf"]);
+    }
+
+    #[test]
+    fn a_telnet_that_takes_letters_for_keys_is_heard_and_asked_to_send_bytes_as_they_are() {
+        let answers = |input: &[u8]| run(&[input]).1;
+        // So the telnet of Linux sends М, я, К, Ѓ, 小, and what has two such bytes.
+        let typed = b"\xd0\xff\xf3\xff\xfd\x06 \xd1\xff\xf5\xff\xfd\x06 \xd0\xff\xed \xd0\xff\xf4\xff\xfd\x06 \xe5\xb0\xff\xf5 \xf0\xff\xee\x98\xff\xf5\r\n";
+        let shown = "М я К Ѓ 小 \u{1c60f}".as_bytes().escape_ascii();
+        check(typed, &[format!("\"{shown}\" Crlf").as_str()]);
+        let refused = b"\xff\xfc\x06";
+        assert_eq!(answers(typed), [b"\xff\xfd\0", &refused[..], refused, refused].concat());
+        // Behind a whole letter, and in one that goes on with none of these, a command is one.
+        check(b"a\xff\xf4\xc3\xbc\xff\xf3\xd0b\xff\xf5\n", &["\"a\\xc3\\xbc\\xd0b\" Lf"]);
+        assert_eq!(answers(b"a\xff\xf4\xc3\xbc\xff\xf3\xe5\xb0\x8f\xff\xf3\xd0b\xff\xf5\n"), b"");
+        check(b"\xd0\xff\xf7a\xff\xf8b\n", &["\"b\" Lf"]);
+        check(b"\xd0\xff\xf1b\n", &["\"\\xd0b\" Lf"]);
+        assert_eq!(answers(b"\xd0\xff\xf1b\n"), b"\xff\xfd\0");
+        // It is asked once, and what it offers by itself is taken. Each of its words has one answer at most.
+        assert_eq!(answers(b"\xd0\xff\xf3\xff\xfb\0\xd0\xff\xf3\xff\xfb\0"), b"\xff\xfd\0");
+        assert_eq!(answers(b"\xd0\xff\xf3\xff\xfc\0\xd0\xff\xf3\xff\xfc\0"), b"\xff\xfd\0\xff\xfe\0");
+        assert_eq!(answers(b"\xff\xfb\0\xff\xfb\0\xff\xfc\0\xff\xfb\0"), b"\xff\xfd\0\xff\xfe\0\xff\xfd\0");
+        // What the server itself sends is no such thing.
+        assert_eq!(answers(b"\xff\xfd\0"), b"\xff\xfc\0");
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub const READ_CHUNK: usize = 3 * LINE;
 pub const READ: usize = LINE;
 /// Bytes of one reading that count as a line if they are no part of one.
 pub const READ_BARREN: usize = 1024;
+/// Chunks of an open upload that count as a line: few bytes each cost as much as a line does, and large ones are never so many.
+pub const CHUNKS_OF_LINE: u32 = 256;
 /// So many bytes that wait to be read when somebody is put out of a room may be all that there was room for. One reading takes as
 /// much, so that only what is held back comes to that.
 pub const PUT_OUT_FULL: usize = READ_A_TURN;

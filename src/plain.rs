@@ -444,7 +444,7 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         .write(out),
         Event::Operating(false) => ServerLine::Notice("you are no operator of this server any more").write(out),
         Event::Garbled => ServerLine::Notice(
-            "some of what you sent is no UTF-8, and others see \u{fffd} in its place; set your terminal or program to UTF-8",
+            "some of what you sent is no UTF-8, and others see \u{fffd} in its place; set your terminal or program to UTF-8 (telnet: Ctrl-], and set outbinary)",
         )
         .write(out),
         Event::Unended => ServerLine::Notice(

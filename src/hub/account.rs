@@ -16,7 +16,7 @@ use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
 use crate::metrics::LoginBy;
 use crate::names::{ConnId, Digest, Nick, Origin, PersonId, RoomName, Text, Token, Wire};
-use crate::people::Person;
+use crate::people::{Person, Way};
 use crate::policy::may_come_as;
 use crate::register::{Author, Entry, PasswordHash, Register, Rules};
 use crate::request::Credential;
@@ -713,11 +713,13 @@ impl Hub {
         self.tell_who_follows(&dropped, &mut Turn::of_server(turn.now, &mut *turn.out));
     }
 
-    /// Whether whose turn it is may be who owns this name, having proved it: who it is may come, and not by too many connections.
+    /// Whether whose turn it is may be who owns this name, having proved it: who it is may come, and not by too many connections
+    /// that stand.
     fn may_come_in(&self, nick: Nick, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         may_come_as(nick, self.register().blocks(), turn.now)?;
         let holder = self.owner_here(&nick).map(|person| person.id).filter(|&holder| holder != turn.who);
-        let is_full = holder.is_some_and(|holder| self.people.conns_of(holder).count() >= limits::WAYS);
+        let stands = |&conn: &ConnId| self.people.way(conn).and_then(Way::lost).is_none();
+        let is_full = holder.is_some_and(|holder| self.people.conns_of(holder).filter(stands).count() >= limits::WAYS);
         if is_full {
             return Err(Fault::TooMany(Quota::Ways));
         }
@@ -758,7 +760,10 @@ impl Hub {
         match holder {
             // It is theirs already.
             Some(holder) if holder == turn.who => {}
-            Some(holder) => self.come_in_beside(holder, turn),
+            Some(holder) => {
+                self.make_room_beside(holder, turn);
+                self.come_in_beside(holder, turn);
+            }
             None => {
                 if self.people.has_several(turn.who) {
                     self.step_out(turn);

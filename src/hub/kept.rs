@@ -35,15 +35,28 @@ impl Hub {
         }
     }
 
+    /// Ends the eldest place of somebody that is kept for nobody, where one more connection of theirs would be too many: whoever comes has proved
+    /// to be the one whom it waits for.
+    pub(super) fn make_room_beside(&mut self, who: PersonId, turn: &mut Turn<'_, impl Output>) {
+        let conns: Vec<ConnId> = self.people.conns_of(who).collect();
+        if conns.len() >= limits::WAYS {
+            conns.into_iter().find(|&conn| self.end_lost(conn, turn));
+        }
+    }
+
+    /// Ends the place of a connection that is lost; `false` if it stands.
+    fn end_lost(&mut self, conn: ConnId, turn: &mut Turn<'_, impl Output>) -> bool {
+        let Some(how) = self.people.way(conn).and_then(Way::lost) else { return false };
+        self.lose(conn, &Happening::Lost(how), turn);
+        turn.out.effect(Effect::Close { conn, bye: None });
+        true
+    }
+
     /// The places of somebody's connections are over: who is not there is gone, and those who are go on without.
     pub(super) fn end_places(&mut self, who: PersonId, turn: &mut Turn<'_, impl Output>) {
         for conn in self.people.conns_of(who).collect::<Vec<_>>() {
-            match self.people.way(conn).and_then(Way::lost) {
-                Some(how) => {
-                    self.lose(conn, &Happening::Lost(how), turn);
-                    turn.out.effect(Effect::Close { conn, bye: None });
-                }
-                None => turn.out.effect(Effect::EndKeeping(conn)),
+            if !self.end_lost(conn, turn) {
+                turn.out.effect(Effect::EndKeeping(conn));
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::typing::Conversation;
 use super::{Hub, Turn};
 
 impl Hub {
-    /// Whether the next chunk of a connection belongs to an open upload, and so does not count as a line.
+    /// Whether the next chunk of a connection belongs to an open upload, and so counts as a small part of a line.
     pub fn has_upload(&self, conn: ConnId) -> bool {
         self.people.way(conn).is_some_and(|way| matches!(way.intake(), Intake::Open(_)))
     }

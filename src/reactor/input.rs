@@ -120,7 +120,7 @@ impl<S: System> Reactor<S> {
     /// Reads once from a connection, and takes note of the end of its input.
     pub(super) fn read(&mut self, id: ConnId, most: usize, now: Now) -> usize {
         let Some(connection) = self.registry.get_mut(id) else { return 0 };
-        let mut refusals = Vec::new();
+        let mut answers = Vec::new();
         // Errors and the end are noted by the connection itself.
         let most = connection.readable_at_once(most);
         let read = self.egress.read(connection, &mut self.scratch[..most]).unwrap_or_default();
@@ -128,7 +128,7 @@ impl<S: System> Reactor<S> {
             let framing = connection.framing();
             let before = framing.lines.len();
             framing.lines.lend(&mut self.memory);
-            framing.feed(&self.scratch[..read], &mut refusals);
+            framing.feed(&self.scratch[..read], &mut answers);
             connection.note_read(read, before, now.at);
             // Negotiation makes no line, and so leaves nothing in it.
             connection.framing().lines.give_back(&mut self.memory);
@@ -149,8 +149,8 @@ impl<S: System> Reactor<S> {
             self.core(now, |hub, out| hub.expel(id, now, bye, out));
         } else if is_first && framing.is_proxied() {
             self.core(now, |hub, out| hub.expel(id, now, Bye::NotProxied, out));
-        } else if !refusals.is_empty() {
-            self.egress.push(connection, Kind::Reply, &refusals);
+        } else if !answers.is_empty() {
+            self.egress.push(connection, Kind::Reply, &answers);
         }
         read
     }
@@ -269,7 +269,8 @@ impl<S: System> Reactor<S> {
             return Next::Nothing;
         }
         let rate = rate_for(connection, self.hub.settings().rate);
-        let is_paid = is_of_upload || connection.pay(rate, now.at);
+        let rate = if is_of_upload { rate.saturating_mul(limits::CHUNKS_OF_LINE) } else { rate };
+        let is_paid = connection.pay(rate, now.at);
         // What will be refused in any case does not wait for that.
         let may_be_void = connection.at_line_before(lines.len()) && !lines.at_chunk();
         if !is_paid && !may_be_void {
@@ -286,9 +287,7 @@ impl<S: System> Reactor<S> {
             return Next::Nothing;
         };
         *budget -= 1;
-        if !is_of_upload {
-            connection.use_token();
-        }
+        connection.use_token();
         if ending == Ending::Crlf {
             connection.style_mut().crlf = true;
         }

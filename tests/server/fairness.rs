@@ -107,7 +107,7 @@ fn who_does_not_read_answers_to_telnet_options_is_not_read_from() {
 fn a_line_without_an_end_counts_as_lines() {
     let server = Server::start(&[]);
     let before = server.usage().unwrap().resident;
-    // Chunks of an open upload are not counted as lines, but text is all the same.
+    // A chunk of an open upload is no such line, but text is all the same.
     for begin in ["", "=", "/join #a\n/send #a 100000 x\n"] {
         let mut endless = server.connect();
         endless.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
@@ -119,6 +119,26 @@ fn a_line_without_an_end_counts_as_lines() {
     // Who has a rate of their own is not held up.
     let mut other = server.person("other");
     other.ask("/ping", "+ ping");
+}
+
+#[test]
+fn chunks_count_as_parts_of_lines() {
+    let server = Server::start(&["--rate", "1"]);
+    for (nick, chunk) in [("one", "=\n"), ("two", "=AAAA\n")] {
+        let mut busy = server.in_room(nick, "#a");
+        busy.send("/send #a 100000000 x");
+        busy.until_starting("+ send ");
+        busy.stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+        // More than the system keeps for the two of them.
+        let written = busy.stream.write_all(&chunk.as_bytes().repeat(16 * 1024 * 1024 / chunk.len()));
+        assert!(written.is_err(), "the server read on: {chunk}");
+    }
+    // Large ones are not held up.
+    let mut other = server.in_room("other", "#a");
+    let chunk = format!("={}\n", "A".repeat(65_536));
+    other.send_bytes(format!("/send #a {} x\n{}", 200 * 49_152, chunk.repeat(200)).as_bytes());
+    other.until_starting("+ send ");
+    other.until_starting("=");
 }
 
 #[test]

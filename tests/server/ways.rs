@@ -262,3 +262,40 @@ fn a_ninth_connection_is_one_too_many() {
     assert!(refused.starts_with("! login too-many "), "{refused}");
     drop(others);
 }
+
+#[test]
+fn places_that_wait_for_an_owner_make_room_when_they_come() {
+    let (_folder, server, mut one, mut bob) = lobby();
+    let mut others: Vec<Client> = (0..7).map(|_| beside(&server, &["#lobby 0"])).collect();
+    let keep = |other: &mut Client| {
+        other.send("/keep");
+        other.starting("+ keep ").split(' ').nth(2).unwrap().to_owned()
+    };
+    let tokens: Vec<String> = others.iter_mut().map(keep).collect();
+    let stands = others.pop().unwrap();
+    let lost = others.len();
+    drop(others);
+    let comes_in = |came: &mut Vec<Client>| {
+        let mut client = server.connect();
+        client.send(&format!("/login alice {PASSWORD}"));
+        let lines = std::iter::from_fn(|| client.line());
+        let reply = lines.filter(|line| line.contains(" login ")).find(|line| !line.starts_with('*')).unwrap();
+        came.push(client);
+        assert!(reply == "+ login alice" || reply.starts_with("! login too-many "), "{reply}");
+        reply.starts_with('+')
+    };
+    let mut came = Vec::new();
+    for _ in 0..lost {
+        eventually("a connection is lost", || comes_in(&mut came));
+    }
+    assert!(!comes_in(&mut came), "a ninth connection stands");
+    for token in &tokens[..lost] {
+        let mut late = server.connect();
+        late.send(&format!("/resume {token} 0"));
+        late.until_starting("! resume gone ");
+    }
+    // Who stands goes on, and nobody has seen anything.
+    one.send("here");
+    bob.expect("#lobby <alice> here");
+    drop(stands);
+}

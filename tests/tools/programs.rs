@@ -106,6 +106,43 @@ fn what_a_telnet_synch_goes_before_is_heard_as_it_was_typed() {
 }
 
 #[test]
+fn telnet_says_letters_that_it_takes_for_keys() {
+    if !have(&["telnet", "setsid"]) {
+        return;
+    }
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    let mut says = |prompt: &[&str], lines: &[(&str, &str)]| {
+        let mut command = Command::new("telnet");
+        command.args(["127.0.0.1", &server.port.to_string()]);
+        let telnet = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
+        let shows = |what: &str| drop(telnet.wait_until_raw(what, |raw| String::from_utf8_lossy(raw).contains(what)));
+        shows("* hello guest");
+        telnet.keys("/join #a\n");
+        shows("+ join #a 2");
+        alice.until_starting("#a * guest");
+        prompt.iter().for_each(|&typed| telnet.keys(typed));
+        for (typed, said) in lines {
+            telnet.keys(format!("{typed}\n"));
+            assert!(alice.starting("#a <guest").ends_with(&format!("> {said}")), "{typed}");
+            alice.send(&format!("heard {typed}"));
+            shows(&format!("<alice> heard {typed}"));
+        }
+        let shown = telnet.raw();
+        drop(telnet);
+        alice.until_starting("#a * guest");
+        String::from_utf8(shown).unwrap()
+    };
+    // From the first of these letters on all come as they are, also the one that is telnet's Ctrl-].
+    says(&[], &[("Меня зовут Коля, я 小明", "Меня зовут Коля, я 小明"), ("Надежда", "Надежда")]);
+    says(&[], &[("Überall Öl", "Überall Öl"), ("Åsa, Ý", "Åsa, Ý")]);
+    // Whoever begins with one that is lost is told what helps.
+    let shown = says(&[], &[("Åsa", "\u{fffd}sa")]);
+    assert!(shown.contains("(telnet: Ctrl-], and set outbinary)"), "{shown}");
+    says(&["\x1d", "set outbinary\n"], &[("Åsa", "Åsa"), ("Надежда", "Надежда")]);
+}
+
+#[test]
 fn a_conversation_of_two_ncs() {
     if !have(&["nc.openbsd"]) {
         return;

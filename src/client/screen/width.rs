@@ -37,13 +37,17 @@ pub fn has_wide(text: &str) -> bool {
 
 /// `line`, with the colours in it, as rows for a window of `width` columns. They end at blanks, and all but the first are indented,
 /// so that nothing in a line can look like one of its own. A word that is longer than a row is left to the terminal, as links are to
-/// stay whole; what comes behind it begins a row.
+/// stay whole; what comes behind it begins a row, and a word ends at what may pass for a blank.
 pub fn broken(line: &str, width: usize) -> String {
     let Some(room) = width.checked_sub(INDENT).filter(|&room| room > INDENT) else { return line.to_owned() };
     let (mut out, mut rest, mut column) = (String::new(), line, 0);
     while !rest.is_empty() {
         let (blanks, more) = rest.split_at(rest.find(|c| !is_blank(c)).unwrap_or(rest.len()));
-        let (word, more) = more.split_at(more.find(is_blank).unwrap_or(more.len()));
+        let ends = |(at, c): (usize, char)| match c {
+            _ if is_blank(c) => Some(at),
+            _ => may_be_blank(c).then_some(at + c.len_utf8()),
+        };
+        let (word, more) = more.split_at(more.char_indices().find_map(ends).unwrap_or(more.len()));
         rest = more;
         let (behind, wide) = (blanks.chars().fold(column, behind), widest(&without_colours(word)));
         let is_out = behind + wide > width && (wide <= room || behind >= width);
@@ -64,6 +68,11 @@ pub fn broken(line: &str, width: usize) -> String {
 /// Whether that shows as a blank.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}')
+}
+
+/// Whether that may show as a blank, with some fonts or with all.
+fn may_be_blank(c: char) -> bool {
+    matches!(c, '\u{303f}' | '\u{e000}'..='\u{f8ff}' | '\u{fffc}' | '\u{13441}' | '\u{13442}' | '\u{1da7f}' | '\u{1da80}' | '\u{f0000}'..)
 }
 
 /// The column behind a blank that stands in this one.
@@ -140,6 +149,11 @@ mod tests {
             ("ok                        * notice it moves", 24, "ok\n    * notice it moves"),
             ("ok\t\t\t* notice", 24, "ok\n    * notice"),
             ("ok\u{3000}\u{2800}\u{3164}\u{3164}\u{3164}* notice", 12, "ok\n    * notice"),
+            (
+                "okkkkkkkkkkkkkk\u{fffc}12:12\u{e000}<ann>\u{1da7f}yes",
+                12,
+                "okkkkkkkkkkkkkk\u{fffc}\n    12:12\u{e000}\n    <ann>\u{1da7f}\n    yes",
+            ),
             // A link is left whole, and nothing stands behind its end.
             ("see https://example.org/a/b ok", 16, "see https://example.org/a/b\n    ok"),
             ("see the code https://example.org/a/b", 13, "see the code\n    https://example.org/a/b"),
