@@ -99,8 +99,6 @@ pub enum Doing {
     Read,
     /// Set what it is about.
     SetTopic,
-    /// Be called otherwise.
-    Rename,
     /// Go.
     Leave,
     /// See who has which rank, and what the rules are.
@@ -318,12 +316,6 @@ fn may_in_room(someone: &Someone<'_>, doing: Doing, place: Ruled<'_>) -> Result<
             silent(slowed())
         }
         Doing::Tell => is_heard(),
-        // A name is shown to the room, and may be words.
-        Doing::Rename => {
-            let since = member.map(|member| member.since);
-            let is_muted = rules.ban_of(BanKind::Mute, someone, since, now.wall).is_some();
-            allow(!is_muted, || Fault::MutedName(name))
-        }
         Doing::SetTopic => {
             is_in()?;
             is_heard()?;

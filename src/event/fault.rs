@@ -187,8 +187,6 @@ pub enum Fault {
     NotThere { nick: Text, room: RoomName },
     /// They are banned from the room, until then if it ends.
     Banned { room: RoomName, until: Option<SystemTime>, meant: Meant },
-    /// Who is muted there does not speak by a new name either.
-    MutedName(RoomName),
     /// One of the messages that somebody wants to take back is not known to be theirs.
     NotOwn { seq: u64, room: RoomName },
     /// Something may not be done in a room, and these may be asked about it.

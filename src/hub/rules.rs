@@ -646,10 +646,7 @@ impl Hub {
         let is_owners = |message: &Message| {
             let name = self.register().owned(&message.nick.get()).filter(|name| Some(name.nick()) == owned);
             let day = Day::of(message.at);
-            name.is_some_and(|name| match message.owned {
-                Some(is_owned) => is_owned && name.since() <= day,
-                None => name.since() < day,
-            })
+            name.is_some_and(|name| message.owned != Some(false) && name.since() <= day)
         };
         let is_own = |message: &Message| message.by == turn.who || is_owners(message);
         let messages = room.history_after(from - 1).take_while(|message| message.seq <= last);

@@ -189,7 +189,6 @@ impl Hub {
             // Whoever leaves their other connections behind is in none of the rooms then.
             let rooms = self.people.get(turn.who).filter(|_| !leaves_others).map(|person| person.rooms.as_slice());
             for &room in rooms.unwrap_or_default() {
-                self.may(turn.who, Action::InRoom(Doing::Rename, self.ruled(room, turn.now)))?;
                 self.may(turn.who, Action::Stay(nick, account.filter(stays), self.ruled(room, turn.now)))?;
             }
             if leaves {

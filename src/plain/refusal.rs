@@ -88,7 +88,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::Asking(why, _) => code(why),
         Fault::NotThere { .. } => Code::NoSuchNick,
         Fault::Banned { .. } | Fault::NameBanned { .. } => Code::Banned,
-        Fault::Silent { .. } | Fault::MutedName(_) => Code::Muted,
+        Fault::Silent { .. } => Code::Muted,
         Fault::InviteOnly(_) => Code::InviteOnly,
         Fault::BadKey(_) => Code::BadKey,
         Fault::RoomFull { .. } => Code::TooMany,
@@ -436,7 +436,6 @@ fn explain_alone(why: &Fault) -> String {
         Fault::Banned { .. } | Fault::InviteOnly(_) | Fault::BadKey(_) | Fault::NotOwn { .. } => {
             explain_asking(why, &Ask::Friend)
         }
-        Fault::MutedName(room) => format!("you are muted in {room}, so keep your name as long as you are there, or /leave {room} first"),
         Fault::NameBanned { nick, room } => {
             format!("guests called {nick} are banned from {room}; choose another name, or /leave {room} first")
         }

@@ -90,9 +90,12 @@ fn who_was_muted_or_banned_by_name_stays_so_under_another_one() {
     }
     company.done("ann", "/mute bob 1h");
     company.refused("bob", "/me x", "muted");
-    company.refused("bob", "/nick bo", "muted");
-    for line in ["/leave", "/nick bo", "/join #club"] {
-        company.done("bob", line);
+    for line in ["/nick bo", "/me x", "/leave", "/join #club"] {
+        if line == "/me x" {
+            company.refused("bob", line, "muted");
+        } else {
+            company.done("bob", line);
+        }
     }
     company.refused("bob", "/me x", "muted");
     // Another name of their own is no other mouth.
@@ -298,7 +301,7 @@ fn who_may_not_do_something_in_a_room_is_told_whom_to_ask() {
 }
 
 #[test]
-fn who_is_muted_speaks_by_no_name_either_and_a_neighbour_is_told_of_the_network() {
+fn a_neighbour_of_who_is_muted_is_told_of_the_network() {
     let mut company = Company::new(Settings::default(), &["ann"]);
     company.enter(&["ann"]);
     company.enter_from("eve", network(7));
@@ -306,9 +309,6 @@ fn who_is_muted_speaks_by_no_name_either_and_a_neighbour_is_told_of_the_network(
         company.done(name, "/join #club");
     }
     company.done("ann", "/mute eve");
-    company.refused("eve", "/nick rude_words", "muted");
-    company.done("eve", "/leave");
-    company.done("eve", "/nick rude_words");
     company.enter_from("cy", network(7));
     company.done("cy", "/join #club");
     let refused = company.ask("cy", "hello");
