@@ -246,14 +246,24 @@ pub struct LedgerFile {
     len: u64,
     /// Bytes that it had when it said nothing twice.
     needed: u64,
-    /// Whether there may be half a line behind the whole ones.
-    is_torn: bool,
-    /// Whether a sync of it has failed. The system may take for written what is not then, so it must be written anew before anything is added.
-    is_doubted: bool,
-    /// What it said when that happened: what memory has of it may be gone later.
-    kept: Option<Vec<u8>>,
+    trust: Trust,
     /// What keeps other servers from its folder, if anything does.
     hold: Option<Arc<Hold>>,
+}
+
+/// How far what stands in the file can be relied on.
+#[derive(Debug)]
+enum Trust {
+    Sound,
+    /// There may be half a line behind the whole ones.
+    Torn,
+    /// A sync of it has failed. The system may take for written what is not then, so it must be written anew before anything is added.
+    Doubted {
+        /// What it said when that happened, if that could be read: what memory has of it may be gone later.
+        kept: Option<Vec<u8>>,
+        /// Lines of that which it is to have no more: whoever waited for them is told that they are not written.
+        undone: Vec<Range<u64>>,
+    },
 }
 
 /// Reads a ledger and writes it anew, without what means nothing any more; where that cannot be, as on a full disk, it goes on as it
@@ -373,54 +383,60 @@ impl LedgerFile {
     }
 
     fn of(path: &Path, file: Arc<File>, len: u64, is_torn: bool) -> Self {
-        Self { path: path.to_owned(), file, len, needed: len, is_torn, is_doubted: false, kept: None, hold: None }
+        let trust = if is_torn { Trust::Torn } else { Trust::Sound };
+        Self { path: path.to_owned(), file, len, needed: len, trust, hold: None }
     }
 
     /// Adds lines at its end, and says where they stand. An error leaves it as it was.
     fn append(&mut self, lines: &str) -> io::Result<Range<u64>> {
-        if self.is_torn {
-            // Nothing may follow half a line.
-            self.file.set_len(self.len)?;
-            self.is_torn = false;
-        }
-        if self.is_doubted {
+        if self.is_doubted() {
             self.compact()?;
         } else if !self.is_in_place() {
             self.compact()?;
             warn!("{} was gone or is another; it is made anew", self.path.display());
+        } else if matches!(self.trust, Trust::Torn) {
+            // Nothing may follow half a line.
+            self.file.set_len(self.len)?;
+            self.trust = Trust::Sound;
         }
         let begun = self.len;
         match self.file.write_all_at(lines.as_bytes(), begun) {
             Ok(()) => self.len += lines.len() as u64,
             Err(e) => {
-                self.is_torn = self.file.set_len(begun).is_err();
+                if self.file.set_len(begun).is_err() {
+                    self.trust = Trust::Torn;
+                }
                 return Err(e);
             }
         }
         Ok(begun..self.len)
     }
 
-    /// Takes lines out again of which nobody knows whether the disk has them. What was added behind them stays.
-    fn take_out(&mut self, lines: &Range<u64>) -> io::Result<()> {
-        let rest = stretch(&self.file, lines.end..self.len)?;
-        self.file.write_all_at(&rest, lines.start)?;
-        self.len -= lines.end - lines.start;
-        self.is_torn = self.file.set_len(self.len).is_err();
-        Ok(())
-    }
-
-    /// Takes lines out of it that could not be synced. If it was made anew meanwhile, they are on the disk with that.
+    /// Has lines left out of it that could not be synced: nobody knows whether the disk has them. If it was made anew meanwhile, they
+    /// are on the disk with that. [`LedgerFile::take_out`] comes next.
     fn undo(&mut self, entries: Option<&(Arc<File>, Range<u64>)>) -> Entered {
-        match entries {
-            None => return Entered::Failed,
-            Some((written, _)) if !Arc::ptr_eq(written, &self.file) => return Entered::Written,
-            Some((_, lines)) => {
-                if let Err(e) = self.take_out(lines) {
-                    warn!("cannot take out of {} again what was not synced: {e}", self.path.display());
-                }
-            }
+        let Some((written, lines)) = entries else { return Entered::Failed };
+        if !Arc::ptr_eq(written, &self.file) {
+            return Entered::Written;
+        }
+        self.doubt();
+        if let Trust::Doubted { undone, .. } = &mut self.trust {
+            undone.push(lines.clone());
         }
         Entered::Failed
+    }
+
+    /// Takes what is left out of it from the file, which need not come to be written anew. That it is left out then does not hang on this.
+    fn take_out(&mut self) {
+        let Trust::Doubted { kept: Some(kept), undone } = &self.trust else { return };
+        let Some(from) = undone.iter().map(|lines| lines.start).min() else { return };
+        let left = without(kept, undone);
+        let len = left.len() as u64;
+        let rest = left.get(usize::try_from(from).unwrap_or(usize::MAX)..).unwrap_or_default();
+        match self.file.write_all_at(rest, from).and_then(|()| self.file.set_len(len)) {
+            Ok(()) => self.len = len,
+            Err(e) => warn!("cannot take out of {} again what was not synced: {e}", self.path.display()),
+        }
     }
 
     /// Whether it is still what stands in its place: somebody may have swept it away. Where we may not look, it is open all the same.
@@ -430,7 +446,7 @@ impl LedgerFile {
 
     /// Whether most of it means nothing any more.
     fn is_wasteful(&self) -> bool {
-        !self.is_doubted && self.len >= limits::LEDGER_LEAST.max(2 * self.needed)
+        !self.is_doubted() && self.len >= limits::LEDGER_LEAST.max(2 * self.needed)
     }
 
     /// Finds out whether the disk writes, by writing its end once more.
@@ -440,8 +456,13 @@ impl LedgerFile {
 
     /// Nobody knows any more what the disk has of it.
     fn doubt(&mut self) {
-        self.is_doubted = true;
-        self.kept = stretch(&self.file, 0..self.len).ok();
+        if !self.is_doubted() {
+            self.trust = Trust::Doubted { kept: stretch(&self.file, 0..self.len).ok(), undone: Vec::new() };
+        }
+    }
+
+    fn is_doubted(&self) -> bool {
+        matches!(self.trust, Trust::Doubted { .. })
     }
 
     fn compact(&mut self) -> io::Result<()> {
@@ -451,7 +472,11 @@ impl LedgerFile {
 
     /// What it says with these lines behind it, said once.
     fn said(&self, more: &str) -> io::Result<String> {
-        let bytes = self.kept.clone().map_or_else(|| stretch(&self.file, 0..self.len), Ok)?;
+        let bytes = match &self.trust {
+            Trust::Doubted { kept: Some(kept), undone } => without(kept, undone),
+            Trust::Doubted { kept: None, undone } => without(&stretch(&self.file, 0..self.len)?, undone),
+            Trust::Sound | Trust::Torn => stretch(&self.file, 0..self.len)?,
+        };
         said_once(&[&bytes, more.as_bytes()].concat())
     }
 
@@ -481,7 +506,7 @@ fn shrink(shared: &Mutex<LedgerFile>) -> io::Result<Option<Arc<File>>> {
     let text = said_once(&stretch(&old, 0..before)?)?;
     let shorter = Replacement::write(&path, SHORTER, text.as_bytes(), Durability::Sync)?;
     let mut file = lock(shared);
-    if file.is_doubted || !Arc::ptr_eq(&file.file, &old) {
+    if file.is_doubted() || !Arc::ptr_eq(&file.file, &old) {
         return Ok(None);
     }
     let (added, needed) = (stretch(&old, before..file.len)?, text.len() as u64);
@@ -497,6 +522,16 @@ fn stretch(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
     file.read_exact_at(&mut bytes, range.start)?;
     Ok(bytes)
+}
+
+/// These bytes, but for some stretches of them.
+fn without(bytes: &[u8], left_out: &[Range<u64>]) -> Vec<u8> {
+    let mut left_out = left_out.to_vec();
+    left_out.sort_by_key(|lines| lines.start);
+    let ends = left_out.iter().map(|lines| lines.start).chain([u64::MAX]);
+    let begins = [0].into_iter().chain(left_out.iter().map(|lines| lines.end));
+    let at = |place| usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
+    begins.zip(ends).flat_map(|(begin, end)| bytes.get(at(begin)..at(end)).unwrap_or_default()).copied().collect()
 }
 
 /// What these lines say, without what means nothing any more.
@@ -655,7 +690,7 @@ impl Writer {
     fn catch_up(&mut self) -> io::Result<()> {
         let shared = Arc::clone(&self.file);
         let mut file = lock(&shared);
-        if self.waiting.lines.is_empty() && !file.is_doubted && file.is_in_place() {
+        if self.waiting.lines.is_empty() && !file.is_doubted() && file.is_in_place() {
             return Ok(());
         }
         let Waiting { lines, is_all, .. } = &self.waiting;
@@ -770,7 +805,7 @@ impl Syncer {
     fn sync_entries(&mut self, entries: io::Result<(Arc<File>, Range<u64>)>, written: &Receiver<Appended>) {
         let Ok((synced, lines)) = entries else { return self.tell(Entered::Failed) };
         self.sync_deeds();
-        let Err(e) = synced.sync_data() else {
+        let Err(e) = self.sync(&synced) else {
             // What was written before is synced with it.
             self.unsynced = None;
             return self.tell(Entered::Written);
@@ -790,11 +825,20 @@ impl Syncer {
                 None
             }
         }));
-        // Those that stand last go first, so that the others stay where they are.
-        let outcomes: Vec<Entered> = all.iter().rev().map(|entries| file.undo(entries.as_ref().ok())).collect();
-        outcomes.into_iter().rev().for_each(|entered| self.tell(entered));
+        let outcomes: Vec<Entered> = all.iter().map(|entries| file.undo(entries.as_ref().ok())).collect();
+        file.take_out();
+        outcomes.into_iter().for_each(|entered| self.tell(entered));
         self.cannot_sync(&mut file, &synced, &e);
         self.is_unsynced();
+    }
+
+    /// Syncs this file. The system says once that it failed, and then that all is well: so one that is doubted is not asked about again.
+    fn sync(&self, written: &Arc<File>) -> io::Result<()> {
+        let is_doubted = {
+            let file = lock(&self.file);
+            file.is_doubted() && Arc::ptr_eq(&file.file, written)
+        };
+        if is_doubted { Err(io::Error::other("it failed before")) } else { written.sync_data() }
     }
 
     fn tell(&self, entered: Entered) {
@@ -849,8 +893,10 @@ impl Syncer {
     /// The thread that writes is to write the ledger anew, which is the only way to be sure of it, unless it has done that.
     fn cannot_sync(&self, file: &mut LedgerFile, which: &Arc<File>, e: &io::Error) {
         warn!("cannot sync {}: {e}", file.path.display());
-        if Arc::ptr_eq(&file.file, which) && !file.is_doubted {
+        if Arc::ptr_eq(&file.file, which) {
             file.doubt();
+        }
+        if file.is_doubted() {
             // At the very end nobody is there to hear it.
             let _ = self.reports.send(Report { is_of_task: false, failing: Some(trouble(e)), took: Duration::ZERO });
             let _ = self.to_writer.send(Task::TryAgain);
@@ -948,17 +994,64 @@ mod tests {
 
     #[test]
     fn what_could_not_be_synced_is_taken_out_and_what_follows_stays() {
+        let reading = || File::options().read(true).clone();
+        let both = || reading().write(true).clone();
+        // A disk may fail in more than that.
+        for (fails, is_taken_out) in [(both(), true), (reading(), false), (File::options().write(true).clone(), false)]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("ledger");
+            let (_, mut file) = load(&path, now()).unwrap();
+            let mut at: Vec<_> = (0..4).map(|n| file.append(&encoded(&[name(n)])).unwrap()).collect();
+            file.file = Arc::new(fails.open(&path).unwrap());
+            let mut undo = |lines| {
+                let written = Some((Arc::clone(&file.file), lines));
+                file.undo(written.as_ref())
+            };
+            assert_eq!((undo(at.remove(2)), undo(at.remove(0))), (Entered::Failed, Entered::Failed));
+            file.take_out();
+            let said = |names: &[usize]| encoded(&names.iter().map(|&n| name(n)).collect::<Vec<_>>());
+            let now = if is_taken_out { said(&[1, 3]) } else { said(&[0, 1, 2, 3]) };
+            assert_eq!(fs::read_to_string(&path).unwrap(), now);
+            // The disk is well again.
+            if file.said("").is_err() {
+                file.file = Arc::new(both().open(&path).unwrap());
+            }
+            append(&mut file, &name(4));
+            assert_eq!(fs::read_to_string(&path).unwrap(), said(&[1, 3, 4]));
+        }
+    }
+
+    #[test]
+    fn what_is_synced_after_a_failure_counts_for_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger");
-        let (_, mut file) = load(&path, now()).unwrap();
-        let mut at: Vec<_> = (0..4).map(|n| file.append(&encoded(&[name(n)])).unwrap()).collect();
-        let mut undo = |lines| {
-            let written = Some((Arc::clone(&file.file), lines));
-            file.undo(written.as_ref())
+        let (_, file) = load(&path, now()).unwrap();
+        let (outcomes, told) = channel();
+        let (mut syncer, _poll) = syncer(file, outcomes);
+        let lines = lock(&syncer.file).append(&encoded(&[name(1)])).unwrap();
+        let ledger = Arc::clone(&lock(&syncer.file).file);
+        syncer.note_sync(&ledger, Err(io::ErrorKind::Other.into()));
+        syncer.sync_entries(Ok((ledger, lines)), &channel().1);
+        assert_eq!(told.try_recv(), Ok(Entered::Failed));
+        append(&mut lock(&syncer.file), &name(2));
+        assert_eq!(fs::read_to_string(&path).unwrap(), encoded(&[name(2)]));
+    }
+
+    fn syncer(file: LedgerFile, outcomes: Sender<Entered>) -> (Syncer, mio::Poll) {
+        let poll = mio::Poll::new().unwrap();
+        let syncer = Syncer {
+            file: Arc::new(Mutex::new(file)),
+            sync: Duration::from_secs(1),
+            unsynced: None,
+            deeds: None,
+            audit: PathBuf::new(),
+            outcomes,
+            reports: channel().0,
+            to_writer: channel().0,
+            waker: Arc::new(Waker::new(poll.registry(), mio::Token(0)).unwrap()),
         };
-        assert_eq!((undo(at.remove(2)), undo(at.remove(0))), (Entered::Failed, Entered::Failed));
-        append(&mut file, &name(4));
-        assert_eq!(fs::read_to_string(&path).unwrap(), encoded(&[name(1), name(3), name(4)]));
+        (syncer, poll)
     }
 
     #[test]
