@@ -23,7 +23,8 @@ export function gate(session, room, before) {
   box.dataset.sign = sign;
   const now = typed();
   const code = trouble?.code ?? "";
-  if (code === "locked") box.dataset.way = trouble?.text.includes("/pass") ? "pass" : "login";
+  // So it says what lets one in, if anything does.
+  if (code === "locked") box.dataset.way = /\/(pass|login)/.exec(trouble?.text ?? "")?.[1] ?? "none";
   const locked = state === "locked";
   const closed = locked && box.dataset.way === "login";
   const isLogin = closed || (trouble?.name && /^(refused|insecure)$/.test(code));
@@ -91,6 +92,7 @@ export function gate(session, room, before) {
   }
   for (const line of server.motd) box.append(h("p", { dir: "auto" }, line));
   session.motdShown = server.motd;
+  if (locked && box.dataset.way === "none") return box.append(h("p", {}, T.t("bye.blocked")));
   if (locked) box.append(h("p", {}, T.t(closed ? "guests" : "locked")));
   if (closed) box.append(login);
   else {
