@@ -487,6 +487,9 @@ fn a_terminal_that_closes_ends_it_and_a_hangup_alone_does_not() {
 
 #[test]
 fn a_hangup_without_a_terminal_ends_nothing() {
+    if !have(&["setsid"]) {
+        return;
+    }
     for hangup in ["--default-signal=HUP", "--ignore-signal=HUP"] {
         let mut command = Command::new("setsid");
         let mut server =

@@ -116,6 +116,15 @@ fn every_script_says_how_it_is_called() {
         assert!(words.starts_with("usage: "), "{name}: {words}");
         assert!(output.stdout.is_empty());
     }
+    // Those for who works on chinwag do nothing before they know that they are called rightly, as some build and install for minutes.
+    for name in ["bench", "dashboard", "fuzz", "hostile", "release", "soak", "test"] {
+        for help in ["-h", "--help"] {
+            assert!(good(&run(folder.path(), name, &[help])).contains(&format!("  scripts/{name}")), "{name} {help}");
+        }
+        let wrong = run(folder.path(), name, &["--nothing"]);
+        assert!(!wrong.status.success() && wrong.stdout.is_empty(), "{name}");
+        assert!(String::from_utf8_lossy(&wrong.stderr).contains(&format!("  scripts/{name}")), "{name}");
+    }
     for name in [SEND, GET] {
         assert!(good(&run(folder.path(), name, &["-h"])).starts_with("usage: "));
         assert!(bad(&run(folder.path(), name, &["-x"]), 2).contains("usage: "));
