@@ -343,6 +343,21 @@ fn words(column: &str) -> BTreeSet<&str> {
     column.split_whitespace().collect()
 }
 
+/// What stands above a module in the tables of ARCHITECTURE.md is what it may import.
+#[test]
+fn the_tables_of_architecture_have_the_same_order() {
+    let page = fs::read_to_string("ARCHITECTURE.md").unwrap();
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let files = cells.flat_map(|cell| cell.split('`').filter_map(|word| word.strip_suffix(".rs")));
+    let rows: Vec<usize> = files.filter_map(row).collect();
+    for pair in rows.windows(2) {
+        assert!(pair[0] <= pair[1], "{} stands above {}", TABLE[pair[0]].0, TABLE[pair[1]].0);
+    }
+    let told: BTreeSet<usize> = rows.into_iter().collect();
+    let missing: Vec<&str> = (0..TABLE.len()).filter(|at| !told.contains(at)).map(|at| TABLE[at].0).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 #[test]
 fn every_row_is_of_a_module() {
     let names: Vec<String> = sources().into_iter().map(|source| source.name).collect();
