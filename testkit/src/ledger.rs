@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use chinwag::effect::Entered;
-use chinwag::home::Durability;
 use chinwag::ledger;
 use chinwag::register::{Entry, Register};
 
@@ -41,7 +40,7 @@ impl Ledger {
     pub fn note(&mut self, entries: Vec<Entry>) {
         match self.under_way.back_mut() {
             Some(before) => before.notes.extend(entries),
-            None => self.put(entries),
+            None => self.entries.extend(entries),
         }
     }
 
@@ -54,19 +53,11 @@ impl Ledger {
     pub fn settle(&mut self, entered: Entered) -> Option<Vec<Entry>> {
         let UnderWay { entries, notes } = self.under_way.pop_front()?;
         if entered == Entered::Written {
-            self.put(entries.clone());
-        }
-        self.put(notes);
-        Some(entries)
-    }
-
-    /// Adds entries, and syncs what a ledger on a disk syncs.
-    fn put(&mut self, entries: Vec<Entry>) {
-        let is_synced = ledger::durability(&entries) == Durability::Sync;
-        self.entries.extend(entries);
-        if is_synced {
+            self.entries.extend(entries.iter().cloned());
             self.synced = self.entries.len();
         }
+        self.entries.extend(notes);
+        Some(entries)
     }
 
     /// What is read of it after a crash in this moment: all that was synced, and behind that as much as there happens to be, cut
