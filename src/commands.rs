@@ -6,7 +6,8 @@ mod words;
 use self::mistyped::not_meant;
 pub use self::mistyped::{holds_secret, is_keys, meant};
 use self::words::{
-    Said, Slip, Words, in_no_nick, is_scope, misplaced, network, new_password, number, pattern, person, room, span, switch, target,
+    Said, Slip, Words, in_no_nick, is_scope, misplaced, network, new_password, number, pattern, person, room, span,
+    switch, target,
 };
 use crate::event::{Change, Fault, Misplaced, SaidKind, Setting, Verb};
 use crate::limits;
