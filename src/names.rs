@@ -41,6 +41,11 @@ macro_rules! slot_id {
             pub fn slot(self) -> usize {
                 self.slot as usize
             }
+
+            /// The slot, as it is kept.
+            pub fn slot_kept(self) -> u32 {
+                self.slot
+            }
         }
     };
 }

@@ -1,107 +1,21 @@
 //! The people who are online: what they are called, what they have set, and through which connections they are here.
 
+mod met;
+mod way;
+
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 
-use crate::event::Lost;
 use crate::limits;
 use crate::meters::FixedWindow;
-use crate::names::{ConnId, FileId, KeptNick, Nick, Origin, PersonId, RoomName, Text, Was, Wire};
+use crate::names::{ConnId, KeptNick, Nick, Origin, PersonId, Text, Was, Wire};
 use crate::nametable::NameTable;
 use crate::rooms::RoomId;
 use crate::time::Instant;
-use crate::typing::Conversation;
-
-/// What becomes of the chunks that a connection sends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Intake {
-    /// There is no upload, and the connection has been told so or not.
-    None {
-        /// Whether it has.
-        told: bool,
-    },
-    /// They belong to this upload.
-    Open(FileId),
-    /// They belong to an upload that was refused or failed.
-    Discard,
-}
-
-impl Default for Intake {
-    fn default() -> Self {
-        Self::None { told: false }
-    }
-}
-
-/// A download under way.
-#[derive(Debug)]
-pub struct Download {
-    /// Tells it from an earlier one of the same file.
-    pub serial: u64,
-    /// What is fetched.
-    pub file: FileId,
-    /// Bytes from the file's beginning up to where the disk has been asked for them.
-    pub asked: u64,
-    /// Bytes from the file's beginning up to where they have been handed to the shell.
-    pub sent: u64,
-    /// What the disk gave last: at most [`READ_AHEAD`](crate::limits::READ_AHEAD) bytes, kept to be filled again.
-    block: Vec<u8>,
-    /// How many bytes of it have been handed on.
-    taken: usize,
-}
-
-impl Download {
-    /// A download of a file from `offset` on.
-    pub fn new(serial: u64, file: FileId, offset: u64) -> Self {
-        Self { serial, file, asked: offset, sent: offset, block: Vec::new(), taken: 0 }
-    }
-
-    /// Takes what the disk gave.
-    pub fn fill(&mut self, block: Vec<u8>) {
-        (self.block, self.taken) = (block, 0);
-    }
-
-    /// What was filled last, for the disk to fill again.
-    pub fn take_buffer(&mut self) -> Vec<u8> {
-        self.taken = 0;
-        std::mem::take(&mut self.block)
-    }
-
-    /// What the disk gave and has not been handed on.
-    pub fn ready(&self) -> &[u8] {
-        &self.block[self.taken..]
-    }
-
-    /// Notes that `len` bytes more have been handed on, and gives how many are held no more.
-    pub fn hand_on(&mut self, len: usize) -> usize {
-        let held = self.held();
-        self.taken += len;
-        self.sent += len as u64;
-        held - self.held()
-    }
-
-    /// Whether the disk has been asked for something that has not been handed on.
-    pub fn is_held(&self) -> bool {
-        self.asked > self.sent
-    }
-
-    /// Bytes that are held in memory until all of them are handed on.
-    pub fn held(&self) -> usize {
-        if self.ready().is_empty() { 0 } else { self.block.len() }
-    }
-}
-
-/// A part of a file that is read once more, as it was lost on its way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reread {
-    /// Tells it from downloads.
-    pub serial: u64,
-    /// Of which file.
-    pub file: FileId,
-    /// Where it begins.
-    pub offset: u64,
-}
+use met::Met;
+use way::Lag;
+pub use way::{Download, Intake, Reread, Way};
 
 /// Somebody who is ignored.
 #[derive(Debug)]
@@ -110,219 +24,6 @@ pub struct Ignored {
     pub who: PersonId,
     /// What they are called, or were when they left.
     pub nick: Rc<Cell<Nick>>,
-}
-
-/// One way in: a connection of somebody who is online, and what belongs to it alone.
-#[derive(Debug)]
-pub struct Way {
-    /// Which connection.
-    pub conn: ConnId,
-    /// The network that it comes from, with whose people it shares what is counted by network.
-    pub origin: Origin,
-    /// Whether others can read along on it.
-    pub wire: Wire,
-    /// Where what is said goes that names no target: the room that was entered last, or what was chosen since.
-    pub current: Option<Conversation>,
-    /// Whether what is said through it comes back to it.
-    pub echo: bool,
-    /// Whether its lines carry stamps.
-    pub stamp: bool,
-    /// Whether it is told of presence.
-    pub presence: bool,
-    lag: Lag,
-    /// What most do without, so that they need no memory for it.
-    rare: Option<Box<RareWay>>,
-}
-
-/// What only some ways in need.
-#[derive(Debug, Default)]
-pub struct RareWay {
-    /// What becomes of the chunks that come next.
-    intake: Intake,
-    /// Uploads that are whole and wait for their digest.
-    pub finishing: usize,
-    /// Downloads; the one whose turn is next comes first.
-    pub downloads: Vec<Download>,
-    /// Whether these wait for a turn at the disk.
-    pub wait_for_disk: bool,
-    /// How the connection was lost, if it is and its place is kept.
-    lost: Option<Lost>,
-    /// While it is: who has said something in private that may never be had.
-    unreached: Option<Vec<PersonId>>,
-    /// What the disk has been asked for that was handed on before.
-    pub reread: Option<Reread>,
-    /// Which typing lines are wanted, if not all.
-    typing: Option<WantedTyping>,
-    /// Rooms of which something was left out, and the last message before that.
-    missed: Vec<(RoomId, u64)>,
-    /// Whether something was left out that was for them alone, as another way in could take it.
-    missed_private: bool,
-    /// Rooms that they were put out of, as long as something may be there that was sent before.
-    put_out: Vec<RoomName>,
-}
-
-impl Way {
-    fn new(conn: ConnId, origin: Origin, wire: Wire) -> Self {
-        Self {
-            conn,
-            origin,
-            wire,
-            current: None,
-            echo: false,
-            stamp: false,
-            presence: true,
-            lag: Lag::None,
-            rare: None,
-        }
-    }
-
-    /// What only some need; from now on this one does.
-    #[inline]
-    pub fn rare_mut(&mut self) -> &mut RareWay {
-        self.rare.get_or_insert_default()
-    }
-
-    /// What becomes of the chunks that come through it next.
-    pub fn intake(&self) -> Intake {
-        self.rare.as_ref().map(|rare| rare.intake).unwrap_or_default()
-    }
-
-    /// From now on the chunks that come through it become of this.
-    pub fn set_intake(&mut self, intake: Intake) {
-        if intake != self.intake() {
-            self.rare_mut().intake = intake;
-        }
-    }
-
-    /// Its downloads; the one whose turn is next comes first.
-    pub fn downloads(&self) -> &[Download] {
-        self.rare.as_ref().map(|rare| rare.downloads.as_slice()).unwrap_or_default()
-    }
-
-    /// Its downloads, to be changed.
-    pub fn downloads_mut(&mut self) -> &mut [Download] {
-        self.rare.as_mut().map(|rare| rare.downloads.as_mut_slice()).unwrap_or_default()
-    }
-
-    /// Takes all of its downloads from it.
-    pub fn take_downloads(&mut self) -> Vec<Download> {
-        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.downloads)).unwrap_or_default()
-    }
-
-    /// Whether something is downloaded through it, or was sent through it and waits for its digest.
-    pub fn is_transferring(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| !rare.downloads.is_empty() || rare.finishing > 0)
-    }
-
-    /// They were put out of a room: what came through it before is not to be carried out.
-    pub fn put_out(&mut self, room: RoomName) {
-        let rooms = &mut self.rare_mut().put_out;
-        if !rooms.contains(&room) {
-            rooms.push(room);
-        }
-    }
-
-    /// The rooms that they were put out of, as long as something may be there that was sent before.
-    pub fn put_out_of(&self) -> &[RoomName] {
-        self.rare.as_ref().map(|rare| rare.put_out.as_slice()).unwrap_or_default()
-    }
-
-    /// All that was sent before they were put out of rooms has been carried out, or was not to be.
-    pub fn forget_put_out(&mut self) {
-        self.rare.as_mut().into_iter().for_each(|rare| rare.put_out = Vec::new());
-    }
-
-    /// Whether something that was handed on is being read once more.
-    pub fn is_rereading(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.reread.is_some())
-    }
-
-    /// Takes what is read once more, if it is this.
-    pub fn take_reread(&mut self, serial: u64) -> Option<Reread> {
-        self.rare.as_mut()?.reread.take_if(|reread| reread.serial == serial)
-    }
-
-    /// How its connection was lost, if it is and its place is kept.
-    pub fn lost(&self) -> Option<Lost> {
-        self.rare.as_ref().and_then(|rare| rare.lost)
-    }
-
-    /// Its connection is lost, and its place kept: what is said in private from now on may reach nobody.
-    pub fn lose(&mut self, how: Lost) {
-        // What was sent and is not carried out is dropped.
-        self.forget_put_out();
-        let rare = self.rare_mut();
-        rare.lost = Some(how);
-        rare.unreached.get_or_insert_default();
-    }
-
-    /// It has a connection again.
-    pub fn take_up(&mut self) {
-        self.forget_put_out();
-        self.take_unreached();
-        self.rare.as_mut().into_iter().for_each(|rare| rare.lost = None);
-    }
-
-    /// Takes those who have said something in private that nobody has had, if its connection is lost.
-    pub fn take_unreached(&mut self) -> Option<Vec<PersonId>> {
-        self.rare.as_mut().and_then(|rare| rare.unreached.take())
-    }
-
-    /// Whether the typing lines are wanted of which the first had this serial number.
-    pub fn wants_typing(&self, serial: u64) -> bool {
-        match self.rare.as_ref().and_then(|rare| rare.typing) {
-            None => true,
-            Some(WantedTyping::None) => false,
-            Some(WantedTyping::After(wanted)) => wanted < serial,
-        }
-    }
-
-    /// From now on typing lines are wanted, with which serial number they begin; or none.
-    pub fn set_typing(&mut self, after: Option<u64>) {
-        match after {
-            // It may have been shown one that is under way.
-            Some(_) if self.wants_typing(u64::MAX) => {}
-            Some(after) => self.rare_mut().typing = Some(WantedTyping::After(after)),
-            None => self.rare_mut().typing = Some(WantedTyping::None),
-        }
-    }
-
-    /// Typing lines that began before this serial number were shown to others alone.
-    pub fn pass_over_typing(&mut self, after: u64) {
-        if self.wants_typing(u64::MAX) {
-            self.rare_mut().typing = Some(WantedTyping::After(after));
-        }
-    }
-
-    /// Whether room lines and presence are left out for it.
-    pub fn is_lagging(&self) -> bool {
-        self.lag != Lag::None
-    }
-
-    /// Notes that what is said or happens in a room is left out after this message, unless that has been noted before.
-    pub fn miss(&mut self, room: RoomId, after: u64) {
-        let missed = &mut self.rare_mut().missed;
-        if missed.iter().all(|(other, _)| *other != room) {
-            missed.push((room, after));
-        }
-    }
-
-    /// The rooms of which something was left out.
-    pub fn missed(&self) -> impl Iterator<Item = RoomId> + '_ {
-        self.rare.iter().flat_map(|rare| &rare.missed).map(|(room, _)| *room)
-    }
-
-    /// Takes whether something was left out that was for them alone.
-    pub fn take_missed_private(&mut self) -> bool {
-        self.rare.as_mut().is_some_and(|rare| std::mem::take(&mut rare.missed_private))
-    }
-
-    /// Takes what is to be told of a room of which something was left out: the last message before that.
-    pub fn take_missed(&mut self, room: RoomId) -> Option<u64> {
-        let missed = &mut self.rare.as_mut()?.missed;
-        let at = missed.iter().position(|(other, _)| *other == room)?;
-        Some(missed.swap_remove(at).1)
-    }
 }
 
 /// Somebody who is online.
@@ -345,17 +46,6 @@ pub struct Person {
     way: Way,
 }
 
-/// Whether a way in is a slow consumer, for which room lines and presence are left out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Lag {
-    /// It is not.
-    None,
-    /// It is.
-    Lagging,
-    /// It is, and presence has been left out.
-    MissingPresence,
-}
-
 /// What only some people need.
 #[derive(Debug, Default)]
 pub struct Rare {
@@ -369,12 +59,8 @@ pub struct Rare {
     pub ignored: Vec<Ignored>,
     /// What they are called, for those who ignore them, so that a rename is followed.
     known_as: Option<Rc<Cell<Nick>>>,
-    /// Under which names they wrote to whom, or were written to, the latest first. Of the names no more is kept than a hash of
-    /// each look: a notice that tells too much harms nobody.
-    met: VecDeque<Met>,
-    /// How often [anybody had been renamed](People::renames) when the first of these was put there. As long as nobody has since,
-    /// whoever is first is still called so, and no look needs to be known.
-    met_after: u64,
+    /// Whom they wrote to, and who wrote to them.
+    pub met: Met,
     /// Rooms that they made, invitations of theirs, and wrong keys of rooms, in windows of a minute.
     pub new_rooms: FixedWindow,
     /// See [`Rare::new_rooms`].
@@ -385,77 +71,6 @@ pub struct Rare {
     pub rules_added: u32,
     /// Whom they were before, the latest last.
     was: Vec<Was>,
-}
-
-/// Somebody who was written to, or who wrote.
-#[derive(Clone, Copy, Debug)]
-struct Met {
-    name: [u64; 2],
-    who: PersonId,
-    /// Whose the name was, if it was owned.
-    owner: Option<u32>,
-}
-
-/// Which typing lines are wanted where not all of them are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum WantedTyping {
-    None,
-    /// Those that began after this serial number.
-    After(u64),
-}
-
-impl Rare {
-    /// They write to somebody under this name, who owns it by this [ownership](crate::register::Owned::ownership) if they do; `true` if the last
-    /// time it was somebody else's. So often [anybody has been renamed](People::renames).
-    pub fn write_to(&mut self, nick: Nick, (who, owner): (PersonId, Option<u32>), renames: u64) -> bool {
-        if self.met_last(who, renames) {
-            return false;
-        }
-        let name = hashes(&nick);
-        let known = self.place_of(name).and_then(|at| self.met.remove(at));
-        self.meet(Met { name, who, owner }, renames);
-        // Whoever owns a name is the same when they come back.
-        known.is_some_and(|before| before.who != who && (owner.is_none() || before.owner != owner))
-    }
-
-    /// Somebody of this name wrote to them. Whoever had the name before is still the one whom they know by it.
-    pub fn hear_from(&mut self, nick: Nick, (who, owner): (PersonId, Option<u32>), renames: u64) {
-        if self.met_last(who, renames) {
-            return;
-        }
-        let name = hashes(&nick);
-        if self.place_of(name).is_none() {
-            self.meet(Met { name, who, owner }, renames);
-        }
-    }
-
-    fn meet(&mut self, met: Met, renames: u64) {
-        self.met.truncate(limits::MET - 1);
-        self.met.push_front(met);
-        self.met_after = renames;
-    }
-
-    /// Whether it is them whom they met last, under the name that they have.
-    pub fn met_last(&self, who: PersonId, renames: u64) -> bool {
-        self.met_after == renames && self.met.front().is_some_and(|last| last.who == who)
-    }
-
-    /// Where the name is that looks like this one.
-    fn place_of(&self, name: [u64; 2]) -> Option<usize> {
-        self.met.iter().position(|met| name.iter().any(|look| met.name.contains(look)))
-    }
-}
-
-/// A hash of each look of a name; of the only one twice.
-fn hashes(nick: &Nick) -> [u64; 2] {
-    let hash = |look: &str| {
-        let mut hasher = DefaultHasher::new();
-        look.hash(&mut hasher);
-        hasher.finish()
-    };
-    let looks = nick.looks();
-    let shown = hash(&looks.shown);
-    [shown, looks.folded.map_or(shown, |look| hash(&look))]
 }
 
 impl Person {
@@ -629,6 +244,12 @@ impl People {
         std::iter::once(&person.way).chain(self.others_of(person.id))
     }
 
+    /// The ways in of somebody, to be changed in all but lag.
+    fn ways_mut(&mut self, who: PersonId) -> impl Iterator<Item = &mut Way> {
+        let first = self.people.get_mut(who.slot()).and_then(Option::as_deref_mut).filter(|person| person.id == who);
+        first.map(|person| &mut person.way).into_iter().chain(self.others.get_mut(&who).into_iter().flatten())
+    }
+
     #[inline]
     fn others_of(&self, who: PersonId) -> &[Way] {
         // Nearly always nobody has several.
@@ -660,10 +281,8 @@ impl People {
         if self.lagging.is_empty() {
             return;
         }
-        let lagging: Vec<ConnId> = self.conns_of(who).filter(|&conn| conn != except).collect();
-        for conn in lagging {
-            let way = self.way_mut(conn).filter(|way| way.is_lagging());
-            way.into_iter().for_each(|way| way.rare_mut().missed_private = true);
+        for way in self.ways_mut(who).filter(|way| way.conn != except && way.is_lagging()) {
+            way.rare_mut().missed_private = true;
         }
     }
 
@@ -673,12 +292,8 @@ impl People {
         if self.get(to).is_none_or(|person| self.ways(person).any(is_reached)) {
             return;
         }
-        for conn in self.conns_of(to).collect::<Vec<_>>() {
-            let rare = self.way_mut(conn).and_then(|way| way.rare.as_mut());
-            let senders = rare.and_then(|rare| rare.unreached.as_mut());
-            if let Some(senders) = senders.filter(|senders| !senders.contains(&from)) {
-                senders.push(from);
-            }
+        for senders in self.unreached(to).filter(|senders| !senders.contains(&from)) {
+            senders.push(from);
         }
     }
 
@@ -694,10 +309,12 @@ impl People {
     /// One of the connections of somebody that were lost has been taken up, and so all that was said to them in private has reached
     /// them.
     pub fn forget_unreached(&mut self, who: PersonId) {
-        for conn in self.conns_of(who).collect::<Vec<_>>() {
-            let rare = self.way_mut(conn).and_then(|way| way.rare.as_mut());
-            rare.and_then(|rare| rare.unreached.as_mut()).into_iter().for_each(Vec::clear);
-        }
+        self.unreached(who).for_each(Vec::clear);
+    }
+
+    /// Of each connection of somebody that is lost, who has said something to them in private.
+    fn unreached(&mut self, who: PersonId) -> impl Iterator<Item = &mut Vec<PersonId>> {
+        self.ways_mut(who).filter_map(|way| way.rare.as_mut()?.unreached.as_mut())
     }
 
     /// Whether somebody is here through several connections.
@@ -775,7 +392,7 @@ impl People {
         if self.by_conn.len() <= conn.slot() {
             self.by_conn.resize(conn.slot() + 1, u32::MAX);
         }
-        self.by_conn[conn.slot()] = u32::try_from(who.slot()).unwrap_or(u32::MAX);
+        self.by_conn[conn.slot()] = who.slot_kept();
     }
 
     /// Takes a way in from somebody who has others.
@@ -812,18 +429,17 @@ impl People {
         Some(who)
     }
 
-    /// Makes the only way in of somebody one of somebody else, and gives who is here no more.
-    pub fn merge(&mut self, conn: ConnId, into: PersonId) -> Option<Box<Person>> {
+    /// Makes the only way in of somebody one of somebody else, and gives who is here no more: their ID, name and rooms.
+    pub fn merge(&mut self, conn: ConnId, into: PersonId) -> Option<(PersonId, Nick, Vec<RoomId>)> {
         let gone = self.at(conn).map(|person| person.id).filter(|&who| who != into && !self.has_several(who))?;
         self.get(into)?;
-        let mut gone = self.leave(gone)?;
-        let way = std::mem::replace(&mut gone.way, Way::new(ConnId::NOBODY, Origin::Loopback, Wire::Secure));
+        let Person { id, nick, rooms, way, .. } = *self.leave(gone)?;
         if way.is_lagging() {
             self.lagging.insert((into, conn));
         }
         self.others.entry(into).or_default().push(way);
         self.note_conn(conn, into);
-        Some(gone)
+        Some((id, nick.get(), rooms))
     }
 
     /// Makes somebody found by the name that they have now.
@@ -842,7 +458,7 @@ impl People {
             self.lagging.remove(&(who, way.conn));
         }
         self.conns[who.slot()] = ConnId::NOBODY;
-        self.free.push(u32::try_from(who.slot()).unwrap_or(u32::MAX));
+        self.free.push(who.slot_kept());
         self.by_nick.remove(who, &person.nick());
         self.free_guests(&person.nick());
         Some(person)
@@ -1005,21 +621,6 @@ mod tests {
         assert_eq!(enter(&mut people, 10), "guest11");
         rename(&mut people, 0, "guest007");
         assert_eq!(enter(&mut people, 11), "guest10");
-    }
-
-    #[test]
-    fn a_notice_is_due_where_a_look_alike_has_taken_a_name() {
-        let (one, other) = (PersonId::new(1, 1), PersonId::new(2, 2));
-        let nick = |name: &str| Nick::new(name).unwrap();
-        let mut rare = Rare::default();
-        assert!(!rare.write_to(nick("bob"), (one, None), 0) && !rare.write_to(nick("BOB"), (one, None), 1));
-        assert!(rare.write_to(nick("b0b"), (other, None), 2) && !rare.write_to(nick("bob"), (other, None), 3));
-        // They wrote to them last, and nobody has been renamed since.
-        assert!(!rare.write_to(nick("bob"), (other, None), 3) && rare.write_to(nick("bob"), (one, None), 3));
-        rare.write_to(nick("ian"), (one, None), 4);
-        assert!(rare.write_to(nick("Ian"), (other, None), 5));
-        rare.hear_from(nick("Вов"), (one, None), 6);
-        assert!(!rare.write_to(nick("вов"), (one, None), 6));
     }
 
     #[test]

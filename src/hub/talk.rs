@@ -118,10 +118,10 @@ impl Hub {
         let renames = self.people.renames();
         let hearer = self.people.get_mut(to).filter(|other| to != turn.who && !other.ignores(turn.who));
         // An answer to it is meant for whoever said it.
-        if hearer.is_some_and(|other| !other.rare_mut().met_last(turn.who, renames)) {
+        if hearer.is_some_and(|other| !other.rare_mut().met.met_last(turn.who, renames)) {
             let owner = self.register().owned(&from).map(Owned::ownership);
             let hearer = self.people.get_mut(to);
-            hearer.into_iter().for_each(|other| other.rare_mut().hear_from(from, (turn.who, owner), renames));
+            hearer.into_iter().for_each(|other| other.rare_mut().met.hear_from(from, (turn.who, owner), renames));
         }
         let Some(other) = self.people.get(to) else { return Err(Fault::NoTarget) };
         let at = turn.now.wall;
@@ -158,13 +158,13 @@ impl Hub {
     pub(super) fn meet(&mut self, to: PersonId, turn: &mut Turn<'_, impl Output>) {
         let renames = self.people.renames();
         let Some(person) = self.people.get_mut(turn.who).filter(|_| to != turn.who) else { return };
-        if person.rare_mut().met_last(to, renames) {
+        if person.rare_mut().met.met_last(to, renames) {
             return;
         }
         let Some(nick) = self.people.get(to).map(Person::nick) else { return };
         let owner = self.register().owned(&nick).map(Owned::ownership);
         let Some(person) = self.people.get_mut(turn.who) else { return };
-        if person.rare_mut().write_to(nick, (to, owner), renames) {
+        if person.rare_mut().met.write_to(nick, (to, owner), renames) {
             turn.out.answer(turn.conn, &Event::NameChangedHands(nick));
         }
     }

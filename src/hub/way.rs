@@ -54,16 +54,16 @@ impl Hub {
         self.fail_uploads_to(turn.who, turn);
         self.stop_typing_by(turn.who, turn.conn, turn);
         self.typing.forget_person(turn.who);
-        let Some(guest) = self.people.merge(turn.conn, into) else { return };
+        let Some((guest, nick, rooms)) = self.people.merge(turn.conn, into) else { return };
         turn.who = into;
         if !self.typing.is_empty() {
             let serial = self.next_serial();
             self.people.way_mut(turn.conn).into_iter().for_each(|way| way.pass_over_typing(serial));
         }
-        guest.rooms.iter().for_each(|&room| self.leave_room(room, guest.id, turn));
+        rooms.iter().for_each(|&room| self.leave_room(room, guest, turn));
         self.after_change(turn);
         self.open_presence(turn.now);
-        self.presence.went(&guest.nick());
+        self.presence.went(&nick);
         self.forget_unreachable(turn.out);
     }
 
