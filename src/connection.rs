@@ -22,7 +22,7 @@ use crate::peer::Peer;
 use crate::plain::Style;
 use crate::time::Instant;
 use crate::transport::{Farewell, Layer, NotArrived, Transport, Unfinished};
-use crate::web::Room;
+use crate::web::Places;
 
 /// The part of its life that a connection is in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,7 +68,7 @@ impl Ended {
 /// Why nothing more is carried out of what a connection has sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pause {
-    /// Rate limited, until its token bucket has a token again.
+    /// Flood control: until its token bucket has a token again.
     Rate,
     /// Write backpressure: too many replies are pending for it.
     Replies,
@@ -181,7 +181,7 @@ struct Rare {
 struct Cold {
     /// When the system said that its input has an end, which may be behind much that is still to be read.
     closed: Option<Instant>,
-    /// When rate limiting lets it go on, or until when it lingers, is kept, may apply or arrive.
+    /// When flood control lets it go on, or until when it lingers, is kept, may apply or arrive.
     until: Option<Instant>,
     /// Since when its transport has taken too little of what is pending.
     stalled: Option<Instant>,
@@ -370,9 +370,9 @@ impl<T: Transport> Connection<T> {
 /// What comes in.
 impl<T: Transport> Connection<T> {
     /// Goes on arriving as far as it goes now. Who is at the other end is known for sure only when that is done.
-    pub(crate) fn arrive(&mut self, room: Room) -> Result<(), NotArrived> {
+    pub(crate) fn arrive(&mut self, places: Places) -> Result<(), NotArrived> {
         let transport = self.transport.as_mut().ok_or(io::Error::from(io::ErrorKind::NotConnected))?;
-        let arrived = transport.arrive(self.peer, room);
+        let arrived = transport.arrive(self.peer, places);
         // What follows may have come already.
         self.readable = arrived.is_ok() || transport.has_more();
         self.peer = arrived?;
@@ -567,7 +567,7 @@ impl<T: Transport> Connection<T> {
         self.low_priority = false;
     }
 
-    /// Whether what rate limiting holds back is not waited for any longer: its input has ended, and the time for that too,
+    /// Whether what flood control holds back is not waited for any longer: its input has ended, and the time for that too,
     /// or it was cut off.
     pub fn is_to_give_up(&self, now: Instant) -> bool {
         let is_over = self.cold().closed.is_some_and(|closed| now >= closed + limits::AFTER_END);
@@ -761,11 +761,11 @@ impl<T: Transport> Connection<T> {
 
     /// When it must be looked at again whatever else happens, if it must. `stall` is the setting.
     fn next_wake(&self, stall: Duration, now: Instant) -> Option<Instant> {
-        let is_rate_limited = self.pause == Some(Pause::Rate);
+        let is_held_back = self.pause == Some(Pause::Rate);
         let cold = self.cold();
         let is_for_a_time = matches!(self.life, Life::Arriving | Life::Applying | Life::Kept | Life::Lingering);
-        let until = cold.until.filter(|_| is_rate_limited || is_for_a_time);
-        let ended = cold.closed.filter(|_| is_rate_limited).map(|closed| closed + limits::AFTER_END);
+        let until = cold.until.filter(|_| is_held_back || is_for_a_time);
+        let ended = cold.closed.filter(|_| is_held_back).map(|closed| closed + limits::AFTER_END);
         let part = stall / limits::TRIES;
         let next_try =
             |since| (1..=limits::TRIES).map(|n| since + part * n).find(|&at| at > now).unwrap_or(since + stall);

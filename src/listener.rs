@@ -21,7 +21,7 @@ use crate::register::entry::Network;
 use crate::time::Instant;
 use crate::tls::Certificate;
 use crate::transport::{Encrypted, Stream, Tls, WebSocket, set_user_timeout};
-use crate::web::{Door, Origin};
+use crate::web::{PageOrigin, WebDoor};
 
 /// Addresses there may be to listen at, so that the tokens of connections do not depend on how many there are.
 const LISTENERS: usize = 64;
@@ -60,9 +60,9 @@ pub enum Carrier {
     /// The same behind a PROXY header, from these proxies.
     Proxied(Proxies),
     /// Browsers: the page, and the same in WebSockets.
-    Web(Rc<Door>),
+    Web(Rc<WebDoor>),
     /// The same in TLS.
-    WebTls(Rc<Door>, Rc<Tls>),
+    WebTls(Rc<WebDoor>, Rc<Tls>),
 }
 
 /// Proxies that may say for whom a connection is.
@@ -160,7 +160,7 @@ impl ListenerSocket {
 }
 
 /// A browser, or a proxy that comes for one, which is not counted as one of its network before it has told for whom.
-fn web(stream: Stream, address: IpAddr, door: &Rc<Door>) -> (Stream, Peer) {
+fn web(stream: Stream, address: IpAddr, door: &Rc<WebDoor>) -> (Stream, Peer) {
     let peer = if door.believes(address) { Peer::proxy(address) } else { Peer::at(address) };
     (Stream::Web(Box::new(WebSocket::new(stream, Rc::clone(door)))), peer)
 }
@@ -260,7 +260,7 @@ impl Listeners {
     }
 
     /// Has pages of other names talk to whoever comes from now on.
-    pub fn replace_origins(&self, origins: &[Origin]) {
+    pub fn replace_origins(&self, origins: &[PageOrigin]) {
         for listener in &self.listeners {
             if let ListenerSocket::Tcp(_, Carrier::Web(door) | Carrier::WebTls(door, _)) = &listener.socket {
                 door.replace_origins(origins);

@@ -18,7 +18,7 @@ use crate::register::entry::Network;
 use crate::settings::{self, Logging, RoomMakers, Settings};
 use crate::tls::{self, Bad, Certificate};
 use crate::transport::Tls;
-use crate::web::{Door, Origin};
+use crate::web::{PageOrigin, WebDoor};
 
 use self::files::{motd, our_password, read_file};
 
@@ -93,7 +93,7 @@ pub struct Serve {
     web_tls: Vec<String>,
     /// A name of the server of which pages may talk to it, as in https://chat.example.org; may be given several times [default: none]
     #[arg(long, value_name = "URL", value_parser = origin)]
-    origin: Vec<Origin>,
+    origin: Vec<PageOrigin>,
     /// What the server calls itself in its greeting [default: nothing]
     #[arg(long, value_parser = name)]
     name: Option<String>,
@@ -283,7 +283,7 @@ impl Serve {
         }
         let proxied = Carrier::Proxied(self.proxies());
         wanted.extend(self.proxy_listen.iter().map(|address| (proxied.clone(), address.clone())));
-        let door = Rc::new(Door::new(self.origin.clone(), self.proxy_from.clone()));
+        let door = Rc::new(WebDoor::new(self.origin.clone(), self.proxy_from.clone()));
         wanted.extend(self.web.iter().map(|address| (Carrier::Web(Rc::clone(&door)), address.clone())));
         if let Some(tls) = tls {
             let carrier = Carrier::WebTls(door, tls);
@@ -307,7 +307,7 @@ impl Serve {
     }
 
     /// Pages of which names may talk to the server besides those that its own have.
-    pub fn origins(&self) -> Vec<Origin> {
+    pub fn origins(&self) -> Vec<PageOrigin> {
         self.origin.clone()
     }
 
@@ -463,8 +463,8 @@ fn network(text: &str) -> Result<Network, String> {
     Network::typed(text).ok_or_else(|| "it is an address, or one with /LEN, as in 192.0.2.0/24".into())
 }
 
-fn origin(text: &str) -> Result<Origin, String> {
-    Origin::new(text.strip_suffix('/').unwrap_or(text))
+fn origin(text: &str) -> Result<PageOrigin, String> {
+    PageOrigin::new(text.strip_suffix('/').unwrap_or(text))
         .ok_or_else(|| "it is what browsers show up to the name and its port, as in https://chat.example.org".into())
 }
 

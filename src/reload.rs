@@ -16,7 +16,7 @@ use crate::home::{Hold, TLS};
 use crate::limits;
 use crate::listener::Proxies;
 use crate::tls::{self, Certificate};
-use crate::web::Origin;
+use crate::web::PageOrigin;
 
 /// What was read.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Anew {
     /// The proxies that are believed from now on.
     pub proxies: Proxies,
     /// Pages of which names may talk to a browser's door.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<PageOrigin>,
 }
 
 /// What the thread carries out. An error says what is wrong, and where.

@@ -529,13 +529,13 @@ impl Rooms {
         room.push(Message { seq, at, by, from: origin.widest(), nick: from.into(), owned, kind, text });
         self.remembered = self.remembered - before + room.remembered();
         if self.remembered > limits::HISTORY_IN_ALL {
-            self.evict();
+            self.make_space();
         }
     }
 
     /// Gives memory back: message by message, of the network that holds most, and in the room in which it holds most the
     /// oldest. So a room's history never has a hole, and who says more than others loses more.
-    fn evict(&mut self) {
+    fn make_space(&mut self) {
         let mut networks: HashMap<Origin, Network> = HashMap::new();
         for (slot, room) in &self.rooms {
             for &(from, cost) in &room.shares {

@@ -25,7 +25,7 @@ pub struct Monitors {
     /// Where to listen.
     pub addresses: Vec<SocketAddr>,
     /// Pages of the server's own names.
-    pub origins: Vec<web::Origin>,
+    pub origins: Vec<web::PageOrigin>,
 }
 
 /// The door, open at some addresses or none. It is closed when this goes.
@@ -39,7 +39,7 @@ pub struct MetricsDoor {
 impl MetricsDoor {
     /// Accepts at sockets that listen, and wakes `waker` when somebody asks for the page, by an address or a name as browsers may, which
     /// that of one of `origins` is.
-    pub fn open(sockets: Vec<TcpListener>, origins: Vec<web::Origin>, waker: &Arc<Waker>) -> io::Result<Self> {
+    pub fn open(sockets: Vec<TcpListener>, origins: Vec<web::PageOrigin>, waker: &Arc<Waker>) -> io::Result<Self> {
         let (ask, asked) = channel();
         let asking = Mutex::new(Asking { ask, last: None });
         let pages = Arc::new(Pages { waker: Arc::clone(waker), asking, origins: Mutex::new(origins) });
@@ -51,7 +51,7 @@ impl MetricsDoor {
     }
 
     /// Other origins, for whoever asks from now on.
-    pub fn replace_origins(&self, origins: &[web::Origin]) {
+    pub fn replace_origins(&self, origins: &[web::PageOrigin]) {
         origins.clone_into(&mut self.pages.origins.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -83,7 +83,7 @@ struct Pages {
     waker: Arc<Waker>,
     asking: Mutex<Asking>,
     /// By whose names it may be asked for.
-    origins: Mutex<Vec<web::Origin>>,
+    origins: Mutex<Vec<web::PageOrigin>>,
 }
 
 #[derive(Debug)]
@@ -232,7 +232,7 @@ fn read_head(mut stream: &TcpStream, until: Instant) -> io::Result<Option<Vec<u8
 }
 
 /// Whether the page is to be given for a request with this head, or what is answered instead.
-fn check(head: &[u8], origins: &[web::Origin]) -> Result<(), Answer> {
+fn check(head: &[u8], origins: &[web::PageOrigin]) -> Result<(), Answer> {
     let unclear = || Answer::refuse("400 Bad Request", "this is no request of HTTP");
     let head = str::from_utf8(head).map_err(|_| unclear())?;
     let mut lines = head.lines();
@@ -289,7 +289,7 @@ mod tests {
     use super::*;
 
     fn status(head: &str) -> &'static str {
-        check(head.as_bytes(), &[web::Origin::new("https://chat.example.org").unwrap()])
+        check(head.as_bytes(), &[web::PageOrigin::new("https://chat.example.org").unwrap()])
             .map_or_else(|answer| &answer.status[..3], |()| "200")
     }
 

@@ -1,5 +1,5 @@
 //! TLS, by rustls: the server's certificate, and the session of one connection. No other file knows rustls, and of a session
-//! [`Session::open`] and [`Session::seal`] are all that is needed once it stands.
+//! [`TlsSession::open`] and [`TlsSession::seal`] are all that is needed once it stands.
 //!
 //! The unbuffered interface of rustls leaves buffers to its caller, so that an idle session has none.
 
@@ -259,7 +259,7 @@ fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{lines}-----END {label}-----\n")
 }
 
-/// What came out of [`Session::open`] besides plaintext.
+/// What came out of [`TlsSession::open`] besides plaintext.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Opened {
     /// More may come.
@@ -269,7 +269,7 @@ pub enum Opened {
 }
 
 /// The TLS of one connection.
-pub struct Session {
+pub struct TlsSession {
     tls: UnbufferedServerConnection,
     only: Arc<Only>,
     /// The beginning of a record that is not all there. Whatever rustls is asked, it must see this.
@@ -277,20 +277,20 @@ pub struct Session {
     is_broken: bool,
 }
 
-impl fmt::Debug for Session {
+impl fmt::Debug for TlsSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Session({} bytes)", self.rest.len())
+        write!(f, "TlsSession({} bytes)", self.rest.len())
     }
 }
 
-impl Session {
+impl TlsSession {
     /// A session that is about to begin.
     pub fn new(certificate: &Certificate) -> io::Result<Self> {
         let tls = UnbufferedServerConnection::new(Arc::clone(&certificate.config)).map_err(broken)?;
         Ok(Self { tls, only: Arc::clone(&certificate.only), rest: Vec::new(), is_broken: false })
     }
 
-    /// The name that was asked for in the last [`Session::open`] of all, if there was one and the log has such things.
+    /// The name that was asked for in the last [`TlsSession::open`] of all, if there was one and the log has such things.
     pub fn asked_name(&self) -> Option<String> {
         self.only.asked.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -305,7 +305,7 @@ impl Session {
         &self.rest
     }
 
-    /// Opens all whole records of `input`, which begins with [`Session::rest`]. What is for the reader is added to `plain`, what is for
+    /// Opens all whole records of `input`, which begins with [`TlsSession::rest`]. What is for the reader is added to `plain`, what is for
     /// the peer to `out`: what the handshake says, and the alert where something is wrong. After an error nothing more can be
     /// opened or sealed.
     pub fn open(&mut self, input: &mut [u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> io::Result<Opened> {

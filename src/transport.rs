@@ -23,7 +23,7 @@ use crate::names::Wire;
 use crate::peer::Peer;
 use crate::proxy::{self, BadHeader, Header};
 use crate::time::Instant;
-use crate::web::Room;
+use crate::web::Places;
 
 /// Why a connection has not arrived.
 #[derive(Debug)]
@@ -119,13 +119,13 @@ pub trait Transport: Read + Write {
     /// all has come; `peer` is who it is as far as the socket knows. It is called where that was said of a newcomer, whenever
     /// something may have come, until it gives something else than [`NotArrived::NotYet`].
     /// `room` tells whether there is a place for it, as it may come for an answer alone.
-    fn arrive(&mut self, peer: Peer, _room: Room) -> Result<Peer, NotArrived> {
+    fn arrive(&mut self, peer: Peer, _places: Places) -> Result<Peer, NotArrived> {
         Ok(peer)
     }
 
     /// It is not waited for any longer until it arrives, as its time is over or there is no room: it is told so, as far as that goes at
     /// once and whoever it is can understand it.
-    fn give_up(&mut self, _room: Room) {}
+    fn give_up(&mut self, _places: Places) {}
 
     /// The name that its peer asked for (SNI) in the [`Transport::arrive`] just now, if it did and the log has such things.
     fn asked_name(&self) -> Option<String> {
@@ -249,10 +249,10 @@ impl Write for Stream {
 }
 
 impl Transport for Stream {
-    fn arrive(&mut self, peer: Peer, room: Room) -> Result<Peer, NotArrived> {
+    fn arrive(&mut self, peer: Peer, places: Places) -> Result<Peer, NotArrived> {
         match self {
             Self::Tls(stream) => stream.arrive(peer),
-            Self::Web(stream) => stream.arrive(peer, room),
+            Self::Web(stream) => stream.arrive(peer, places),
             Self::Proxied(stream, wire) => {
                 let least = wire.ok_or(BadHeader::Untrusted)?;
                 let (address, wire) = take_header(stream)?;
@@ -262,9 +262,9 @@ impl Transport for Stream {
         }
     }
 
-    fn give_up(&mut self, room: Room) {
+    fn give_up(&mut self, places: Places) {
         if let Self::Web(stream) = self {
-            stream.give_up(room);
+            stream.give_up(places);
         }
     }
 

@@ -24,7 +24,7 @@ const NO_STORE: &str = "Cache-Control: no-store\r\n";
 
 /// Whether there is a place for one more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Room {
+pub enum Places {
     /// There may be.
     Left,
     /// There is none.
@@ -33,7 +33,7 @@ pub enum Room {
 
 /// A page that may ask for WebSockets, as its browser calls it: `https://chat.example.org`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Origin {
+pub struct PageOrigin {
     scheme: Scheme,
     host: String,
     port: u16,
@@ -55,7 +55,7 @@ impl Scheme {
     }
 }
 
-impl Origin {
+impl PageOrigin {
     /// Reads `SCHEME://HOST` or `SCHEME://HOST:PORT`.
     pub fn new(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
@@ -75,7 +75,7 @@ impl Origin {
 
 /// Whether the server is called by a name that no stranger can lead here: none of the public internet, or that of one of these origins. A
 /// host is as [`host::split`] gives it.
-pub fn is_ours(host: &str, origins: &[Origin]) -> bool {
+pub fn is_ours(host: &str, origins: &[PageOrigin]) -> bool {
     host::is_private(host) || origins.iter().any(|origin| origin.host == host)
 }
 
@@ -99,9 +99,9 @@ impl Heard {
 
 /// The door, as it is for whoever comes.
 #[derive(Debug, Default)]
-pub struct Door {
+pub struct WebDoor {
     /// Pages of other names than those that nobody can own on the internet.
-    origins: RefCell<Vec<Origin>>,
+    origins: RefCell<Vec<PageOrigin>>,
     /// Proxies that are believed.
     proxies: RefCell<Vec<Network>>,
     /// Whether a page of another name has been told of that is refused.
@@ -110,9 +110,9 @@ pub struct Door {
     tls_port: Cell<Option<u16>>,
 }
 
-impl Door {
+impl WebDoor {
     /// For pages of these origins too, and behind these proxies.
-    pub fn new(origins: Vec<Origin>, proxies: Vec<Network>) -> Self {
+    pub fn new(origins: Vec<PageOrigin>, proxies: Vec<Network>) -> Self {
         Self { origins: RefCell::new(origins), proxies: RefCell::new(proxies), ..Self::default() }
     }
 
@@ -127,7 +127,7 @@ impl Door {
     }
 
     /// Other origins, for whoever comes from now on.
-    pub fn replace_origins(&self, origins: &[Origin]) {
+    pub fn replace_origins(&self, origins: &[PageOrigin]) {
         origins.clone_into(&mut self.origins.borrow_mut());
     }
 
@@ -138,7 +138,7 @@ impl Door {
 
     /// What is answered to `bytes`, of which the first `len` are the head of a request. The peer and the way are
     /// those that the socket knows.
-    pub fn hear(&self, bytes: &[u8], len: usize, from: (Peer, Way), room: Room) -> Heard {
+    pub fn hear(&self, bytes: &[u8], len: usize, from: (Peer, Way), places: Places) -> Heard {
         let request = match http::read(&bytes[..len]) {
             Ok(request) => request,
             Err(why) => return Heard::Answered(self.bad(why).by(from.1)),
@@ -147,7 +147,7 @@ impl Door {
             Ok(from) => from,
             Err(answer) => return Heard::Answered(answer.by(from.1)),
         };
-        match self.answer(&request, &bytes[len..], peer, room) {
+        match self.answer(&request, &bytes[len..], peer, places) {
             Ok(heard) => heard,
             Err(answer) => Heard::Answered(answer),
         }
@@ -170,12 +170,12 @@ impl Door {
         }
     }
 
-    fn answer(&self, request: &Request<'_>, behind: &[u8], peer: Peer, room: Room) -> Result<Heard, Answer> {
+    fn answer(&self, request: &Request<'_>, behind: &[u8], peer: Peer, places: Places) -> Result<Heard, Answer> {
         self.check_host(request.host)?;
         if request.path == SOCKET {
             return self.upgrade(request, peer, behind);
         }
-        self.page(request, room).map(Heard::Answered)
+        self.page(request, places).map(Heard::Answered)
     }
 
     /// For whom a request is, and by which way.
@@ -243,20 +243,20 @@ impl Door {
 
     /// Whether a page of this origin may talk to a server of this name.
     fn allows(&self, origin: &str, host: &str) -> bool {
-        let Some(origin) = Origin::new(origin) else { return false };
+        let Some(origin) = PageOrigin::new(origin) else { return false };
         let is_own = host::split(host)
             .is_some_and(|(name, port)| name == origin.host && port.unwrap_or(origin.scheme.port()) == origin.port);
         is_own || self.origins.borrow().iter().any(|other| other.is_same(&origin))
     }
 
     /// What is answered to a request for the page or a part of it.
-    fn page(&self, request: &Request<'_>, room: Room) -> Result<Answer, Answer> {
+    fn page(&self, request: &Request<'_>, places: Places) -> Result<Answer, Answer> {
         if request.method == Method::Other {
             return Err(not_allowed("GET, HEAD"));
         }
         let none = || http::refusal("404 Not Found", "there is nothing here; open the page at /", "");
         let file = PAGE.at(request.path).ok_or_else(none)?;
-        if room == Room::None {
+        if places == Places::None {
             return Err(full());
         }
         let hash = PAGE.hash();

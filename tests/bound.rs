@@ -34,7 +34,7 @@ use chinwag::settings::{Logging, Settings};
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
 use chinwag::transport::{Encrypted, Farewell, Tls, Transport, WebSocket};
-use chinwag::web::{Door, Room};
+use chinwag::web::{Places, WebDoor};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use socket2::SockRef;
@@ -693,7 +693,7 @@ fn browsers() {
     const SOCKETS: usize = 64;
     // A ping with as much payload as it may have.
     let ping = [&[0x89, 0xfd, 0, 0, 0, 0][..], &[b'x'; 125]].concat();
-    let door = Rc::<Door>::default();
+    let door = Rc::<WebDoor>::default();
     let from = chinwag::peer::Peer::at(Ipv4Addr::LOCALHOST.into());
     let come = |n: usize| {
         let mut request = match n {
@@ -715,7 +715,7 @@ fn browsers() {
         let mut socket = None;
         held += measure(|| {
             let mut browser = Box::new(WebSocket::new(Stream(Rc::clone(&peer)), Rc::clone(&door)));
-            assert_eq!(browser.arrive(from, Room::Left).is_ok(), n < SOCKETS);
+            assert_eq!(browser.arrive(from, Places::Left).is_ok(), n < SOCKETS);
             socket = Some(browser);
         })
         .bytes_current;

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use chinwag::limits;
 use chinwag::peer::Peer;
 use chinwag::web::http::{self, Way};
-use chinwag::web::{Door, Heard, Room};
+use chinwag::web::{Heard, Places, WebDoor};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -27,7 +27,7 @@ fn check(bytes: &[u8]) -> bool {
     let Ok(Some(len)) = whole else { return false };
     assert!(len <= limits::WEB_HEAD.min(bytes.len()));
     let peer = Peer::at(Ipv4Addr::LOCALHOST.into());
-    match Door::default().hear(bytes, len, (peer, Way::Clear), Room::Left) {
+    match WebDoor::default().hear(bytes, len, (peer, Way::Clear), Places::Left) {
         Heard::Upgraded(answer, _) => {
             assert!(answer.starts_with(b"HTTP/1.1 101 ") && len == bytes.len());
             true

@@ -423,7 +423,7 @@ pub enum Gone {
     /// Its sender withdrew it.
     Withdrawn,
     /// It made room for newer files.
-    Evicted,
+    MadeSpace,
     /// Its time was over.
     Expired,
     /// Its sender fell silent or left.

@@ -164,7 +164,7 @@ impl Hub {
     fn add_file(&mut self, new: File, turn: &mut Turn<'_, impl Output>) -> Result<FileId, Fault> {
         if self.files.len() >= limits::FILES {
             let first = self.files.first_for_place(new.owner).ok_or(Fault::NoSpace)?;
-            self.end_file(first, Fault::Gone(Gone::Evicted), turn);
+            self.end_file(first, Fault::Gone(Gone::MadeSpace), turn);
         }
         let (share, owner) = (new.share, new.owner);
         let file = self.files.insert(new);
@@ -221,7 +221,7 @@ impl Hub {
     ) -> bool {
         while self.files.used() + bytes > self.settings.spool {
             let Some(first) = self.first_for_bytes(owner, left) else { return false };
-            self.end_file(first, Fault::Gone(Gone::Evicted), turn);
+            self.end_file(first, Fault::Gone(Gone::MadeSpace), turn);
         }
         true
     }

@@ -673,7 +673,7 @@ fn too_many(quota: Quota) -> String {
 fn gone_text(gone: Gone) -> String {
     match gone {
         Gone::Withdrawn => "its sender withdrew it".to_owned(),
-        Gone::Evicted => "it made room for newer files; ask for it again".to_owned(),
+        Gone::MadeSpace => "it made room for newer files; ask for it again".to_owned(),
         Gone::Expired => "it was kept for as long as files are; ask for it again".to_owned(),
         Gone::BrokenOff => {
             "the upload broke off; the same /send with a digest takes it up again, without one it begins anew"

@@ -16,7 +16,7 @@ use crate::proxy::BadHeader;
 use crate::system::{Newcomer, System};
 use crate::time::{Instant, Now};
 use crate::transport::{Layer, NotArrived, Transport as _};
-use crate::web::Room;
+use crate::web::Places;
 
 use super::Reactor;
 use super::refusals::Refusal;
@@ -61,7 +61,7 @@ impl Arrivals {
     /// Whether there is a place for one more of a peer, while there is `room` on the server or none. Browsers have a share of their
     /// own of those of a network, as a page comes by many connections and many people by one address; no answer is cut for another
     /// of the same network.
-    fn place(&self, peer: Peer, layer: Layer, room: Room) -> Place {
+    fn place(&self, peer: Peer, layer: Layer, places: Places) -> Place {
         let is_alike = |arrival: &Arrival| arrival.layer.is_web() == layer.is_web();
         let is_of = |arrival: &Arrival, prefix: Prefix| arrival.peer.networks().any(|network| network == prefix);
         let most = if layer.is_web() {
@@ -75,7 +75,7 @@ impl Arrivals {
                 self.most_silent(|arrival| is_alike(arrival) && is_of(arrival, crowded) && !arrival.is_answered);
             return silent.map_or(Place::None, Place::Of);
         }
-        if layer.is_web() && room == Room::None {
+        if layer.is_web() && places == Places::None {
             let browsers = self.0.iter().filter(|arrival| arrival.layer.is_web()).count();
             if browsers >= limits::WEB_WHILE_FULL {
                 return self.of_largest(|arrival| arrival.layer.is_web());
@@ -132,17 +132,17 @@ impl<S: System> Reactor<S> {
     pub(super) fn await_arrival(&mut self, newcomer: Newcomer<S::Stream>, now: Now) {
         let Newcomer { mut transport, peer, dialect, .. } = newcomer;
         let layer = transport.layer();
-        match self.arrivals.place(peer, layer, self.room()) {
+        match self.arrivals.place(peer, layer, self.places()) {
             Place::Free => {}
-            Place::Of(victim) => {
-                debug!("connection {victim} makes place for another that arrives");
-                self.count_handshake(victim, Handshake::Evicted);
-                if let Some(transport) = self.registry.get_mut(victim).and_then(Connection::transport_mut) {
-                    transport.give_up(Room::None);
+            Place::Of(other) => {
+                debug!("connection {other} makes place for another that arrives");
+                self.count_handshake(other, Handshake::Evicted);
+                if let Some(transport) = self.registry.get_mut(other).and_then(Connection::transport_mut) {
+                    transport.give_up(Places::None);
                 }
-                self.end_arrival(victim);
+                self.end_arrival(other);
             }
-            Place::None => return transport.give_up(Room::None),
+            Place::None => return transport.give_up(Places::None),
         }
         if let Err(e) = self.system.register(&mut transport, self.registry.next_slot()) {
             return warn!("cannot set up a connection: {e}");
@@ -158,12 +158,12 @@ impl<S: System> Reactor<S> {
 
     /// Goes on with an arrival as far as it goes now.
     pub(super) fn serve_arriving(&mut self, id: ConnId, now: Now) {
-        let room = self.room();
+        let places = self.places();
         let Some(connection) = self.registry.get_mut(id) else { return };
         if connection.is_readable() {
             self.arrivals.note_heard(id, now.at);
         }
-        let arrived = connection.arrive(room);
+        let arrived = connection.arrive(places);
         if let Some(name) = connection.asked_name() {
             debug!("connection {id} asks for {}", clean(name.as_bytes()));
         }
@@ -205,7 +205,7 @@ impl<S: System> Reactor<S> {
                 }
                 let is_late = matches!(why, NotArrived::NotYet);
                 if let Some(transport) = connection.transport_mut().filter(|_| is_late) {
-                    transport.give_up(Room::Left);
+                    transport.give_up(Places::Left);
                 }
                 self.count_handshake(id, if is_late { Handshake::Timeout } else { Handshake::Failed });
                 self.end_arrival(id);
@@ -225,8 +225,8 @@ impl<S: System> Reactor<S> {
     }
 
     /// Whether there is a place on the server for one more.
-    fn room(&self) -> Room {
-        if self.is_full() { Room::None } else { Room::Left }
+    fn places(&self) -> Places {
+        if self.is_full() { Places::None } else { Places::Left }
     }
 
     /// Counts what came of the handshake of an arrival, if it was to be one of TLS and that is not known yet.
@@ -267,16 +267,16 @@ mod tests {
     }
 
     /// Who makes place for a handshake from there.
-    fn victim(arrivals: &Arrivals, address: IpAddr) -> Option<usize> {
-        match arrivals.place(Peer::at(address), Layer::Tls, Room::Left) {
+    fn who_makes_place(arrivals: &Arrivals, address: IpAddr) -> Option<usize> {
+        match arrivals.place(Peer::at(address), Layer::Tls, Places::Left) {
             Place::Of(id) => Some(id.slot()),
             Place::Free => None,
             Place::None => panic!("there is no place"),
         }
     }
 
-    fn place_for_browser(arrivals: &Arrivals, address: IpAddr, room: Room) -> Place {
-        arrivals.place(Peer::at(address), Layer::Wss, room)
+    fn place_for_browser(arrivals: &Arrivals, address: IpAddr, places: Places) -> Place {
+        arrivals.place(Peer::at(address), Layer::Wss, places)
     }
 
     fn id(n: usize) -> ConnId {
@@ -288,15 +288,18 @@ mod tests {
         let here: IpAddr = [127, 0, 0, 1].into();
         let far = |n: u8| IpAddr::from([203, 0, 113, n]);
         let mut crowd = arrivals(Layer::Tls, [far(1)].into_iter().chain([far(2); limits::ARRIVING_OF_PREFIX]));
-        assert_eq!((victim(&crowd, far(2)), victim(&crowd, far(1)), victim(&crowd, here)), (Some(1), None, None));
+        assert_eq!(
+            (who_makes_place(&crowd, far(2)), who_makes_place(&crowd, far(1)), who_makes_place(&crowd, here)),
+            (Some(1), None, None)
+        );
         // What somebody has been heard to say lately counts, and not when they came.
         crowd.note_heard(ConnId::new(1, 0), Instant::START + Duration::from_secs(1));
-        assert_eq!(victim(&crowd, far(2)), Some(2));
-        assert_eq!(victim(&arrivals(Layer::Tls, [here; limits::ARRIVING - 1]), here), None);
+        assert_eq!(who_makes_place(&crowd, far(2)), Some(2));
+        assert_eq!(who_makes_place(&arrivals(Layer::Tls, [here; limits::ARRIVING - 1]), here), None);
         // A /48 has eight times as many, whatever its networks are.
         let wide = limits::ARRIVING_OF_PREFIX * limits::WIDER as usize;
         let of_one = (0..wide).map(|n| v6(u16::try_from(n).unwrap(), 1));
-        assert_eq!(victim(&arrivals(Layer::Tls, of_one), v6(0xffff, 1)), Some(0));
+        assert_eq!(who_makes_place(&arrivals(Layer::Tls, of_one), v6(0xffff, 1)), Some(0));
     }
 
     #[test]
@@ -304,12 +307,12 @@ mod tests {
         let far = |n: usize| IpAddr::from([203, 0, u8::try_from(n / 256).unwrap(), u8::try_from(n % 256).unwrap()]);
         let others = limits::ARRIVING - 2;
         let mut crowd = arrivals(Layer::Tls, (0..others).map(far).chain([far(1000); 2]));
-        assert_eq!(victim(&crowd, far(2000)), Some(others));
+        assert_eq!(who_makes_place(&crowd, far(2000)), Some(others));
         // What is being answered makes place last, and only where its network has most.
         crowd.note_answered(id(others), Instant::START);
-        assert_eq!(victim(&crowd, far(2000)), Some(others + 1));
+        assert_eq!(who_makes_place(&crowd, far(2000)), Some(others + 1));
         crowd.note_answered(id(others + 1), Instant::START + Duration::from_secs(1));
-        assert_eq!(victim(&crowd, far(2000)), Some(others));
+        assert_eq!(who_makes_place(&crowd, far(2000)), Some(others));
     }
 
     #[test]
@@ -317,18 +320,18 @@ mod tests {
         let (one, other) = (IpAddr::from([203, 0, 113, 1]), IpAddr::from([203, 0, 113, 2]));
         let most = limits::BROWSERS_OF_PREFIX;
         let mut crowd = arrivals(Layer::Wss, [one; limits::BROWSERS_OF_PREFIX]);
-        assert_eq!(place_for_browser(&arrivals(Layer::Ws, vec![one; most - 1]), one, Room::Left), Place::Free);
-        assert_eq!(place_for_browser(&crowd, one, Room::Left), Place::Of(id(0)));
-        assert_eq!(place_for_browser(&crowd, other, Room::Left), Place::Free);
+        assert_eq!(place_for_browser(&arrivals(Layer::Ws, vec![one; most - 1]), one, Places::Left), Place::Free);
+        assert_eq!(place_for_browser(&crowd, one, Places::Left), Place::Of(id(0)));
+        assert_eq!(place_for_browser(&crowd, other, Places::Left), Place::Free);
         // A handshake of theirs that no browser makes has its own share.
-        assert_eq!(victim(&crowd, one), None);
+        assert_eq!(who_makes_place(&crowd, one), None);
         crowd.note_answered(id(0), Instant::START);
-        assert_eq!(place_for_browser(&crowd, one, Room::Left), Place::Of(id(1)));
+        assert_eq!(place_for_browser(&crowd, one, Places::Left), Place::Of(id(1)));
         (0..most).for_each(|n| crowd.note_answered(id(n), Instant::START));
-        assert_eq!(place_for_browser(&crowd, one, Room::Left), Place::None);
+        assert_eq!(place_for_browser(&crowd, one, Places::Left), Place::None);
         // A /48 has no more than one of its networks may have.
         let of_one = (0..most).map(|n| v6(u16::try_from(n).unwrap(), 1));
-        assert_eq!(place_for_browser(&arrivals(Layer::Ws, of_one), v6(0xffff, 1), Room::Left), Place::Of(id(0)));
+        assert_eq!(place_for_browser(&arrivals(Layer::Ws, of_one), v6(0xffff, 1), Places::Left), Place::Of(id(0)));
     }
 
     #[test]
@@ -336,8 +339,8 @@ mod tests {
         let (stranger, other) = (IpAddr::from([203, 0, 113, 1]), IpAddr::from([203, 0, 113, 2]));
         let few = limits::WEB_WHILE_FULL;
         let crowd = arrivals(Layer::Ws, [other].into_iter().chain(vec![stranger; few - 1]));
-        assert_eq!(place_for_browser(&crowd, other, Room::Left), Place::Free);
-        assert_eq!(place_for_browser(&crowd, other, Room::None), Place::Of(id(1)));
-        assert_eq!(place_for_browser(&arrivals(Layer::Ws, vec![stranger; few - 1]), other, Room::None), Place::Free);
+        assert_eq!(place_for_browser(&crowd, other, Places::Left), Place::Free);
+        assert_eq!(place_for_browser(&crowd, other, Places::None), Place::Of(id(1)));
+        assert_eq!(place_for_browser(&arrivals(Layer::Ws, vec![stranger; few - 1]), other, Places::None), Place::Free);
     }
 }

@@ -395,7 +395,7 @@ impl<S: System> Reactor<S> {
         }
     }
 
-    /// A connection is paused. Input that rate limiting holds back is given up when it is not waited for any longer.
+    /// A connection is paused. Input that flood control holds back is given up when it is not waited for any longer.
     fn wait(&mut self, id: ConnId, now: Now) {
         let Some(connection) = self.registry.get_mut(id).filter(|connection| connection.is_to_give_up(now.at)) else {
             return;

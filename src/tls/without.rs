@@ -68,7 +68,7 @@ pub fn has_own(_: &Path) -> bool {
     false
 }
 
-/// What came out of [`Session::open`].
+/// What came out of [`TlsSession::open`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Opened {
     /// More may come.
@@ -79,9 +79,9 @@ pub enum Opened {
 
 /// There is none.
 #[derive(Debug)]
-pub enum Session {}
+pub enum TlsSession {}
 
-impl Session {
+impl TlsSession {
     /// A session that is about to begin.
     pub fn new(certificate: &Certificate) -> io::Result<Self> {
         match *certificate {}

@@ -15,7 +15,7 @@ use super::NotArrived;
 use crate::limits;
 use crate::names::Wire;
 use crate::peer::Peer;
-use crate::tls::{Certificate, Opened, Session};
+use crate::tls::{Certificate, Opened, TlsSession};
 
 /// What a connection in TLS begins with: a record of the handshake.
 const HANDSHAKE: u8 = 0x16;
@@ -59,7 +59,7 @@ pub struct Encrypted {
     socket: TcpStream,
     tls: Rc<Tls>,
     /// None before the first byte, and where that was in clear: then all goes through as it is.
-    session: Option<Box<Session>>,
+    session: Option<Box<TlsSession>>,
     /// What was opened and not read.
     plain: Vec<u8>,
     /// What was sealed and the socket has not taken.
@@ -179,7 +179,7 @@ impl Encrypted {
                 self.input = Input::InClear;
                 return Ok(0);
             }
-            none => none.insert(Box::new(Session::new(&tls.certificate.borrow())?)),
+            none => none.insert(Box::new(TlsSession::new(&tls.certificate.borrow())?)),
         };
         plain.clear();
         out.clear();

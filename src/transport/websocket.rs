@@ -15,7 +15,7 @@ use crate::peer::Peer;
 use crate::time::Instant;
 use crate::web::frames::{self, Besides, CloseCode, End, Frames};
 use crate::web::http::{self, Answer, Way};
-use crate::web::{self, Door, Heard, Room};
+use crate::web::{self, Heard, Places, WebDoor};
 
 /// Frames without text that may come between two looks at the clock: as many as may come at once.
 const CONTROLS_AT_ONCE: u8 = 60;
@@ -64,7 +64,7 @@ enum Phase {
 #[derive(Debug, Default)]
 struct Passing {
     /// Until the request is answered.
-    door: Option<Rc<Door>>,
+    door: Option<Rc<WebDoor>>,
     /// What has come of the request.
     request: Vec<u8>,
     /// What of the answer is to be written behind `before`.
@@ -86,7 +86,7 @@ impl Passing {
 
 impl<T: Transport> WebSocket<T> {
     /// A browser that has come by this door.
-    pub fn new(under: T, door: Rc<Door>) -> Self {
+    pub fn new(under: T, door: Rc<WebDoor>) -> Self {
         Self {
             under,
             frames: Frames::default(),
@@ -116,7 +116,7 @@ impl<T: Transport> WebSocket<T> {
     }
 
     /// Reads the request once, and finds out what is answered when all of its head has come.
-    fn read_request(&mut self, peer: Peer, room: Room) -> Result<(), NotArrived> {
+    fn read_request(&mut self, peer: Peer, places: Places) -> Result<(), NotArrived> {
         let way = self.way();
         let mut bytes = [0; 2048];
         loop {
@@ -136,7 +136,7 @@ impl<T: Transport> WebSocket<T> {
             let heard = match http::head_len(request) {
                 Ok(None) => continue,
                 Err(why) => Heard::Answered(door.bad(why).by(way)),
-                Ok(Some(len)) => door.hear(request, len, (peer, way), room),
+                Ok(Some(len)) => door.hear(request, len, (peer, way), places),
             };
             match heard {
                 Heard::Answered(answer) => self.answer(answer),
@@ -376,11 +376,11 @@ impl<T: Transport> Write for WebSocket<T> {
 }
 
 impl<T: Transport> Transport for WebSocket<T> {
-    fn arrive(&mut self, peer: Peer, room: Room) -> Result<Peer, NotArrived> {
+    fn arrive(&mut self, peer: Peer, places: Places) -> Result<Peer, NotArrived> {
         if self.phase == Phase::Request {
-            match self.under.arrive(peer, room) {
+            match self.under.arrive(peer, places) {
                 Err(NotArrived::InClear) => self.answer(web::needs_https()),
-                carried => self.read_request(carried?, room)?,
+                carried => self.read_request(carried?, places)?,
             }
         }
         if self.phase == Phase::Answer {
@@ -397,7 +397,7 @@ impl<T: Transport> Transport for WebSocket<T> {
         Ok(passing.and_then(|passing| passing.peer).unwrap_or(peer))
     }
 
-    fn give_up(&mut self, room: Room) {
+    fn give_up(&mut self, places: Places) {
         let has_begun = self.passing.as_ref().is_some_and(|passing| !passing.request.is_empty());
         // Within a handshake nothing can be said, and in clear nobody would understand it.
         if self.phase != Phase::Request || self.layer().is_tls() && self.handshake() != Some(Wire::Secure) {
@@ -405,10 +405,10 @@ impl<T: Transport> Transport for WebSocket<T> {
         }
         // What has come and is not read would take the answer back.
         let _ = self.under.read(&mut [0; 2048]);
-        match room {
-            Room::None => self.answer(web::full().by(self.way())),
-            Room::Left if has_begun => self.answer(web::late().by(self.way())),
-            Room::Left => return,
+        match places {
+            Places::None => self.answer(web::full().by(self.way())),
+            Places::Left if has_begun => self.answer(web::late().by(self.way())),
+            Places::Left => return,
         }
         // As far as it goes at once.
         let _ = self.write_answer();

@@ -25,7 +25,7 @@ use chinwag::settings::Settings;
 use chinwag::system::{Newcomer, Ready, System};
 use chinwag::time::{Instant, Now};
 use chinwag::transport::{Farewell, Layer, NotArrived, Transport};
-use chinwag::web::Room;
+use chinwag::web::Places;
 
 use crate::memory::{Disk, Notes, look_at, reload, why_not};
 use crate::model::{Chance, Entry, Heard, Parting, World};
@@ -295,7 +295,7 @@ impl Write for Stream {
 }
 
 impl Transport for Stream {
-    fn arrive(&mut self, peer: peer::Peer, _: Room) -> Result<peer::Peer, NotArrived> {
+    fn arrive(&mut self, peer: peer::Peer, _: Places) -> Result<peer::Peer, NotArrived> {
         let mut byte = [0];
         while self.wire.borrow().head > 0 {
             match self.read(&mut byte) {
