@@ -193,17 +193,25 @@ impl Editor {
 
     /// Does what `key` does. For Tab, `complete` is asked what may stand at the end of the text before the cursor.
     pub fn key(&mut self, key: Key, complete: impl FnOnce(&str) -> Completion) -> Option<Intent> {
-        let request = match key {
+        match key {
             Key::Ctrl('l') => return Some(Intent::Redraw),
             Key::Ctrl('z') => return Some(Intent::Suspend),
-            Key::Enter if self.is_hidden() => {
-                return Some(Intent::Submit(mem::take(&mut self.line).value().to_owned()));
+            _ => {}
+        }
+        if self.is_hidden() {
+            match key {
+                Key::Enter => return Some(Intent::Submit(mem::take(&mut self.line).value().to_owned())),
+                // The way to leave it untold.
+                Key::Ctrl('c') if self.text().is_empty() => return Some(Intent::Submit(String::new())),
+                Key::Tab | Key::Up | Key::Down | Key::Ctrl('r' | 'p' | 'n') => return None,
+                _ => {}
             }
-            // The way to leave it untold.
-            Key::Ctrl('c') if self.is_hidden() && self.text().is_empty() => return Some(Intent::Submit(String::new())),
-            Key::Tab | Key::Up | Key::Down | Key::Ctrl('r' | 'p' | 'n') if self.is_hidden() => return None,
-            _ if self.asking.is_some() => return self.answer(key),
-            _ if self.searches(key) => return None,
+        } else if self.asking.is_some() {
+            return self.answer(key);
+        } else if self.searches(key) {
+            return None;
+        }
+        let request = match key {
             Key::Ctrl('r') => {
                 self.search = Some(Search::default());
                 return None;
@@ -253,7 +261,12 @@ impl Editor {
             Key::Ctrl('y') => InputRequest::Yank,
             _ => return None,
         };
-        let before = matches!(request, InputRequest::InsertChar(_) | InputRequest::Yank).then(|| self.line.clone());
+        if let InputRequest::InsertChar(c) = request
+            && self.text().len() + c.len_utf8() > LINE_MAX
+        {
+            return self.full();
+        }
+        let before = matches!(request, InputRequest::Yank).then(|| self.line.clone());
         self.line.handle(request);
         if let Some(before) = before.filter(|_| self.text().len() > LINE_MAX) {
             self.line = before;
