@@ -5,23 +5,25 @@
 
 mod blocks;
 pub mod entry;
+mod names;
+mod rules;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
-use std::time::{Duration, SystemTime};
-
-use slab::Slab;
+use std::time::Duration;
 
 pub use blocks::Blocks;
 pub use entry::{
     Author, Ban, BanKind, Block, BlockScope, Blocked, Entry, Founder, Guests, Network, PasswordHash, Role, Rule, Who,
 };
+pub use names::{Owned, Proof};
+pub use rules::Rules;
 
 use crate::event::Standing;
 use crate::limits;
-use crate::names::{Digest, KeptNick, Nick, RoomName, Text};
-use crate::nametable::NameTable;
+use crate::names::{Nick, RoomName};
 use crate::time::Day;
+use names::{Name, Names};
 
 /// All that outlives the process besides what was said and shared.
 #[derive(Debug, Default)]
@@ -39,392 +41,6 @@ pub struct Register {
     losses: u64,
     /// Which of these was the last one of each name whose rights in rooms are still to be taken, see [`Register::settle`].
     lost: HashMap<Nick, u64>,
-}
-
-/// The names that are owned or held. No two of them look alike, but for those that were owned before they did.
-#[derive(Debug, Default)]
-struct Names {
-    names: Slab<Box<Name>>,
-    by_nick: NameTable<usize>,
-}
-
-impl Names {
-    fn find(&self, nick: &Nick) -> Option<usize> {
-        self.by_nick.find(nick, |at| self.names.get(at).map(|name| name.nick()))
-    }
-
-    fn get(&self, nick: &Nick) -> Option<&Name> {
-        self.names.get(self.find(nick)?).map(|name| &**name)
-    }
-
-    fn get_mut(&mut self, nick: &Nick) -> Option<&mut Name> {
-        let at = self.find(nick)?;
-        self.names.get_mut(at).map(|name| &mut **name)
-    }
-
-    /// Those that look like this one.
-    fn like(&self, nick: &Nick) -> impl Iterator<Item = &Name> {
-        let like = self.by_nick.like(nick, |at| self.names.get(at).map(|name| name.nick()));
-        like.into_iter().filter_map(|at| self.names.get(at)).map(|name| &**name)
-    }
-
-    /// A name that is here is spelled so from now on.
-    fn respell(&mut self, nick: Nick) {
-        if self.get(&nick).is_none_or(|name| name.nick().as_str() == nick.as_str()) {
-            return;
-        }
-        if let Some(Name::Owned(owned)) = self.remove(&nick).map(|name| *name) {
-            self.insert(Name::Owned(Owned { nick: nick.into(), ..owned }));
-        }
-    }
-
-    /// Puts in a name that is not here.
-    fn insert(&mut self, name: Name) {
-        let nick = name.nick();
-        let at = self.names.insert(Box::new(name));
-        let Self { names, by_nick } = self;
-        by_nick.insert(at, &nick, |at| names.get(at).map(|name| name.nick()));
-    }
-
-    fn remove(&mut self, nick: &Nick) -> Option<Box<Name>> {
-        let at = self.find(nick)?;
-        let name = self.names.try_remove(at)?;
-        self.by_nick.remove(at, &name.nick());
-        Some(name)
-    }
-
-    fn len(&self) -> usize {
-        self.names.len()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Name> {
-        self.names.iter().map(|(_, name)| &**name)
-    }
-}
-
-/// A name that is somebody's, or was.
-#[derive(Debug)]
-enum Name {
-    Owned(Owned),
-    /// Given up or expired on this day.
-    Held(KeptNick, Day),
-}
-
-impl Name {
-    fn nick(&self) -> Nick {
-        match self {
-            Self::Owned(owned) => owned.nick.get(),
-            Self::Held(nick, _) => nick.get(),
-        }
-    }
-
-    fn lines(&self) -> usize {
-        match self {
-            Self::Owned(owned) => owned.entries().count(),
-            Self::Held(..) => 1,
-        }
-    }
-}
-
-/// A name that somebody owns.
-#[derive(Debug)]
-pub struct Owned {
-    nick: KeptNick,
-    since: Day,
-    seen: Day,
-    is_operator: bool,
-    password: Option<PasswordHash>,
-    /// The one that was made first stands first.
-    tokens: Vec<Token>,
-    once: Option<Box<(SystemTime, Digest)>>,
-    ownership: u32,
-}
-
-/// A secret for programs, of which only the digest is known.
-#[derive(Clone, Copy, Debug)]
-struct Token {
-    digest: Digest,
-    used: Day,
-}
-
-/// By what somebody has proved to own a name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Proof {
-    /// By a token; `is_news` if it was not used yet on this day.
-    Token {
-        /// Whether this is to be written down.
-        is_news: bool,
-    },
-    /// By one that is good once.
-    Once,
-}
-
-impl Owned {
-    /// The name, as its owner spelled it first.
-    pub fn nick(&self) -> Nick {
-        self.nick.get()
-    }
-
-    /// Since when it is theirs.
-    pub fn since(&self) -> Day {
-        self.since
-    }
-
-    /// On which day they were here last, as far as that is written down.
-    pub fn seen(&self) -> Day {
-        self.seen
-    }
-
-    /// Which time of a name's coming to an owner, in this process, theirs is. It is another one when it is granted anew.
-    pub fn ownership(&self) -> u32 {
-        self.ownership
-    }
-
-    /// Whether they are an operator.
-    pub fn is_operator(&self) -> bool {
-        self.is_operator
-    }
-
-    /// What is known of their password, if they have one.
-    pub fn password(&self) -> Option<&PasswordHash> {
-        self.password.as_ref()
-    }
-
-    /// How many tokens are good.
-    pub fn tokens(&self, today: Day) -> usize {
-        self.tokens.iter().filter(|token| token.is_good(today)).count()
-    }
-
-    /// When the token of this digest was last used, if there is one, also if it is good no more.
-    pub fn last_use(&self, digest: Digest) -> Option<Day> {
-        self.tokens.iter().find(|token| token.digest == digest).map(|token| token.used)
-    }
-
-    /// What a token of this digest proves, if anything.
-    pub fn prove(&self, digest: Digest, wall: SystemTime) -> Option<Proof> {
-        let today = Day::of(wall);
-        let token = self.tokens.iter().find(|token| token.digest == digest && token.is_good(today));
-        let token = token.map(|token| Proof::Token { is_news: token.used < today });
-        let is_good = |once: &&(SystemTime, Digest)| once.1 == digest && wall < once.0;
-        token.or_else(|| self.once.as_deref().filter(is_good).map(|_| Proof::Once))
-    }
-
-    fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
-        let nick = self.nick.get();
-        let name = Entry::Name { nick, since: self.since, password: self.password };
-        let seen = (self.seen != self.since).then_some(Entry::Seen { nick, day: self.seen });
-        let operator = self.is_operator.then_some(Entry::Operator { nick, on: true });
-        let once = self.once.as_deref().map(|&(until, digest)| Entry::Once { nick, until, digest });
-        let tokens = self.tokens.iter().map(move |&Token { digest, used }| Entry::Token { nick, used, digest });
-        std::iter::once(name).chain(seen).chain(operator).chain(once).chain(tokens)
-    }
-}
-
-impl Token {
-    fn is_good(&self, today: Day) -> bool {
-        !self.used.is_over(limits::TOKEN_GOOD, today)
-    }
-}
-
-/// What is so of a room besides what is said in it.
-#[derive(Debug, Default)]
-pub struct Rules {
-    founder: Option<Founder>,
-    /// Who has been one for longest stands first.
-    roles: Vec<(Nick, Role)>,
-    /// Each kind of rule once, and none that is as at first.
-    rules: Vec<Rule>,
-    /// In the order of their numbers.
-    bans: Vec<Ban>,
-    /// The greatest number that a ban ever had.
-    last_ban: u64,
-    /// The names among those who are banned or muted, in their order, so that nobody else need be looked for among the bans.
-    banned: Vec<Nick>,
-    /// In their order.
-    invited: Vec<Nick>,
-    /// In the order of their numbers; no two touch each other.
-    erased: Vec<(u64, u64)>,
-    /// How many losses of names had been when the rights of those were last taken here.
-    losses: u64,
-    /// What it is about.
-    topic: Option<Text>,
-}
-
-impl Rules {
-    /// Of a room of which nothing is so.
-    pub const NONE: &'static Self = &Self {
-        founder: None,
-        roles: Vec::new(),
-        rules: Vec::new(),
-        bans: Vec::new(),
-        last_ban: 0,
-        banned: Vec::new(),
-        invited: Vec::new(),
-        erased: Vec::new(),
-        losses: 0,
-        topic: None,
-    };
-
-    /// Whose it is, if that is known.
-    pub fn founder(&self) -> Option<Founder> {
-        self.founder
-    }
-
-    /// What owned names are there besides; who has been one for longest comes first.
-    pub fn roles(&self) -> &[(Nick, Role)] {
-        &self.roles
-    }
-
-    /// The rules that are not as they are in a room that nobody owns.
-    pub fn rules(&self) -> &[Rule] {
-        &self.rules
-    }
-
-    /// Who may not come in or be heard, in the order of their numbers.
-    pub fn bans(&self) -> &[Ban] {
-        &self.bans
-    }
-
-    /// The number of the next ban.
-    pub fn next_ban(&self) -> u64 {
-        self.last_ban + 1
-    }
-
-    /// Whether a ban or a mute is for this name.
-    pub fn has_ban_of(&self, nick: &Nick) -> bool {
-        self.banned.binary_search(nick).is_ok()
-    }
-
-    /// How many names are invited.
-    pub fn invited(&self) -> usize {
-        self.invited.len()
-    }
-
-    /// Whether a name is invited.
-    pub fn is_invited(&self, nick: &Nick) -> bool {
-        self.invited.binary_search(nick).is_ok()
-    }
-
-    /// Which messages are shown to nobody.
-    pub fn erased(&self) -> &[(u64, u64)] {
-        &self.erased
-    }
-
-    /// Whether a message is shown to nobody, by its number.
-    pub fn is_erased(&self, seq: u64) -> bool {
-        let after = self.erased.partition_point(|(first, _)| *first <= seq);
-        self.erased[..after].last().is_some_and(|(_, last)| seq <= *last)
-    }
-
-    /// How many of the messages from one number to another are shown.
-    pub fn shown(&self, first: u64, last: u64) -> u64 {
-        let gone = self.erased.iter().map(|&(from, to)| {
-            let (from, to) = (from.max(first), to.min(last));
-            if from <= to { to - from + 1 } else { 0 }
-        });
-        (last + 1).saturating_sub(first) - gone.sum::<u64>()
-    }
-
-    /// What it is about, if it has or had a founder. Of others the log tells it.
-    pub fn topic(&self) -> Option<&Text> {
-        self.topic.as_ref()
-    }
-
-    /// Whether a guest made it, and no name has a rank in it.
-    pub fn is_of_guests(&self) -> bool {
-        self.founder == Some(Founder::Guest) && self.roles.is_empty()
-    }
-
-    /// Whether it keeps something from others, as guests alone want it: then it goes with the last who is in it.
-    pub fn goes_when_empty(&self) -> bool {
-        self.is_of_guests() && self.rules.iter().any(Rule::is_restriction)
-    }
-
-    /// Whether it was forgotten, and nobody has made it since. Only then is the message taken back that there never is, which has
-    /// the number 0.
-    pub fn is_forgotten(&self) -> bool {
-        self.is_erased(0)
-    }
-
-    /// Whether nothing is so of it. That a guest made it, and what it is about, is nothing by itself.
-    fn is_nothing(&self) -> bool {
-        self.lines() == usize::from(self.founder == Some(Founder::Guest)) + usize::from(self.topic.is_some())
-    }
-
-    /// The messages from one number to another are shown to nobody. No two stretches of them touch each other.
-    fn erase(&mut self, (mut first, mut last): (u64, u64)) {
-        let from = self.erased.partition_point(|(_, end)| end.saturating_add(1) < first);
-        let to = self.erased.partition_point(|(start, _)| *start <= last.saturating_add(1));
-        for (start, end) in self.erased.drain(from..to.max(from)) {
-            (first, last) = (first.min(start), last.max(end));
-        }
-        self.erased.insert(from, (first, last));
-    }
-
-    fn set_role(&mut self, nick: Nick, role: Option<Role>) {
-        let known = self.roles.iter().position(|(other, _)| *other == nick);
-        match (known, role) {
-            (Some(at), Some(role)) if self.roles[at].1 == role => {}
-            (known, role) => {
-                known.map(|at| self.roles.remove(at));
-                self.roles.extend(role.map(|role| (nick, role)));
-            }
-        }
-    }
-
-    fn change_bans(&mut self, change: impl FnOnce(&mut Vec<Ban>)) {
-        change(&mut self.bans);
-        self.banned.clear();
-        self.banned.extend(self.bans.iter().filter_map(|ban| match ban.who {
-            Who::Name(nick) => Some(nick),
-            Who::Guest(_) | Who::Pattern(_) => None,
-        }));
-        self.banned.sort_unstable();
-        self.banned.dedup();
-    }
-
-    /// Nothing is left of names that were lost since this was last done; the eldest op follows a founder.
-    fn take_rights(&mut self, lost: &HashMap<Nick, u64>, losses: u64) {
-        let before = std::mem::replace(&mut self.losses, losses);
-        let is_lost = |nick: &Nick| lost.get(nick).is_some_and(|&loss| loss > before);
-        let had = self.lines();
-        self.roles.retain(|(nick, _)| !is_lost(nick));
-        self.invited.retain(|nick| !is_lost(nick));
-        if self.banned.iter().any(is_lost) {
-            self.change_bans(|bans| bans.retain(|ban| !matches!(&ban.who, Who::Name(nick) if is_lost(nick))));
-        }
-        let is_followed = matches!(&self.founder, Some(Founder::Owner(nick)) if is_lost(nick));
-        if is_followed {
-            let eldest = self.roles.iter().position(|(_, role)| *role == Role::Op);
-            let next = eldest.map(|at| self.roles.remove(at).0);
-            self.founder = Some(next.map_or(Founder::Gone, Founder::Owner));
-        }
-        if (is_followed || self.lines() < had) && self.is_nothing() {
-            *self = Self { losses, ..Self::default() };
-        }
-    }
-
-    fn entries(&self, room: RoomName) -> impl Iterator<Item = Entry> + '_ {
-        let founder = self.founder.map(|founder| Entry::Room { room, founder });
-        let roles = self.roles.iter().map(move |&(nick, role)| Entry::Role { room, nick, role: Some(role) });
-        let rules = self.rules.iter().map(move |rule| Entry::Rule { room, rule: rule.clone() });
-        let bans = self.bans.iter().map(move |ban| Entry::Ban { room, ban: ban.clone() });
-        let invited = self.invited.iter().map(move |&nick| Entry::Invite { room, nick, on: true });
-        let erased = self.erased.iter().map(move |&(first, last)| Entry::Erase { room, first, last });
-        let topic = self.topic.iter().map(move |topic| Entry::Topic { room, topic: Some(topic.clone()) });
-        // That a guest made it and what it is about mean nothing by themselves, and so would be forgotten if they came first.
-        roles.chain(rules).chain(bans).chain(invited).chain(erased).chain(founder).chain(topic)
-    }
-
-    /// Its lines, if nobody owns it.
-    fn lines_of_guests(&self) -> usize {
-        if matches!(self.founder, Some(Founder::Owner(_))) { 0 } else { self.lines() }
-    }
-
-    fn lines(&self) -> usize {
-        let lists = [self.roles.len(), self.rules.len(), self.bans.len(), self.invited.len(), self.erased.len()];
-        usize::from(self.founder.is_some()) + usize::from(self.topic.is_some()) + lists.iter().sum::<usize>()
-    }
 }
 
 /// Changes what is so of a room, and with it how many lines say that, in all and of rooms which nobody owns.
@@ -459,33 +75,11 @@ impl Register {
                 self.change(&nick, |owned| (owned.since, owned.password) = (since, password));
                 self.names.respell(nick);
             }
-            Entry::Name { nick, since, password } => self.set_name(Name::Owned(Owned {
-                nick: nick.into(),
-                since,
-                seen: since,
-                is_operator: false,
-                password,
-                tokens: Vec::new(),
-                once: None,
-                ownership,
-            })),
-            Entry::Token { nick, used, digest } => {
-                self.change(&nick, |owned| match owned.tokens.iter_mut().find(|token| token.digest == digest) {
-                    Some(token) => token.used = used,
-                    None => {
-                        if owned.tokens.len() >= limits::TOKENS {
-                            let eldest = (0..owned.tokens.len()).min_by_key(|&at| owned.tokens[at].used);
-                            eldest.map(|at| owned.tokens.remove(at));
-                        }
-                        owned.tokens.reserve_exact(1);
-                        owned.tokens.push(Token { digest, used });
-                    }
-                })
+            Entry::Name { nick, since, password } => {
+                self.set_name(Name::Owned(Owned::new(nick, since, password, ownership)));
             }
-            Entry::Untoken(nick) => self.change(&nick, |owned| {
-                owned.tokens = Vec::new();
-                owned.once = None;
-            }),
+            Entry::Token { nick, used, digest } => self.change(&nick, |owned| owned.note_token(digest, used)),
+            Entry::Untoken(nick) => self.change(&nick, Owned::forget_tokens),
             Entry::Once { nick, until, digest } => {
                 self.change(&nick, |owned| {
                     (owned.once, owned.ownership) = (Some(Box::new((until, digest))), ownership);
@@ -511,41 +105,19 @@ impl Register {
             Entry::Role { nick, role: Some(_), .. } | Entry::Invite { nick, on: true, .. } if !self.is_owned(&nick) => {
             }
             Entry::Ban { room, ban: Ban { id, who: Who::Name(nick), .. } } if !self.is_owned(&nick) => {
-                self.change_room(room, |rules| {
-                    rules.last_ban = rules.last_ban.max(id);
-                    rules.bans.retain(|other| other.id != id);
-                });
+                self.change_room(room, |rules| rules.pass_over_ban(id));
             }
             Entry::Role { room, nick, role } => self.change_room(room, |rules| rules.set_role(nick, role)),
-            Entry::Rule { room, rule } => self.change_room(room, |rules| {
-                rules.rules.retain(|other| other.kind() != rule.kind());
-                if rule != rule.kind().at_first() {
-                    rules.rules.push(rule);
-                }
-            }),
+            Entry::Rule { room, rule } => self.change_room(room, |rules| rules.set_rule(rule)),
             Entry::Topic { room, topic } => self.change_room(room, |rules| rules.topic = topic),
-            Entry::Ban { room, ban } => self.change_room(room, |rules| {
-                rules.last_ban = rules.last_ban.max(ban.id);
-                rules.change_bans(|bans| match bans.binary_search_by_key(&ban.id, |other| other.id) {
-                    Ok(at) => bans[at] = ban,
-                    Err(at) => bans.insert(at, ban),
-                });
-            }),
-            Entry::Unban { room, id } => {
-                self.change_room(room, |rules| rules.change_bans(|bans| bans.retain(|ban| ban.id != id)));
-            }
-            Entry::Invite { room, nick, on } => {
-                self.change_room(room, |rules| match rules.invited.binary_search(&nick) {
-                    Ok(at) if !on => drop(rules.invited.remove(at)),
-                    Err(at) if on => rules.invited.insert(at, nick),
-                    Ok(_) | Err(_) => {}
-                })
-            }
+            Entry::Ban { room, ban } => self.change_room(room, |rules| rules.ban(ban)),
+            Entry::Unban { room, id } => self.change_room(room, |rules| rules.unban(id)),
+            Entry::Invite { room, nick, on } => self.change_room(room, |rules| rules.invite(nick, on)),
             Entry::Erase { room, first, last } => self.change_room(room, |rules| rules.erase((first, last))),
             Entry::Block(Block { id, who: Blocked::Name(nick), .. }) if !self.is_owned(&nick) => {
                 self.change_blocks(|blocks| blocks.pass_over(id));
             }
-            Entry::Anew { room } => self.change_room(room, |rules| rules.erased = Vec::new()),
+            Entry::Anew { room } => self.change_room(room, Rules::show_all),
             Entry::Block(block) => self.change_blocks(|blocks| blocks.insert(block)),
             Entry::Unblock(id) => self.change_blocks(|blocks| blocks.remove(id)),
         }
@@ -729,12 +301,7 @@ impl Register {
 
     /// Entries that take back all that is so of a room but for what is shown to nobody, as if it were new.
     pub fn clearing(&self, room: RoomName) -> Vec<Entry> {
-        let Some(rules) = self.rooms.get(&room) else { return Vec::new() };
-        let roles = rules.roles.iter().map(|&(nick, _)| Entry::Role { room, nick, role: None });
-        let set = rules.rules.iter().map(|rule| Entry::Rule { room, rule: rule.kind().at_first() });
-        let bans = rules.bans.iter().map(|ban| Entry::Unban { room, id: ban.id });
-        let invited = rules.invited.iter().map(|&nick| Entry::Invite { room, nick, on: false });
-        roles.chain(set).chain(bans).chain(invited).collect()
+        self.rooms.get(&room).map(|rules| rules.clearing(room)).unwrap_or_default()
     }
 
     /// What is so of a room, if anything is.
@@ -803,16 +370,7 @@ impl Register {
         assert_eq!(self.of_guests, of_guests, "lines about rooms that nobody owns");
         assert_eq!(self.lines, names + rooms + self.blocks.len(), "lines of the register");
         for (room, rules) in &self.rooms {
-            let founder = match rules.founder {
-                Some(Founder::Owner(nick)) => Some(nick),
-                _ => None,
-            };
-            let ranked = rules.roles.iter().map(|(nick, _)| nick).chain(&rules.invited).chain(&founder);
-            let banned = rules.bans.iter().filter_map(|ban| match &ban.who {
-                Who::Name(nick) => Some(nick),
-                Who::Guest(_) | Who::Pattern(_) => None,
-            });
-            let waiting = ranked.chain(banned).find(|nick| !self.is_owned(nick));
+            let waiting = rules.check().find(|nick| !self.is_owned(nick));
             assert_eq!(waiting, None, "nobody owns the name that has something in {room}");
         }
     }
@@ -820,9 +378,12 @@ impl Register {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::names::{Digest, Text};
 
     fn nick(name: &str) -> Nick {
         Nick::new(name).unwrap()
