@@ -73,6 +73,14 @@ test("locked: whoever looks the password up goes on typing when the server has c
   assert.equal(came, 2);
 });
 
+test("locked: where nobody comes in one is told so, and asked for nothing", async (t) => {
+  const { web } = await serve(t, "--guests", "off", "--accounts", "off");
+  const anna = await Visitor.come(t, web);
+  await anna.sees("This server does not let you in", "#gate");
+  assert.equal(await anna.page.$("#gate input"), null);
+  await anna.stands("locked-nobody");
+});
+
 test("locked: after the last try it is not tried again by itself", async (t) => {
   const { web } = await locked(t);
   const anna = await Visitor.come(t, web);
