@@ -1,5 +1,7 @@
 //! The input row: the line being typed, and what keys do to it.
 
+mod search;
+
 use std::mem;
 
 use tui_input::{Input as LineInput, InputRequest};
@@ -11,6 +13,7 @@ use super::keys::Key;
 use crate::client::screen::Row;
 use crate::client::screen::width::{self, columns, widest};
 use crate::names::clean;
+use search::Search;
 
 /// The most bytes that a line may have.
 pub const LINE_MAX: usize = 4000;
@@ -73,50 +76,6 @@ pub struct Editor {
     is_full: bool,
     /// What stands aside while a secret is typed, of which nothing is shown and nothing remembered.
     aside: Option<LineInput>,
-}
-
-/// A search through the lines typed before.
-#[derive(Default, Debug)]
-struct Search {
-    word: String,
-    /// The line in which that stands: where it is, and what it is.
-    found: Option<(usize, String)>,
-    /// Whether it stands in no older one.
-    is_over: bool,
-}
-
-impl Search {
-    /// Looks in the lines before the `end`-th.
-    fn look(&mut self, history: &History, end: usize) {
-        let found = Some(history).filter(|_| !self.word.is_empty()).and_then(|history| history.find(&self.word, end));
-        self.is_over = found.is_none() && !self.word.is_empty();
-        if let Some((at, line)) = found {
-            self.found = Some((at, line.to_owned()));
-        }
-    }
-
-    /// Looks on, for another line than the one that was found.
-    fn look_on(&mut self, history: &History) {
-        let before = self.found.clone();
-        let mut end = usize::MAX;
-        loop {
-            if let Some((at, _)) = &self.found {
-                end = *at;
-            }
-            self.look(history, end);
-            let is_same = |(_, line): &(usize, String)| before.as_ref().is_some_and(|(_, before)| before == line);
-            if self.is_over || self.word.is_empty() || !self.found.as_ref().is_some_and(is_same) {
-                return;
-            }
-        }
-    }
-
-    /// What the row shows: up to the cursor, and behind it.
-    fn row(&self) -> (String, String) {
-        let head = if self.is_over { "(search, no more) " } else { "(search) " };
-        let found = self.found.as_ref().map(|(_, line)| format!(": {}", printable(line))).unwrap_or_default();
-        (head.to_owned() + &printable(&self.word), found)
-    }
 }
 
 /// An answer to the question before a paste.
