@@ -217,7 +217,7 @@ fn check_files(older: Option<&[u8]>, newest: &[u8], wanted: usize) {
     if seq >= FAR {
         return;
     }
-    append(&mut Logs::new(dir.path().to_owned(), 1 << 20), &next);
+    append(&mut Logs::new(dir.path().to_owned(), 1 << 20, None), &next);
     want.push(next);
     want.drain(..want.len().saturating_sub(wanted));
     assert_eq!(load(dir.path(), wanted), want, "with one more");
@@ -227,12 +227,12 @@ fn check_files(older: Option<&[u8]>, newest: &[u8], wanted: usize) {
 fn check_writing(plan: &mut Unstructured<'_>, wanted: usize) -> Result<()> {
     let dir = tempfile::tempdir().expect("a folder");
     let max = *plan.choose(&[100, 400, 2_000, 1 << 20])?;
-    let mut logs = Logs::new(dir.path().to_owned(), max);
+    let mut logs = Logs::new(dir.path().to_owned(), max, None);
     let mut written: Vec<Logged> = Vec::new();
     let mut torn = false;
     while !plan.is_empty() && written.len() < 40 {
         match plan.int_in_range(0..=7u8)? {
-            0 => logs = Logs::new(dir.path().to_owned(), max),
+            0 => logs = Logs::new(dir.path().to_owned(), max, None),
             1 if !torn => {
                 // The process ends in the midst of a write, and what it wrote is damaged.
                 let path = dir.path().join("room.log");
@@ -240,13 +240,13 @@ fn check_writing(plan: &mut Unstructured<'_>, wanted: usize) -> Result<()> {
                 let len = usize::from(plan.int_in_range(1..=20u8)?).min(plan.len());
                 log.extend(plan.bytes(len)?.iter().map(|&b| if b == b'\n' { b' ' } else { b }));
                 fs::write(&path, log).expect("a file");
-                logs = Logs::new(dir.path().to_owned(), max);
+                logs = Logs::new(dir.path().to_owned(), max, None);
                 torn = true;
             }
             2 => {
                 check_suffix(&load(dir.path(), wanted), &written, wanted.min(1));
                 torn = false;
-                logs = Logs::new(dir.path().to_owned(), max);
+                logs = Logs::new(dir.path().to_owned(), max, None);
             }
             _ => {
                 let seq = written.last().map_or(0, |line| line.seq) + u64::from(plan.int_in_range(1..=2u8)?);
