@@ -80,10 +80,14 @@ fn the_loop_shows_the_manager_that_it_turns_and_wakes_for_nothing_else() {
     let mut command = Command::new("strace");
     command.args(["-f", "-e", "trace=epoll_wait,write", "-o", trace.path().to_str().unwrap(), binary()]);
     command.args(["serve", "--listen", "127.0.0.1:0"]).env("NOTIFY_SOCKET", format!("@{name}"));
-    let server = Server::start_with(command.env("WATCHDOG_USEC", "100000"));
+    let mut server = Server::start_with(command.env("WATCHDOG_USEC", "100000"));
     assert_eq!(told(&socket), "READY=1\nSTATUS=0 people");
     (0..BEATS).for_each(|_| assert_eq!(told(&socket), "WATCHDOG=1"));
-    drop(server);
+    // strace heeds no signal, and would leave behind what it watches.
+    let strace = server.pid();
+    let watched = fs::read_to_string(format!("/proc/{strace}/task/{strace}/children")).unwrap();
+    assert!(Command::new("kill").args(watched.split_whitespace()).status().unwrap().success());
+    server.wait();
     let trace = fs::read_to_string(trace.path()).unwrap();
     let beats = trace.matches("WATCHDOG=1").count();
     let wakes = trace.lines().filter(|line| line.contains("epoll_wait")).count();
