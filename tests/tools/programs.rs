@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use testkit::pty::{Emulator, Speaks, Terminal};
-use testkit::{Server, have, timed};
+use testkit::{Client, Server, have, timed};
 
 /// What a shell command prints that is given the server's port as `$1`.
 fn shell(server: &Server, script: &str) -> String {
@@ -82,6 +82,22 @@ fn telnet_shows_lines_as_they_should_be() {
     telnet.wait().unwrap();
 }
 
+/// A guest by telnet in #a, where alice is.
+fn telnet_in_room(server: &Server, alice: &mut Client) -> Terminal {
+    let mut command = Command::new("telnet");
+    command.args(["127.0.0.1", &server.port.to_string()]);
+    let telnet = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
+    shows(&telnet, "* hello guest");
+    telnet.keys("/join #a\n");
+    shows(&telnet, "+ join #a 2");
+    alice.until_starting("#a * guest");
+    telnet
+}
+
+fn shows(telnet: &Terminal, what: &str) {
+    telnet.wait_until_raw(what, |raw| String::from_utf8_lossy(raw).contains(what));
+}
+
 #[test]
 fn what_a_telnet_synch_goes_before_is_heard_as_it_was_typed() {
     if !have(&["telnet", "setsid"]) {
@@ -89,14 +105,7 @@ fn what_a_telnet_synch_goes_before_is_heard_as_it_was_typed() {
     }
     let server = Server::start(&[]);
     let mut alice = server.in_room("alice", "#a");
-    let mut command = Command::new("telnet");
-    command.args(["127.0.0.1", &server.port.to_string()]);
-    let telnet = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
-    let shows = |what: &str| drop(telnet.wait_until_raw(what, |raw| String::from_utf8_lossy(raw).contains(what)));
-    shows("* hello guest");
-    telnet.keys("/join #a\n");
-    shows("+ join #a 2");
-    alice.until_starting("#a * guest");
+    let telnet = telnet_in_room(&server, &mut alice);
     for n in 0..3 {
         telnet.keys("\x1d");
         telnet.keys("send synch\n");
@@ -113,20 +122,13 @@ fn telnet_says_letters_that_it_takes_for_keys() {
     let server = Server::start(&[]);
     let mut alice = server.in_room("alice", "#a");
     let mut says = |prompt: &[&str], lines: &[(&str, &str)]| {
-        let mut command = Command::new("telnet");
-        command.args(["127.0.0.1", &server.port.to_string()]);
-        let telnet = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
-        let shows = |what: &str| drop(telnet.wait_until_raw(what, |raw| String::from_utf8_lossy(raw).contains(what)));
-        shows("* hello guest");
-        telnet.keys("/join #a\n");
-        shows("+ join #a 2");
-        alice.until_starting("#a * guest");
+        let telnet = telnet_in_room(&server, &mut alice);
         prompt.iter().for_each(|&typed| telnet.keys(typed));
         for (typed, said) in lines {
             telnet.keys(format!("{typed}\n"));
             assert!(alice.starting("#a <guest").ends_with(&format!("> {said}")), "{typed}");
             alice.send(&format!("heard {typed}"));
-            shows(&format!("<alice> heard {typed}"));
+            shows(&telnet, &format!("<alice> heard {typed}"));
         }
         let shown = telnet.raw();
         drop(telnet);
