@@ -122,6 +122,8 @@ test("nothing is asked for time and again that never comes, and nobody is interr
   const loads = came;
   await until("the page is loaded anew", () => came > loads + 1);
   assert.ok(Date.now() - before >= 9000, "not so soon");
+  way.fails = () => false;
+  await anna.page.waitForSelector("body[data-state=in] #app:not([hidden]) #log");
 });
 
 test("where none of it comes, there is a word and another try", async (t) => {
