@@ -31,6 +31,8 @@ pub const CONTROL: &str = "ctl";
 pub const TLS: &str = "tls";
 /// The file in it of what is owned and of rules.
 pub const LEDGER: &str = "ledger";
+/// What that has once it says anything.
+pub const ENTRIES: &str = "entries";
 /// The file in it that is locked as long as a server uses the folder. It has a line for each thing that the folder has had and that is
 /// missed if it is gone.
 const LOCK: &str = "lock";

@@ -602,6 +602,41 @@ fn a_ledger_that_is_gone_stops_the_start() {
     assert!(!log.contains("there is no "), "{log}");
 }
 
+/// As an editor may leave it on a full disk.
+#[test]
+fn a_ledger_that_says_nothing_any_more_is_warned_of() {
+    let folder = Folder::new();
+    let ledger = folder.path.join("ledger");
+    let said = |mode: &str| {
+        let mut arguments = folder.arguments(&[]);
+        arguments[0] = mode;
+        let output = Command::new(binary()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let want = format!(
+        "{} says nothing any more, and so no name and no room belongs to anybody; if that is not meant, put it back from a backup",
+        ledger.display()
+    );
+    // Where it has never said anything, nothing is missed.
+    for _ in 0..2 {
+        let server = folder.serve(&[]);
+        server.in_room("eve", "#a").ask("/msg #a hi", "+ msg #a");
+        assert!(!stop(server).1.contains(&want));
+    }
+    assert!(!said("check").contains(&want));
+    let server = folder.serve(&[]);
+    drop(owner(&server, "alice"));
+    stop(server);
+    for left in ["", "name ali"] {
+        fs::write(&ledger, left).unwrap();
+        let told = said("check");
+        assert!(told.contains(&want), "{told}");
+        let (_, log) = stop(folder.serve(&[]));
+        assert!(log.contains(&want), "{log}");
+    }
+}
+
 /// It had none, so nobody knows whether it is gone.
 #[test]
 fn the_folder_of_a_server_without_ledger_is_taken_with_a_warning() {
