@@ -22,6 +22,10 @@ use crate::names::FileId;
 /// What the name of a temporary folder begins with.
 const TEMPORARY: &str = "chinwag-spool-";
 
+/// The folders of the files and of the rooms' logs in a data folder.
+const SPOOL: &str = "spool";
+const ROOMS: &str = "rooms";
+
 /// The file that tells which IDs of files are used.
 const NEXT_ID: &str = "next-id";
 
@@ -77,7 +81,12 @@ impl Hold {
         if is_same(old, &path) {
             return Ok(());
         }
+        let around = self.dir.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let gone = around.last();
         make_folder(&self.dir)?;
+        if let Some(gone) = gone {
+            warn!("{} was gone, and all in it; it is made anew, for nobody else (mode 700)", gone.display());
+        }
         let anew = open_lock(&self.dir)?;
         let ours = anew.try_lock().and_then(|()| match hold(&self.dir) {
             // It is the one that we have locked already.
@@ -95,7 +104,17 @@ impl Hold {
         *held = folder.or(held.take());
         *old = anew;
         warn!("{} was gone; it is made anew", path.display());
-        Ok(())
+        make_again(&self.dir.join(ROOMS), "the logs")?;
+        make_again(&self.dir.join(SPOOL), "the files")
+    }
+}
+
+/// Makes a folder of the data folder anew if somebody has swept it away, and says what went with it. Whoever comes upon it first does, so that
+/// it is said once.
+pub fn make_again(folder: &Path, lost: &str) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(|()| warn!("{} was gone, and {lost} in it; it is made anew", folder.display())),
     }
 }
 
@@ -131,7 +150,7 @@ pub fn lacks_ledger(dir: &Path) -> io::Result<()> {
         )));
     }
     let has = |name| fs::read_dir(dir.join(name)).is_ok_and(|mut found| found.next().is_some());
-    if has("rooms") || has("spool") {
+    if has(ROOMS) || has(SPOOL) {
         warn!(
             "there is no {path}, as after version 0.1, and so no name and no room belongs to anybody; if there was one, put it back \
              from a backup before people register names"
@@ -161,7 +180,7 @@ impl Home {
         let lock = open_lock(dir).map_err(|e| about("lock in it", &e, dir))?;
         let held = take(&lock, dir)?;
         let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e, dir))?;
-        let (spool, rooms) = (dir.join("spool"), dir.join("rooms"));
+        let (spool, rooms) = (dir.join(SPOOL), dir.join(ROOMS));
         make_own_folder(&spool).map_err(|e| about("spool in it", &e, dir))?;
         make_own_folder(&rooms).map_err(|e| about("rooms in it", &e, dir))?;
         if let Some(warning) = open_to_others(dir, &fs::metadata(dir)?) {
@@ -187,7 +206,7 @@ impl Home {
         if statvfs(dir).is_ok_and(|disk| disk.f_bavail == 0) {
             warn!("cannot reserve IDs for files: no space is left on the disk of {}", dir.display());
         }
-        for name in ["spool", "rooms"] {
+        for name in [SPOOL, ROOMS] {
             let folder = dir.join(name);
             let looked =
                 no_link(&folder).and_then(|()| if folder.is_dir() { usable(&folder) } else { look_to_make(&folder) });
@@ -631,7 +650,7 @@ impl Ids {
 
     /// The ID that the next file gets.
     fn read(dir: &Path) -> io::Result<u64> {
-        let spool = dir.join("spool");
+        let spool = dir.join(SPOOL);
         match read_text(&dir.join(NEXT_ID)) {
             // That is what a loss of power leaves.
             Ok(text) if text.bytes().all(|b| b == 0) => Ok(Self::after_all_in(&spool)),

@@ -18,7 +18,7 @@ use super::format::{self, Reading};
 use super::search;
 use crate::effect::{Logged, PastRoom};
 use crate::home::{
-    Durability, Hold, Replacement, files_open, is_of_reserve, make_folder, not_ours, open_regular, private, read_text,
+    Durability, Hold, Replacement, files_open, is_of_reserve, make_again, not_ours, open_regular, private, read_text,
 };
 use crate::limits;
 use crate::names::{RoomName, Text};
@@ -143,9 +143,7 @@ impl Logs {
 
     /// Makes the folder anew, which somebody has swept away.
     fn make_anew(&self) -> io::Result<()> {
-        make_folder(&self.folder)?;
-        warn!("{} was gone, and the logs in it; it is made anew", self.folder.display());
-        Ok(())
+        make_again(&self.folder, "the logs")
     }
 
     /// Sees to it that no other server has the folder, where somebody has swept it away.

@@ -61,6 +61,45 @@ fn what_is_swept_away_is_made_anew() {
 }
 
 #[test]
+fn all_that_went_with_a_folder_is_told_whoever_comes_upon_it_first() {
+    let mut folder = Folder::new();
+    let around = folder.path.clone();
+    folder.path.push("of/mine");
+    let server = folder.serve(&["--sync", "0"]);
+    let mut alice = server.in_room("alice", "#a");
+    alice.ask("/msg #a hello", "+ msg #a");
+    fs::remove_dir_all(&around).unwrap();
+    eventually("the door is there again", || {
+        alice.ask("/ping", "+ ping");
+        UnixStream::connect(folder.path.join("ctl")).is_ok()
+    });
+    alice.ask("/msg #a anew", "+ msg #a");
+    share(&mut alice, "#a", b"one", "x");
+    drop(alice);
+    let (_, log) = stop(server);
+    let path = folder.path.display();
+    for told in [
+        format!("{} was gone, and all in it; it is made anew, for nobody else (mode 700)\n", around.display()),
+        format!("{path}/lock was gone; it is made anew\n"),
+        format!("{path}/rooms was gone, and the logs in it; it is made anew\n"),
+        format!("{path}/spool was gone, and the files in it; it is made anew\n"),
+    ] {
+        assert_eq!(log.matches(&told).count(), 1, "{told}: {log}");
+    }
+    assert_eq!(mode(&around), 0o700);
+}
+
+#[test]
+fn the_end_of_a_server_makes_no_logs_anew_in_silence() {
+    let folder = Folder::new();
+    let server = folder.serve(&["--sync", "1h"]);
+    server.in_room("alice", "#a").ask("/msg #a hello", "+ msg #a");
+    fs::remove_dir_all(folder.path.join("rooms")).unwrap();
+    let (_, log) = stop(server);
+    assert!(!folder.path.join("rooms").exists() && !log.contains("cannot sync"), "{log}");
+}
+
+#[test]
 fn the_operators_door_is_made_anew_where_it_was() {
     let folder = Folder::new();
     let mut server = folder.serve(&[]);
