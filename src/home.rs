@@ -212,6 +212,9 @@ impl Home {
                 no_link(&folder).and_then(|()| if folder.is_dir() { usable(&folder) } else { look_to_make(&folder) });
             looked.map_err(|e| about(&format!("{name} in it"), &e, dir))?;
         }
+        if let Some(warning) = open_to_others(dir, &fs::metadata(dir)?) {
+            warn!("{warning}");
+        }
         Ok(())
     }
 
@@ -452,6 +455,7 @@ pub fn about(what: &str, e: &io::Error, dir: &Path) -> io::Error {
         ),
         io::ErrorKind::ReadOnlyFilesystem => "; mount it so that it can be written to, or give another folder",
         io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => "; move away what stands there",
+        _ if is_full(e) => "; make room on its disk, or give another folder",
         _ => hint(e),
     };
     io::Error::new(e.kind(), format!("{what}: {}{hint}", text.split(" (os error").next().unwrap_or(&text)))
@@ -606,6 +610,14 @@ pub fn look_to_make(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The same, and what would keep us from writing anything there.
+pub fn look_to_write(folder: &Path) -> io::Result<()> {
+    look_to_make(folder)?;
+    let there = std::path::absolute(folder)?.ancestors().find_map(|folder| statvfs(folder).ok());
+    let is_left = there.is_none_or(|disk| if geteuid().is_root() { disk.f_bfree > 0 } else { disk.f_bavail > 0 });
+    if is_left { Ok(()) } else { Err(Errno::NOSPC.into()) }
 }
 
 /// What would keep us from making something in this folder. Nothing is made.

@@ -28,7 +28,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 use rustls::{Error, InconsistentKeys, SignatureAlgorithm};
 use sha2::{Digest as _, Sha256};
 
-use crate::home::{Durability, TLS, about, has_had, look_to_make, make_folder, note_had, read_text, replace};
+use crate::home::{Durability, TLS, about, has_had, look_to_write, make_folder, note_had, read_text, replace};
 use crate::limits;
 use crate::names::Digest;
 use crate::time::Day;
@@ -231,7 +231,7 @@ fn keep(folder: &Path, pem: &str) -> io::Result<()> {
 
 /// One such as [`own`] would make in this folder, of which nothing is kept. An error says what would keep it from that.
 pub fn look(folder: &Path) -> Result<Certificate, String> {
-    let pem = look_to_make(folder).and_then(|()| make()).map_err(|e| cannot_make(folder, &e))?;
+    let pem = look_to_write(folder).and_then(|()| make()).map_err(|e| cannot_make(folder, &e))?;
     load((folder, pem.as_bytes()), (folder, pem.as_bytes())).map_err(Bad::text)
 }
 

@@ -2,7 +2,7 @@
 //! nothing that was written is damaged.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::process::Command;
 
 use testkit::company::{Company, MANY, assert_all_is_kept};
@@ -149,7 +149,7 @@ fn again(server: &Server, name: &str) -> Client {
 #[test]
 fn check_tells_of_a_full_disk_what_a_start_would() {
     let Some(disk) = SmallDisk::mount("1m") else { return };
-    fs::create_dir(disk.path("data")).unwrap();
+    fs::DirBuilder::new().mode(0o700).create(disk.path("data")).unwrap();
     let told = || {
         let output = disk.run(&["check", "--listen", "127.0.0.1:0"]);
         assert!(output.status.success(), "{output:?}");
@@ -566,4 +566,19 @@ fn a_clock_that_goes_back_an_hour_loses_nothing() {
     let mut alice = server.in_room("alice", "#a");
     alice.ask("/files", "+ files 0");
     assert!(history(&mut alice, "#a", 0) == all);
+}
+
+#[test]
+fn check_says_that_there_is_no_room_for_a_certificate() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let mut server = disk.serve(&[]);
+    server.signal("TERM");
+    server.wait();
+    disk.fill();
+    for mode in ["check", "serve"] {
+        let output = disk.run(&[mode, "--tls", "127.0.0.1:0"]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        let want = "/data/tls: No space left on device; make room on its disk, or give another folder\n";
+        assert!(output.status.code() == Some(1) && told.ends_with(want), "{mode}: {told}");
+    }
 }

@@ -25,7 +25,10 @@ fn a_folder_that_others_may_enter_keeps_its_mode_and_is_warned_of() {
         fs::set_permissions(&folder.path, Permissions::from_mode(given)).unwrap();
         let log = kill(folder.serve(&[]));
         assert_eq!(mode(&folder.path), given);
-        assert_eq!(log.contains(&format!("(mode {given:o})")), is_warned, "{log}");
+        let check = Command::new(binary()).args(["check", "--data"]).arg(&folder.path).output().unwrap();
+        for log in [log, String::from_utf8(check.stderr).unwrap()] {
+            assert_eq!(log.contains(&format!("(mode {given:o})")), is_warned, "{log}");
+        }
         assert_eq!(
             (mode(&folder.path.join("rooms")) & 0o777, mode(&folder.path.join("spool")) & 0o777),
             (0o700, 0o700)

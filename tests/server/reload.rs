@@ -1,9 +1,9 @@
 //! The configuration file, reloads, and `chinwag check`.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -32,9 +32,10 @@ impl Place {
         fs::rename(new, self.path(name)).unwrap();
     }
 
-    /// Puts an empty file into a folder, where another folder should be.
+    /// Puts an empty file into a folder of our own, where another folder should be.
     fn make(&self, name: &str) {
-        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        let path = self.path(name);
+        DirBuilder::new().mode(0o700).create(path.parent().unwrap()).unwrap();
         self.write(name, "");
     }
 
