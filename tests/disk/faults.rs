@@ -17,6 +17,27 @@ fn refused_for_space(client: &mut Client) {
     client.until_starting("! send no-space ");
 }
 
+/// Nobody says a word meanwhile.
+#[test]
+fn the_alarm_of_the_disk_is_on_while_blocks_cannot_be_kept() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let _server = disk.serve(&[]);
+    let ctl = |words: &[&str]| String::from_utf8(disk.run(&[&["ctl"], words].concat()).stdout).unwrap();
+    let alarm = || ctl(&["metrics"]).lines().find(|line| line.starts_with("chinwag_log_degraded ")).map(str::to_owned);
+    assert_eq!(alarm().unwrap(), "chinwag_log_degraded 0");
+    disk.fill();
+    // What is left of the last block of the ledger takes some.
+    let reason = "x".repeat(400);
+    let is_on = (1..=40).any(|n| {
+        let told = ctl(&["block", &format!("203.0.{n}.0/24"), &reason]);
+        assert_eq!(told, format!("+ block {n} 203.0.{n}.0/24 0\n"));
+        alarm().unwrap() == "chinwag_log_degraded 1"
+    });
+    assert!(is_on);
+    disk.free();
+    eventually("all is kept again", || alarm().unwrap() == "chinwag_log_degraded 0");
+}
+
 #[test]
 fn a_full_disk_stops_no_talk_and_costs_no_line() {
     let Some(disk) = SmallDisk::mount("1m") else { return };
