@@ -20,7 +20,7 @@ use crate::tls::{self, Bad, Certificate};
 use crate::transport::Tls;
 use crate::web::{PageOrigin, WebDoor};
 
-use self::files::{motd, our_password, read_file};
+use self::files::{everybody_can_read, motd, our_password, read_file};
 
 /// Where a server listens unless it is told otherwise.
 const SERVER: &str = "127.0.0.1:2428";
@@ -333,6 +333,9 @@ impl Serve {
             (Some(cert), Some(key), _) => {
                 let read = |option, path: &Path| read_file(path, limits::PEM).map_err(Mistake::of(option));
                 let (chain, private) = (read("cert", cert)?, read("key", key)?);
+                if let Some(warning) = everybody_can_read(key) {
+                    warn!("{warning}");
+                }
                 tls::load((cert, &chain), (key, &private)).map_err(|bad| match bad {
                     Bad::Certificate(text) => Mistake::of("cert")(text),
                     Bad::Key(text) => Mistake::of("key")(text),

@@ -247,6 +247,24 @@ fn a_certificate_that_nothing_uses_is_no_mistake() {
 }
 
 #[test]
+fn a_key_that_everybody_can_read_is_warned_of() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let folder = configured(90);
+    let folder = folder.path();
+    let want = "everybody on this machine can read the private key in key; chmod 600 key keeps it to you\n";
+    for (mode, is_warned) in [(0o600, false), (0o640, false), (0o644, true)] {
+        fs::set_permissions(folder.join("key"), fs::Permissions::from_mode(mode)).unwrap();
+        let check = chinwag(folder, &["check", "--config", "a.conf"]);
+        let told = String::from_utf8_lossy(&check.stderr);
+        assert!(check.stdout == b"ok\n" && told.contains(want) == is_warned, "{mode:o}: {told}");
+    }
+    let log = stop(serve(folder)).1;
+    assert!(log.contains(want), "{log}");
+}
+
+#[test]
 fn the_log_tells_which_connection_asks_for_which_name() {
     if !have(&["openssl"]) {
         return;
