@@ -431,18 +431,29 @@ pub fn is_of_reserve(open: &impl AsRawFd) -> bool {
     u64::try_from(open.as_raw_fd()).is_ok_and(|number| number >= limit - reserve)
 }
 
-/// That the data folder is not there, and cannot be made.
+/// That the data folder is not there, and cannot be made; or that it may be there, where we may not look.
 fn not_made(dir: &Path, e: &io::Error) -> io::Error {
     if e.kind() != io::ErrorKind::PermissionDenied {
         return about("it cannot be made a folder", e, dir);
     }
-    let (user, dir) = (geteuid().as_raw(), dir.display());
-    io::Error::new(
-        e.kind(),
-        format!(
+    let (user, dir, shut) = (geteuid().as_raw(), dir.display(), closed_above(dir));
+    let text = match shut.as_deref().map(Path::display) {
+        Some(shut) => format!(
+            "the user {user}, as which the server runs, may not enter {shut}; give a folder elsewhere, or let that user in: chmod a+x {shut}"
+        ),
+        None => format!(
             "it is not there, and may not be made: permission denied; make it, and give it to the user that the server runs as: mkdir {dir} && chown {user} {dir}"
         ),
-    )
+    };
+    io::Error::new(e.kind(), text)
+}
+
+/// The outermost folder on the way to `path` that we may not enter.
+fn closed_above(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let above: Vec<&Path> = path.ancestors().skip(1).collect();
+    let is_closed = |folder: &&&Path| access(**folder, Access::EXEC_OK) == Err(Errno::ACCESS);
+    above.iter().rev().find(is_closed).map(|folder| folder.to_path_buf())
 }
 
 /// The same error, with what in a folder it is about, and what to do.
