@@ -228,7 +228,7 @@ fn a_mistake_is_told_with_its_line_and_changes_nothing() {
     let mut alice = server.connect();
     for (text, want) in [
         ("rat 5", "HERE/a.conf:4: there is no option rat; is rate meant?"),
-        ("rate x", "HERE/a.conf:4: invalid value 'x' for '--rate <N>': invalid digit found in string"),
+        ("rate x", "HERE/a.conf:4: invalid value 'x' for '--rate <N>': it is a whole number, as in 20"),
         ("rate", "HERE/a.conf:4: a value is required for '--rate <N>' but none was supplied"),
         ("config b", "HERE/a.conf:4: a configuration file names no other; leave this line out"),
         ("motd nowhere", "HERE/a.conf:4: cannot read HERE/nowhere: no such file or directory"),
