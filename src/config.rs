@@ -278,10 +278,15 @@ mod tests {
             ),
             ("config b.conf", "1: a configuration file names no other; leave this line out"),
             ("rate", "1: a value is required for '--rate <N>' but none was supplied"),
-            ("rate fast", "1: invalid value 'fast' for '--rate <N>': invalid digit found in string"),
+            ("rate fast", "1: invalid value 'fast' for '--rate <N>': it is a whole number, as in 20"),
+            ("history -1", "1: invalid value '-1' for '--history <N>': it is a whole number, as in 20"),
+            (
+                "rate 4294967296",
+                "1: invalid value '4294967296' for '--rate <N>': that is more than there can be; take a smaller number",
+            ),
             (
                 "rate 5 # slow",
-                "1: invalid value '5 # slow' for '--rate <N>': invalid digit found in string; a # makes a comment of a whole line, \
+                "1: invalid value '5 # slow' for '--rate <N>': it is a whole number, as in 20; a # makes a comment of a whole line, \
                  and not of the end of one",
             ),
             (
@@ -295,7 +300,7 @@ mod tests {
             ),
             ("rate 5\nspool 5M\nrate 5", "3: rate stands in line 1 already; leave one of them out"),
             ("rate 5\nsync 5s", "2: the following required arguments were not provided: --data <DIR>"),
-            ("rate \u{1b}[2J", "1: invalid value '\u{fffd}[2J' for '--rate <N>': invalid digit found in string"),
+            ("rate \u{1b}[2J", "1: invalid value '\u{fffd}[2J' for '--rate <N>': it is a whole number, as in 20"),
         ] {
             assert_eq!(read(text.as_bytes(), &[]).unwrap_err(), format!("HERE/a.conf:{want}"), "{text}");
         }

@@ -1,7 +1,9 @@
 //! `chinwag ctl`: asks a server something by its operator's door.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::Shutdown;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Instant;
 
@@ -79,6 +81,16 @@ fn warn(text: &str) {
     let _ = writeln!(io::stderr(), "chinwag: {text}");
 }
 
+/// To whom this belongs, or where we may not look, the innermost folder around it that we may look at.
+fn owner(path: &Path) -> Option<(&Path, String)> {
+    let (what, data) = path.ancestors().find_map(|what| Some((what, fs::symlink_metadata(what).ok()?)))?;
+    let uid = data.uid().to_string();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut users = users.lines().map(|line| line.splitn(4, ':').collect::<Vec<_>>());
+    let name = users.find(|fields| fields.get(2) == Some(&&*uid)).map(|fields| fields[0].to_owned());
+    Some((what, name.unwrap_or(format!("'#{uid}'"))))
+}
+
 /// A server that takes a connection and says nothing.
 const STUCK: &str = "the server runs, but has not answered for a minute; look at its log, or end it and start it again";
 
@@ -109,7 +121,13 @@ fn cannot_reach(path: &Path, e: &io::Error) -> String {
             "; does the server run? Its folder is given with --data, or its socket with --control"
         }
         io::ErrorKind::ConnectionRefused => "; no server runs there, start it first",
-        io::ErrorKind::PermissionDenied => "; only the user that the server runs as may, try sudo -u",
+        io::ErrorKind::PermissionDenied => match owner(path) {
+            Some((what, user)) => &*format!(
+                "; only the user that the server runs as may, and {} belongs to {user}: try sudo -u {user}",
+                what.display()
+            ),
+            None => "; only the user that the server runs as may, try sudo -u",
+        },
         _ => "",
     };
     format!("cannot reach a server at {}: {}{hint}", path.display(), reason(e))

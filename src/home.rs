@@ -22,6 +22,10 @@ use crate::names::FileId;
 /// What the name of a temporary folder begins with.
 const TEMPORARY: &str = "chinwag-spool-";
 
+/// The folders of the files and of the rooms' logs in a data folder.
+const SPOOL: &str = "spool";
+const ROOMS: &str = "rooms";
+
 /// The file that tells which IDs of files are used.
 const NEXT_ID: &str = "next-id";
 
@@ -31,6 +35,8 @@ pub const CONTROL: &str = "ctl";
 pub const TLS: &str = "tls";
 /// The file in it of what is owned and of rules.
 pub const LEDGER: &str = "ledger";
+/// What that has once it says anything.
+pub const ENTRIES: &str = "entries";
 /// The file in it that is locked as long as a server uses the folder. It has a line for each thing that the folder has had and that is
 /// missed if it is gone.
 const LOCK: &str = "lock";
@@ -75,7 +81,12 @@ impl Hold {
         if is_same(old, &path) {
             return Ok(());
         }
+        let around = self.dir.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let gone = around.last();
         make_folder(&self.dir)?;
+        if let Some(gone) = gone {
+            warn!("{} was gone, and all in it; it is made anew, for nobody else (mode 700)", gone.display());
+        }
         let anew = open_lock(&self.dir)?;
         let ours = anew.try_lock().and_then(|()| match hold(&self.dir) {
             // It is the one that we have locked already.
@@ -93,7 +104,17 @@ impl Hold {
         *held = folder.or(held.take());
         *old = anew;
         warn!("{} was gone; it is made anew", path.display());
-        Ok(())
+        make_again(&self.dir.join(ROOMS), "the logs")?;
+        make_again(&self.dir.join(SPOOL), "the files")
+    }
+}
+
+/// Makes a folder of the data folder anew if somebody has swept it away, and says what went with it. Whoever comes upon it first does, so that
+/// it is said once.
+pub fn make_again(folder: &Path, lost: &str) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(|()| warn!("{} was gone, and {lost} in it; it is made anew", folder.display())),
     }
 }
 
@@ -129,7 +150,7 @@ pub fn lacks_ledger(dir: &Path) -> io::Result<()> {
         )));
     }
     let has = |name| fs::read_dir(dir.join(name)).is_ok_and(|mut found| found.next().is_some());
-    if has("rooms") || has("spool") {
+    if has(ROOMS) || has(SPOOL) {
         warn!(
             "there is no {path}, as after version 0.1, and so no name and no room belongs to anybody; if there was one, put it back \
              from a backup before people register names"
@@ -159,7 +180,7 @@ impl Home {
         let lock = open_lock(dir).map_err(|e| about("lock in it", &e, dir))?;
         let held = take(&lock, dir)?;
         let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e, dir))?;
-        let (spool, rooms) = (dir.join("spool"), dir.join("rooms"));
+        let (spool, rooms) = (dir.join(SPOOL), dir.join(ROOMS));
         make_own_folder(&spool).map_err(|e| about("spool in it", &e, dir))?;
         make_own_folder(&rooms).map_err(|e| about("rooms in it", &e, dir))?;
         if let Some(warning) = open_to_others(dir, &fs::metadata(dir)?) {
@@ -185,11 +206,14 @@ impl Home {
         if statvfs(dir).is_ok_and(|disk| disk.f_bavail == 0) {
             warn!("cannot reserve IDs for files: no space is left on the disk of {}", dir.display());
         }
-        for name in ["spool", "rooms"] {
+        for name in [SPOOL, ROOMS] {
             let folder = dir.join(name);
             let looked =
                 no_link(&folder).and_then(|()| if folder.is_dir() { usable(&folder) } else { look_to_make(&folder) });
             looked.map_err(|e| about(&format!("{name} in it"), &e, dir))?;
+        }
+        if let Some(warning) = open_to_others(dir, &fs::metadata(dir)?) {
+            warn!("{warning}");
         }
         Ok(())
     }
@@ -407,18 +431,29 @@ pub fn is_of_reserve(open: &impl AsRawFd) -> bool {
     u64::try_from(open.as_raw_fd()).is_ok_and(|number| number >= limit - reserve)
 }
 
-/// That the data folder is not there, and cannot be made.
+/// That the data folder is not there, and cannot be made; or that it may be there, where we may not look.
 fn not_made(dir: &Path, e: &io::Error) -> io::Error {
     if e.kind() != io::ErrorKind::PermissionDenied {
         return about("it cannot be made a folder", e, dir);
     }
-    let (user, dir) = (geteuid().as_raw(), dir.display());
-    io::Error::new(
-        e.kind(),
-        format!(
+    let (user, dir, shut) = (geteuid().as_raw(), dir.display(), closed_above(dir));
+    let text = match shut.as_deref().map(Path::display) {
+        Some(shut) => format!(
+            "the user {user}, as which the server runs, may not enter {shut}; give a folder elsewhere, or let that user in: chmod a+x {shut}"
+        ),
+        None => format!(
             "it is not there, and may not be made: permission denied; make it, and give it to the user that the server runs as: mkdir {dir} && chown {user} {dir}"
         ),
-    )
+    };
+    io::Error::new(e.kind(), text)
+}
+
+/// The outermost folder on the way to `path` that we may not enter.
+fn closed_above(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let above: Vec<&Path> = path.ancestors().skip(1).collect();
+    let is_closed = |folder: &&&Path| access(**folder, Access::EXEC_OK) == Err(Errno::ACCESS);
+    above.iter().rev().find(is_closed).map(|folder| folder.to_path_buf())
 }
 
 /// The same error, with what in a folder it is about, and what to do.
@@ -431,6 +466,7 @@ pub fn about(what: &str, e: &io::Error, dir: &Path) -> io::Error {
         ),
         io::ErrorKind::ReadOnlyFilesystem => "; mount it so that it can be written to, or give another folder",
         io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => "; move away what stands there",
+        _ if is_full(e) => "; make room on its disk, or give another folder",
         _ => hint(e),
     };
     io::Error::new(e.kind(), format!("{what}: {}{hint}", text.split(" (os error").next().unwrap_or(&text)))
@@ -587,6 +623,14 @@ pub fn look_to_make(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The same, and what would keep us from writing anything there.
+pub fn look_to_write(folder: &Path) -> io::Result<()> {
+    look_to_make(folder)?;
+    let there = std::path::absolute(folder)?.ancestors().find_map(|folder| statvfs(folder).ok());
+    let is_left = there.is_none_or(|disk| if geteuid().is_root() { disk.f_bfree > 0 } else { disk.f_bavail > 0 });
+    if is_left { Ok(()) } else { Err(Errno::NOSPC.into()) }
+}
+
 /// What would keep us from making something in this folder. Nothing is made.
 pub fn look_to_put(folder: &Path) -> io::Result<()> {
     match fs::metadata(folder)?.is_dir() {
@@ -629,7 +673,7 @@ impl Ids {
 
     /// The ID that the next file gets.
     fn read(dir: &Path) -> io::Result<u64> {
-        let spool = dir.join("spool");
+        let spool = dir.join(SPOOL);
         match read_text(&dir.join(NEXT_ID)) {
             // That is what a loss of power leaves.
             Ok(text) if text.bytes().all(|b| b == 0) => Ok(Self::after_all_in(&spool)),

@@ -282,10 +282,10 @@ fn reload(words: &[OsString], started: &Serve, shown: &mut Option<Certificate>) 
 
 /// Says on standard output that a server could begin with these options; else it is an error, in the words of the server.
 fn check(options: &Serve, config: &Config) -> Result<(), String> {
-    options.settings().map_err(|mistake| config.tell(&mistake))?;
+    let settings = options.settings().map_err(|mistake| config.tell(&mistake))?;
     Home::look(options.data.as_deref()).map_err(|e| has_no_home(options, config, &e))?;
     if let Some(dir) = &options.data {
-        system::look(dir).map_err(|e| reason(&e))?;
+        system::look(dir, &settings).map_err(|e| reason(&e))?;
     }
     let own = options.data.as_ref().map(|dir| dir.join(TLS));
     let certificate = options.certificate_there(own.as_deref()).map_err(|mistake| config.tell(&mistake))?;

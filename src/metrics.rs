@@ -233,7 +233,7 @@ pub fn page(levels: &Levels, core: &CoreCounts, out: &OutCounts, of_loop: &LoopC
     }
     page.gauge("auth_queue", "Passwords that wait to be looked at.", levels.core.auth_queue);
     let is_log_degraded = u8::from(levels.core.is_log_degraded);
-    page.gauge("log_degraded", "Whether history is not being kept.", is_log_degraded);
+    page.gauge("log_degraded", "Whether history, or rules and bans, are not being kept.", is_log_degraded);
     let waited = levels.log_waited.as_secs_f64();
     page.counter("log_wait_seconds_total", "How long the loop has waited for the log.", waited);
     page.histogram("turn_seconds", "How long turns of the loop took.", &of_loop.turns);

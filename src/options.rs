@@ -20,7 +20,7 @@ use crate::tls::{self, Bad, Certificate};
 use crate::transport::Tls;
 use crate::web::{PageOrigin, WebDoor};
 
-use self::files::{motd, our_password, read_file};
+use self::files::{everybody_can_read, motd, our_password, read_file};
 
 /// Where a server listens unless it is told otherwise.
 const SERVER: &str = "127.0.0.1:2428";
@@ -104,16 +104,16 @@ pub struct Serve {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// Connections in all; 0 is what the file-descriptor limit leaves
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", value_parser = number::<usize>, default_value_t = 0)]
     max_clients: usize,
     /// Connections from one IPv4 address or IPv6 /64, loopback not counted; 0 is no limit
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", value_parser = number::<usize>, default_value_t = 100)]
     max_per_ip: usize,
     /// Lines a second from one connection, with three seconds' worth at once; 0 is no limit
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", value_parser = number::<u32>, default_value_t = 20)]
     rate: u32,
     /// Lines that a room remembers
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", value_parser = number::<usize>, default_value_t = 200)]
     history: usize,
     /// The largest file [default: 100M, or --spool if that is less]
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -333,6 +333,9 @@ impl Serve {
             (Some(cert), Some(key), _) => {
                 let read = |option, path: &Path| read_file(path, limits::PEM).map_err(Mistake::of(option));
                 let (chain, private) = (read("cert", cert)?, read("key", key)?);
+                if let Some(warning) = everybody_can_read(key) {
+                    warn!("{warning}");
+                }
                 tls::load((cert, &chain), (key, &private)).map_err(|bad| match bad {
                     Bad::Certificate(text) => Mistake::of("cert")(text),
                     Bad::Key(text) => Mistake::of("key")(text),
@@ -457,6 +460,15 @@ fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
         None => address.to_socket_addrs(),
     };
     resolved.map(Iterator::collect).map_err(|e| reason(&e))
+}
+
+fn number<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
+    match number_and_unit(text) {
+        (Some(number), "") => {
+            N::try_from(number).map_err(|_| "that is more than there can be; take a smaller number".into())
+        }
+        _ => Err("it is a whole number, as in 20".into()),
+    }
 }
 
 fn network(text: &str) -> Result<Network, String> {

@@ -466,7 +466,11 @@ impl<S: System> Reactor<S> {
                     self.note_end(conn, bye.as_ref().map_or("quit", |&(bye, _)| plain::bye_code(bye).as_str()));
                     if let (Some((bye, reason)), Some(connection)) = (bye, self.registry.get_mut(conn)) {
                         if let Bye::Blocked | Bye::GuestsBlocked { .. } = bye {
-                            self.refusals.note(connection.peer(), Refusal::Told(bye), now.at);
+                            let peer = connection.peer();
+                            let is_of_network =
+                                bye != Bye::Blocked || self.hub.turns_away(peer.origin(), now) == Some(bye);
+                            let why = if is_of_network { Refusal::Told(bye) } else { Refusal::Named };
+                            self.refusals.note(peer, why, now.at);
                         }
                         if matches!(plain::bye_code(bye), Code::Full | Code::Refused | Code::Blocked) {
                             connection.refuse();

@@ -395,11 +395,15 @@ impl Os {
     }
 }
 
-/// What would keep [`Os::open`] from using the data folder `dir`, which [`Home::look`] has found to be well. Nothing is made or changed.
-pub fn look(dir: &Path) -> io::Result<()> {
+/// What would keep [`Os::open`] from using the data folder `dir`, which [`Home::look`] has found to be well. What it would set aside
+/// is told, and nothing is made or changed.
+pub fn look(dir: &Path, settings: &Settings) -> io::Result<()> {
     let [ledger, rooms, spool] = ["ledger", "rooms", "spool"].map(|name| dir.join(name));
     ledger::look(&ledger).map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
-    for (folder, look) in [(rooms, journal::look as fn(&Path) -> io::Result<()>), (spool, spool::look)] {
+    // What it says of what stands in its place is to be said here too.
+    drop(AuditLog::new(dir.join("audit.log"), 0));
+    let look_at_rooms = |folder: &Path| journal::look(folder, settings.history, limits::ROOMS);
+    for (folder, look) in [(rooms, &look_at_rooms as &dyn Fn(&Path) -> io::Result<()>), (spool, &spool::look)] {
         if folder.exists() {
             look(&folder).map_err(|e| cannot(&format!("read {}", folder.display()), &e))?;
         }

@@ -25,10 +25,10 @@ use rustls::server::{
 };
 use rustls::sign::CertifiedKey;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic};
-use rustls::{Error, InconsistentKeys, SignatureAlgorithm};
+use rustls::{CertificateError, Error, InconsistentKeys, OtherError, SignatureAlgorithm};
 use sha2::{Digest as _, Sha256};
 
-use crate::home::{Durability, TLS, about, has_had, look_to_make, make_folder, note_had, read_text, replace};
+use crate::home::{Durability, TLS, about, has_had, look_to_write, make_folder, note_had, read_text, replace};
 use crate::limits;
 use crate::names::Digest;
 use crate::time::Day;
@@ -161,6 +161,7 @@ pub fn load((cert, chain): (&Path, &[u8]), (key, private): (&Path, &[u8])) -> Re
              take one of P-256, and a certificate for it"
         ))
     })?;
+    let first = chain[0].clone();
     let certified = CertifiedKey::new(chain, private);
     let certificate = match certified.keys_match() {
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Certificate::new(certified, provider),
@@ -170,12 +171,29 @@ pub fn load((cert, chain): (&Path, &[u8]), (key, private): (&Path, &[u8])) -> Re
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => Bad::Key(format!(
             "the key in {key} does not belong to the certificate in {cert}; give the two that were made together"
         )),
-        e => Bad::Certificate(format!("cannot use the certificate in {cert}: {e}; take another")),
+        e => Bad::Certificate(format!("cannot use the certificate in {cert}: {}", unusable(&first, &e))),
     })?;
     if let Some(warning) = certificate.warning(SystemTime::now()) {
         warn!("the certificate in {cert} {warning}");
     }
     Ok(certificate)
+}
+
+/// Why this certificate cannot be used, and what to do. Of what rustls says of it nothing is written for people.
+fn unusable(certificate: &[u8], e: &Error) -> String {
+    if expiry::is_of_version_1(certificate) {
+        return "it is of version 1 of X.509, which TLS does not take; make it anew with openssl req -x509, or with openssl x509 -req \
+                and an -extfile, in which a line subjectAltName=DNS:chat.example.org is enough"
+            .to_owned();
+    }
+    let word = match e {
+        Error::InvalidCertificate(CertificateError::BadEncoding) => {
+            return "it is damaged; make or copy it anew".to_owned();
+        }
+        Error::InvalidCertificate(CertificateError::Other(OtherError(e))) => e.to_string(),
+        e => e.to_string(),
+    };
+    format!("something in it is not as TLS takes it ({word}); make it anew, with openssl req -x509 say")
 }
 
 /// Whether the server has made a certificate for itself in this folder.
@@ -231,7 +249,7 @@ fn keep(folder: &Path, pem: &str) -> io::Result<()> {
 
 /// One such as [`own`] would make in this folder, of which nothing is kept. An error says what would keep it from that.
 pub fn look(folder: &Path) -> Result<Certificate, String> {
-    let pem = look_to_make(folder).and_then(|()| make()).map_err(|e| cannot_make(folder, &e))?;
+    let pem = look_to_write(folder).and_then(|()| make()).map_err(|e| cannot_make(folder, &e))?;
     load((folder, pem.as_bytes()), (folder, pem.as_bytes())).map_err(Bad::text)
 }
 

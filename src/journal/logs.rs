@@ -18,7 +18,7 @@ use super::format::{self, Reading};
 use super::search;
 use crate::effect::{Logged, PastRoom};
 use crate::home::{
-    Durability, Hold, Replacement, files_open, is_of_reserve, make_folder, not_ours, open_regular, private, read_text,
+    Durability, Hold, Replacement, files_open, is_of_reserve, make_again, not_ours, open_regular, private, read_text,
 };
 use crate::limits;
 use crate::names::{RoomName, Text};
@@ -143,9 +143,7 @@ impl Logs {
 
     /// Makes the folder anew, which somebody has swept away.
     fn make_anew(&self) -> io::Result<()> {
-        make_folder(&self.folder)?;
-        warn!("{} was gone, and the logs in it; it is made anew", self.folder.display());
-        Ok(())
+        make_again(&self.folder, "the logs")
     }
 
     /// Sees to it that no other server has the folder, where somebody has swept it away.
@@ -207,23 +205,66 @@ pub fn load(folder: &Path, wanted: usize, remembering: usize) -> io::Result<impl
     let rooms = list(folder, limits::LOGS)?;
     info!("rooms in {}: {}", folder.display(), rooms.len());
     are_ours(folder, &rooms)?;
+    Ok(read_rooms(folder, rooms, (wanted, remembering), Damaged::SetAside))
+}
+
+/// What would keep [`load`] from reading the logs. What it would set aside is told, and nothing is changed.
+pub fn look(folder: &Path, wanted: usize, remembering: usize) -> io::Result<()> {
+    let rooms = list(folder, limits::LOGS)?;
+    are_ours(folder, &rooms)?;
+    read_rooms(folder, rooms, (wanted, remembering), Damaged::Told).for_each(drop);
+    Ok(())
+}
+
+fn read_rooms(
+    folder: &Path,
+    rooms: Vec<RoomName>,
+    (wanted, remembering): (usize, usize),
+    damaged: Damaged,
+) -> impl Iterator<Item = PastRoom> + use<> {
     let only_known = rooms.len().saturating_sub(remembering);
     let remembered = rooms.len().clamp(1, remembering.max(1));
     let bytes = (limits::HISTORY_IN_ALL / remembered) as u64;
     let lines = wanted.min((limits::LINES_AT_START / remembered).max(limits::HISTORY_SPARED));
     let folder = folder.to_owned();
-    Ok(rooms.into_iter().enumerate().filter_map(move |(n, room)| {
+    rooms.into_iter().enumerate().filter_map(move |(n, room)| {
         let lines = if n < only_known { 0 } else { lines };
-        load_room(&folder, room, Wanted { lines, bytes })
-            .inspect_err(|e| set_all_aside(&folder, room, &path(&folder, room, "log"), e))
+        load_room(&folder, room, Wanted { lines, bytes }, damaged)
+            .inspect_err(|e| damaged.all(&folder, room, &path(&folder, room, "log"), e))
             .ok()
             .flatten()
-    }))
+    })
 }
 
-/// What would keep [`load`] from reading the logs. Nothing is changed.
-pub fn look(folder: &Path) -> io::Result<()> {
-    are_ours(folder, &list(folder, limits::LOGS)?)
+/// What becomes of what is damaged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Damaged {
+    /// It is moved out of the way.
+    SetAside,
+    /// It is told, and left where it is.
+    Told,
+}
+
+impl Damaged {
+    /// A log cannot be read.
+    fn all(self, folder: &Path, room: RoomName, log: &Path, why: &io::Error) {
+        match self {
+            Self::SetAside => set_all_aside(folder, room, log, why),
+            Self::Told if log.is_dir() => warn!("the log of {room} cannot be kept: {why}"),
+            Self::Told => warn!("the log of {room} cannot be read: {why}; a start sets it aside"),
+        }
+    }
+
+    /// From `good` on there is nothing but these bytes in a log.
+    fn end(self, folder: &Path, room: RoomName, log: &File, (good, bytes): (u64, &[u8])) {
+        match self {
+            Self::SetAside => set_aside(folder, room, log, good, bytes),
+            Self::Told => {
+                let count = counted(bytes.len() as u64, "byte");
+                warn!("the log of {room} is damaged: its end, {count}, counts for nothing; a start sets it aside");
+            }
+        }
+    }
 }
 
 fn are_ours(folder: &Path, rooms: &[RoomName]) -> io::Result<()> {
@@ -322,12 +363,12 @@ fn time_of_last(path: &Path) -> io::Result<SystemTime> {
     last.map_or_else(|| data.modified(), |line| Ok(line.at))
 }
 
-fn load_room(folder: &Path, name: RoomName, wanted: Wanted) -> io::Result<Option<PastRoom>> {
+fn load_room(folder: &Path, name: RoomName, wanted: Wanted, damaged: Damaged) -> io::Result<Option<PastRoom>> {
     // Where no message is wanted, the number of the last one is.
     let least = Wanted { lines: wanted.lines.max(1), ..wanted };
-    let (mut lines, is_all) = load_log(folder, name, "log", least)?;
+    let (mut lines, is_all) = load_log(folder, name, "log", least, damaged)?;
     if lines.len() < least.lines && is_all {
-        let older = load_log(folder, name, "log.1", Wanted { lines: least.lines - lines.len(), ..least });
+        let older = load_log(folder, name, "log.1", Wanted { lines: least.lines - lines.len(), ..least }, damaged);
         let older = older.inspect_err(|e| warn!("cannot read the older log of {name}: {e}")).unwrap_or_default().0;
         let first = lines.first().map_or(u64::MAX, |line| line.seq);
         lines.splice(0..0, older.into_iter().filter(|line| line.seq < first));
@@ -340,28 +381,34 @@ fn load_room(folder: &Path, name: RoomName, wanted: Wanted) -> io::Result<Option
     Ok(Some(PastRoom { name, topic, last_seq, lines }))
 }
 
-/// The last messages of a log, and whether these are all that it has. What is damaged at its end is set aside.
-fn load_log(folder: &Path, room: RoomName, kind: &str, wanted: Wanted) -> io::Result<(Vec<Logged>, bool)> {
+/// The last messages of a log, and whether these are all that it has. Of what is damaged at its end becomes what is said.
+fn load_log(
+    folder: &Path,
+    room: RoomName,
+    kind: &str,
+    wanted: Wanted,
+    damaged: Damaged,
+) -> io::Result<(Vec<Logged>, bool)> {
     let path = path(folder, room, kind);
     let file = match open_regular(File::options().read(true).write(true), &path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), true)),
         file => file?,
     };
-    cut_zeros(&file, &path)?;
-    let (from, bytes, reading) = match read_last(&file, wanted) {
+    let len = without_zeros(&file, &path, damaged)?;
+    let (from, bytes, reading) = match read_last(&file, len, wanted) {
         Err(e) if e.kind() == io::ErrorKind::InvalidData => {
-            set_all_aside(folder, room, &path, &e);
+            damaged.all(folder, room, &path, &e);
             return Ok((Vec::new(), true));
         }
         read => read?,
     };
-    let damaged = &bytes[reading.good..];
+    let bad = &bytes[reading.good..];
     let good = from + reading.good as u64;
-    if good == 0 && !damaged.is_empty() {
+    if good == 0 && !bad.is_empty() {
         // Whoever has put it there finds it as it was.
-        set_all_aside(folder, room, &path, &io::Error::other("no line of it is a message"));
-    } else if !damaged.is_empty() {
-        set_aside(folder, room, &file, good, damaged);
+        damaged.all(folder, room, &path, &io::Error::other("no line of it is a message"));
+    } else if !bad.is_empty() {
+        damaged.end(folder, room, &file, (good, bad));
     }
     if reading.skipped > 0 {
         let skipped = counted(reading.skipped as u64, "line");
@@ -379,13 +426,12 @@ const SPAN_DAMAGED: u64 = 256 * 1024 * 1024;
 /// In so many lines at the end of a log a message is looked for before more is read.
 const LAST_LINES: usize = 8;
 
-/// Reads the last `wanted` messages of a log, as far as it has so many and they do not take too much, and one at least: where
+/// Reads the last `wanted` messages of a log of `len` bytes, as far as it has so many and they do not take too much, and one at least: where
 /// it begins to read, the bytes from there on, and what is in them.
 ///
 /// What a crash of the system has left at the end may be old blocks of the disk, whose lines look good. Their numbers are lower
 /// than those that a log begins with, and where that is so, more is read.
-fn read_last(file: &File, wanted: Wanted) -> io::Result<(u64, Vec<u8>, Reading)> {
-    let len = file.metadata()?.len();
+fn read_last(file: &File, len: u64, wanted: Wanted) -> io::Result<(u64, Vec<u8>, Reading)> {
     let mut span = SPAN_LEAST;
     loop {
         let mut from = len.saturating_sub(span);
@@ -420,9 +466,9 @@ fn read_last(file: &File, wanted: Wanted) -> io::Result<(u64, Vec<u8>, Reading)>
     }
 }
 
-/// Cuts off zeros that a crash of the system has left at the end of a log, if they are many: there is nothing to set aside in them, and
-/// reading them for a message takes its time.
-fn cut_zeros(file: &File, path: &Path) -> io::Result<()> {
+/// How long a log is without the zeros that a crash of the system has left at its end, if they are many. They are cut off: there is nothing to
+/// set aside in them, and reading them for a message takes its time.
+fn without_zeros(file: &File, path: &Path, damaged: Damaged) -> io::Result<u64> {
     let len = file.metadata()?.len();
     let zeros = vec![0; if len > SPAN_MOST { 64 * 1024 } else { 0 }];
     let mut block = zeros.clone();
@@ -438,11 +484,20 @@ fn cut_zeros(file: &File, path: &Path) -> io::Result<()> {
         }
         end = if end == len { end_of_data(file, end - want) } else { end - want };
     }
-    if len - end > SPAN_MOST {
-        file.set_len(end)?;
-        warn!("cut off {}, as a crash has left nothing but zeros there: {} bytes", path.display(), len - end);
+    if len - end <= SPAN_MOST {
+        return Ok(len);
     }
-    Ok(())
+    let (path, zeros) = (path.display(), len - end);
+    match damaged {
+        Damaged::SetAside => {
+            file.set_len(end)?;
+            warn!("cut off {path}, as a crash has left nothing but zeros there: {zeros} bytes");
+        }
+        Damaged::Told => {
+            warn!("at the end of {path} there are nothing but zeros, which a start cuts off: {zeros} bytes")
+        }
+    }
+    Ok(end)
 }
 
 /// Where a file has its last data before `end`, as far as the system tells; what is behind was never written, and is zeros.

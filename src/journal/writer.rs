@@ -17,7 +17,7 @@ use rustix::fs::{Access, access};
 use super::batch::{Batch, Work};
 use super::logs::Logs;
 use crate::event::{Keeping, Trouble};
-use crate::home::{Durability, files_open, is_of_reserve, lacks_descriptors, make_folder};
+use crate::home::{Durability, files_open, is_of_reserve, lacks_descriptors};
 use crate::keeper::trouble;
 use crate::limits;
 use crate::names::RoomName;
@@ -90,9 +90,11 @@ impl Unsynced {
 
     /// Waits until all of it, and what was created or renamed in `folder`, is on the disk.
     fn sync(&self, folder: &Path) -> io::Result<()> {
-        // Somebody may have swept it away.
-        make_folder(folder)?;
-        let folder = File::open(folder)?;
+        let folder = match File::open(folder) {
+            // Somebody has swept it away. The next line makes it anew, and says so.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            folder => folder?,
+        };
         if self.others {
             return Ok(rustix::fs::syncfs(folder)?);
         }

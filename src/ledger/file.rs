@@ -10,11 +10,11 @@ use std::time::SystemTime;
 
 use log::{info, warn};
 
-use super::format::{encode, read};
+use super::format::{encode, parse, read};
 use crate::effect::Entered;
 use crate::home::{
-    Durability, Hold, LEDGER, Replacement, is_same, lacks_ledger, make_folder, note_had, open_regular, others, private,
-    replace,
+    Durability, ENTRIES, Hold, LEDGER, Replacement, has_had, is_same, lacks_ledger, make_folder, note_had,
+    open_regular, others, private, replace,
 };
 use crate::limits;
 use crate::register::Register;
@@ -62,8 +62,7 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
     // A crash has left it there.
     let _ = fs::remove_file(path.with_extension(SHORTER));
     if let Some(Err(e)) = is_torn.then(|| set_aside(path, torn)) {
-        let count = counted(torn.len() as u64, "byte");
-        warn!("the ledger was damaged: its end, {count}, is left out, and cannot be set aside: {e}");
+        warn!("the ledger was damaged: its end, {}, is left out, and cannot be set aside: {e}", described(torn));
     }
     register.forget_nothings();
     register.forget_held(Day::of(now));
@@ -74,12 +73,45 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
         Ok::<_, io::Error>(file)
     })?;
     path.parent().into_iter().for_each(|folder| note_had(folder, LEDGER));
+    if file.len > 0 {
+        file.note_entries();
+    }
     Ok((register, file))
 }
 
-/// What would keep [`load`] from reading a ledger. Nothing is changed.
+/// What would keep [`load`] from reading a ledger. What it would set aside is told, and nothing is changed.
 pub fn look(path: &Path) -> io::Result<()> {
-    gather(path).map(drop)
+    let (_, bytes, good) = gather(path)?;
+    let torn = &bytes[good..];
+    if !torn.is_empty() {
+        let rest = if lacks_its_end(torn).is_some() {
+            format!("; if it shall count, end that line: echo >> {}", path.display())
+        } else {
+            String::new()
+        };
+        warn!(
+            "the ledger is damaged: its end, {}, counts for nothing, and a start sets it aside{rest}",
+            described(torn)
+        );
+    }
+    Ok(())
+}
+
+/// The kind of a line and what it is of, if nothing but its end is missing. It cannot count, as it could be the beginning of another; but
+/// rather than a crash it was an editor that left it so.
+fn lacks_its_end(torn: &[u8]) -> Option<String> {
+    parse(torn)?;
+    let words: Vec<&str> = str::from_utf8(torn).ok()?.splitn(3, ' ').take(2).collect();
+    Some(words.join(" "))
+}
+
+/// What was torn off at the end of a ledger.
+fn described(torn: &[u8]) -> String {
+    let count = counted(torn.len() as u64, "byte");
+    match lacks_its_end(torn) {
+        Some(line) => format!("{count}, which are the line `{line} …` without its end"),
+        None => count,
+    }
 }
 
 /// What a ledger says, with all its bytes and how many of them are whole lines.
@@ -100,6 +132,13 @@ fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
         Err(e) => return Err(e),
     };
     let reading = read(&bytes).map_err(io::Error::other)?;
+    if reading.entries.is_empty() && path.parent().is_some_and(|folder| has_had(folder, ENTRIES)) {
+        warn!(
+            "{} says nothing any more, and so no name and no room belongs to anybody; if that is not meant, put it back from a backup \
+             before people register names",
+            path.display()
+        );
+    }
     let mut register = Register::default();
     for (n, entry) in reading.entries.into_iter().enumerate() {
         register.read(entry);
@@ -138,8 +177,14 @@ fn set_aside(path: &Path, torn: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&aside);
         return Err(e);
     }
-    let count = counted(torn.len() as u64, "byte");
-    warn!("the ledger was damaged: its end, {count}, is now in {}", aside.display());
+    let (what, aside) = (described(torn), aside.display());
+    let rest = if lacks_its_end(torn).is_some() {
+        let path = path.display();
+        format!("; if it shall count, stop the server, (cat {aside}; echo) >> {path}, and start it again")
+    } else {
+        String::new()
+    };
+    warn!("the ledger was damaged: its end, {what}, is now in {aside}{rest}");
     Ok(())
 }
 
@@ -188,7 +233,12 @@ impl LedgerFile {
         }
         let begun = self.len;
         match self.file.write_all_at(lines.as_bytes(), begun) {
-            Ok(()) => self.len += lines.len() as u64,
+            Ok(()) => {
+                self.len += lines.len() as u64;
+                if begun == 0 {
+                    self.note_entries();
+                }
+            }
             Err(e) => {
                 if self.file.set_len(begun).is_err() {
                     self.trust = Trust::Torn;
@@ -197,6 +247,11 @@ impl LedgerFile {
             }
         }
         Ok(begun..self.len)
+    }
+
+    /// It says something, and is missed if it says nothing later.
+    fn note_entries(&self) {
+        self.path.parent().into_iter().for_each(|folder| note_had(folder, ENTRIES));
     }
 
     /// Has lines left out of it that could not be synced: nobody knows whether the disk has them. If it was made anew meanwhile, they

@@ -8,6 +8,7 @@ use std::path::Path;
 use log::warn;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
+use rustix::process::geteuid;
 
 use crate::limits;
 use crate::listener::reason;
@@ -52,6 +53,19 @@ pub(super) fn our_password(path: &Path) -> Result<String, String> {
         warn!("others on this machine can read the password in {0}; chmod 600 {0} keeps it to you", path.display());
     }
     Ok(password)
+}
+
+/// What is to be said of a private key that everybody may read. To be read by a group, as a hook may leave it, is how a server gets one that is not
+/// its own.
+pub(super) fn everybody_can_read(key: &Path) -> Option<String> {
+    let data = key.metadata().ok().filter(|data| data.is_file() && data.mode() & 0o004 != 0)?;
+    let (user, key) = (geteuid(), key.display());
+    let owner = if user.is_root() || data.uid() == user.as_raw() {
+        String::new()
+    } else {
+        format!("chown {} {key} && ", user.as_raw())
+    };
+    Some(format!("everybody on this machine can read the private key in {key}; {owner}chmod 600 {key} keeps it to you"))
 }
 
 /// Whether users besides the owner of a file may read it.

@@ -24,6 +24,8 @@ pub(super) struct Refusals {
 pub(super) enum Refusal {
     /// They are told so.
     Told(Bye),
+    /// They are told so, as nobody may come by the name that they have, or have proved to own.
+    Named,
     /// They are told nothing, as nobody knows who they are.
     BadHeader(BadHeader),
 }
@@ -32,6 +34,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Told(Bye::Blocked) => "a blocked connection",
+            Self::Named => "a connection by a blocked name",
             Self::Told(Bye::GuestsBlocked { .. }) => "a blocked guest",
             Self::Told(Bye::TooManyFromAddress | Bye::TooOften) => "too many connections",
             Self::Told(_) => "a connection for which there is no place",

@@ -1,4 +1,4 @@
-//! From when to when a certificate is good, as its DER has it.
+//! From when to when a certificate is good, as its DER has it, and whether it is of a version that TLS does not take.
 
 use std::time::SystemTime;
 
@@ -20,9 +20,19 @@ pub(super) fn begins(certificate: &[u8]) -> Option<SystemTime> {
     time(tag, since)
 }
 
+/// Whether a certificate is one of version 1, which says of no version, and so cannot say for what it is.
+pub(super) fn is_of_version_1(certificate: &[u8]) -> bool {
+    validity(certificate).is_some() && signed(certificate).is_some_and(|signed| signed.0.first() != Some(&VERSION))
+}
+
+/// What whoever vouches for a certificate has signed.
+fn signed(certificate: &[u8]) -> Option<Der<'_>> {
+    Der(certificate).sequence()?.sequence()
+}
+
 /// The two times of a certificate, each with its tag.
 fn validity(certificate: &[u8]) -> Option<((u8, Der<'_>), (u8, Der<'_>))> {
-    let mut signed = Der(certificate).sequence()?.sequence()?;
+    let mut signed = signed(certificate)?;
     // Old ones have none.
     if signed.0.first() == Some(&VERSION) {
         signed.part()?;

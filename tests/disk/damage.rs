@@ -4,9 +4,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use testkit::data::{Folder, NOT_KEPT, assert_numbered, history, kill, listing, seq, share, stop, unstamped};
-use testkit::noise;
+use testkit::{binary, noise};
 
 /// Lines that each room has before it is damaged.
 const LINES: usize = 20;
@@ -95,6 +96,15 @@ fn a_damaged_tail_is_set_aside_and_the_good_lines_stay() {
         fs::write(folder.log(name), &log).unwrap();
         damaged.push(log);
     }
+    // Of each of them `check` tells what a start would do.
+    let check = Command::new(binary()).args(["check", "--data"]).arg(&folder.path).output().unwrap();
+    let told = String::from_utf8(check.stderr).unwrap();
+    assert_eq!(check.stdout, b"ok\n");
+    for ((name, ..), damaged) in DAMAGES.iter().zip(&damaged) {
+        let line = told.lines().find(|line| line.contains(&format!(" the log of #{name} "))).unwrap_or_default();
+        assert!(line.contains(" WARN ") && line.ends_with("; a start sets it aside"), "#{name}: {told}");
+        assert!(fs::read(folder.log(name)).unwrap() == *damaged, "#{name}");
+    }
     let (before, warnings) = found(&folder, &rooms, "on we go");
     for ((name, _, good), (lines, damaged)) in DAMAGES.iter().zip(before.iter().zip(&damaged)) {
         assert_eq!(lines.len(), *good, "#{name} {lines:?}");
@@ -139,6 +149,9 @@ fn damage_before_the_end_is_left_out_and_stays_where_it_is() {
     let (from, to) = (start_of(&log, 11), start_of(&log, 13));
     log[from..to - 1].fill(0);
     fs::write(folder.log("a"), &log).unwrap();
+    let check = Command::new(binary()).args(["check", "--data"]).arg(&folder.path).output().unwrap();
+    let told = String::from_utf8(check.stderr).unwrap();
+    assert!(told.contains("/a.log, as no message can be like that: "), "{told}");
     for round in 0..2 {
         let (lines, warnings) = found(&folder, &["a"], "on");
         let numbers: Vec<u64> = lines[0].iter().map(|line| seq(line)).collect();

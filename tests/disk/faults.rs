@@ -2,7 +2,7 @@
 //! nothing that was written is damaged.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::process::Command;
 
 use testkit::company::{Company, MANY, assert_all_is_kept};
@@ -15,6 +15,27 @@ use testkit::{Client, Server, binary, control, eventually, noise};
 fn refused_for_space(client: &mut Client) {
     client.send("/send #a 10 x.txt");
     client.until_starting("! send no-space ");
+}
+
+/// Nobody says a word meanwhile.
+#[test]
+fn the_alarm_of_the_disk_is_on_while_blocks_cannot_be_kept() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let _server = disk.serve(&[]);
+    let ctl = |words: &[&str]| String::from_utf8(disk.run(&[&["ctl"], words].concat()).stdout).unwrap();
+    let alarm = || ctl(&["metrics"]).lines().find(|line| line.starts_with("chinwag_log_degraded ")).map(str::to_owned);
+    assert_eq!(alarm().unwrap(), "chinwag_log_degraded 0");
+    disk.fill();
+    // What is left of the last block of the ledger takes some.
+    let reason = "x".repeat(400);
+    let is_on = (1..=40).any(|n| {
+        let told = ctl(&["block", &format!("203.0.{n}.0/24"), &reason]);
+        assert_eq!(told, format!("+ block {n} 203.0.{n}.0/24 0\n"));
+        alarm().unwrap() == "chinwag_log_degraded 1"
+    });
+    assert!(is_on);
+    disk.free();
+    eventually("all is kept again", || alarm().unwrap() == "chinwag_log_degraded 0");
 }
 
 #[test]
@@ -149,7 +170,7 @@ fn again(server: &Server, name: &str) -> Client {
 #[test]
 fn check_tells_of_a_full_disk_what_a_start_would() {
     let Some(disk) = SmallDisk::mount("1m") else { return };
-    fs::create_dir(disk.path("data")).unwrap();
+    fs::DirBuilder::new().mode(0o700).create(disk.path("data")).unwrap();
     let told = || {
         let output = disk.run(&["check", "--listen", "127.0.0.1:0"]);
         assert!(output.status.success(), "{output:?}");
@@ -566,4 +587,19 @@ fn a_clock_that_goes_back_an_hour_loses_nothing() {
     let mut alice = server.in_room("alice", "#a");
     alice.ask("/files", "+ files 0");
     assert!(history(&mut alice, "#a", 0) == all);
+}
+
+#[test]
+fn check_says_that_there_is_no_room_for_a_certificate() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let mut server = disk.serve(&[]);
+    server.signal("TERM");
+    server.wait();
+    disk.fill();
+    for mode in ["check", "serve"] {
+        let output = disk.run(&[mode, "--tls", "127.0.0.1:0"]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        let want = "/data/tls: No space left on device; make room on its disk, or give another folder\n";
+        assert!(output.status.code() == Some(1) && told.ends_with(want), "{mode}: {told}");
+    }
 }

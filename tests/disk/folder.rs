@@ -246,7 +246,10 @@ fn files_of_another_user_keep_the_server_from_starting_and_stay() {
     // Where its user may make no folder, somebody else is to make it.
     let sealed = tempfile::tempdir().unwrap();
     fs::set_permissions(sealed.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let dirs = [&sealed.path().join("data"), sealed.path()];
+    let closed = sealed.path().join("closed");
+    fs::create_dir_all(closed.join("data/deep")).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let dirs = [&sealed.path().join("data"), sealed.path(), &closed.join("data/deep")];
     for (dir, (told, then)) in dirs.into_iter().zip([
         (
             "it is not there, and may not be made: permission denied; make it, and give it to the user that the server runs as: ",
@@ -256,6 +259,10 @@ fn files_of_another_user_keep_the_server_from_starting_and_stay() {
             "lock in it: Permission denied; the user 65534, as which the server runs, must be able to write there: ",
             format!("chown -R {OTHER} {}", dirs[1].display()),
         ),
+        (
+            "the user 65534, as which the server runs, may not enter ",
+            format!("{0}; give a folder elsewhere, or let that user in: chmod a+x {0}", closed.display()),
+        ),
     ]) {
         let told = format!("{told}{then}\n");
         for mode in ["serve", "check"] {
@@ -264,6 +271,12 @@ fn files_of_another_user_keep_the_server_from_starting_and_stay() {
             assert!(output.status.code() == Some(1) && errors.ends_with(&told), "{mode}: {errors}");
         }
     }
+    // Who is no operator is told whom to be.
+    let mut ctl = Command::new("setpriv");
+    ctl.args([&format!("--reuid={OTHER}"), "--clear-groups", binary(), "ctl", "--data"]).arg(&closed).arg("ping");
+    let told = String::from_utf8(ctl.output().unwrap().stderr).unwrap();
+    let want = format!("and {} belongs to root: try sudo -u root\n", closed.display());
+    assert!(told.ends_with(&want), "{told}");
 }
 
 #[test]

@@ -25,7 +25,10 @@ fn a_folder_that_others_may_enter_keeps_its_mode_and_is_warned_of() {
         fs::set_permissions(&folder.path, Permissions::from_mode(given)).unwrap();
         let log = kill(folder.serve(&[]));
         assert_eq!(mode(&folder.path), given);
-        assert_eq!(log.contains(&format!("(mode {given:o})")), is_warned, "{log}");
+        let check = Command::new(binary()).args(["check", "--data"]).arg(&folder.path).output().unwrap();
+        for log in [log, String::from_utf8(check.stderr).unwrap()] {
+            assert_eq!(log.contains(&format!("(mode {given:o})")), is_warned, "{log}");
+        }
         assert_eq!(
             (mode(&folder.path.join("rooms")) & 0o777, mode(&folder.path.join("spool")) & 0o777),
             (0o700, 0o700)
@@ -58,6 +61,45 @@ fn what_is_swept_away_is_made_anew() {
     server.signal("TERM");
     let (status, log) = server.wait();
     assert!(status.success() && log.contains("spool was gone") && log.contains("rooms was gone"), "{log}");
+}
+
+#[test]
+fn all_that_went_with_a_folder_is_told_whoever_comes_upon_it_first() {
+    let mut folder = Folder::new();
+    let around = folder.path.clone();
+    folder.path.push("of/mine");
+    let server = folder.serve(&["--sync", "0"]);
+    let mut alice = server.in_room("alice", "#a");
+    alice.ask("/msg #a hello", "+ msg #a");
+    fs::remove_dir_all(&around).unwrap();
+    eventually("the door is there again", || {
+        alice.ask("/ping", "+ ping");
+        UnixStream::connect(folder.path.join("ctl")).is_ok()
+    });
+    alice.ask("/msg #a anew", "+ msg #a");
+    share(&mut alice, "#a", b"one", "x");
+    drop(alice);
+    let (_, log) = stop(server);
+    let path = folder.path.display();
+    for told in [
+        format!("{} was gone, and all in it; it is made anew, for nobody else (mode 700)\n", around.display()),
+        format!("{path}/lock was gone; it is made anew\n"),
+        format!("{path}/rooms was gone, and the logs in it; it is made anew\n"),
+        format!("{path}/spool was gone, and the files in it; it is made anew\n"),
+    ] {
+        assert_eq!(log.matches(&told).count(), 1, "{told}: {log}");
+    }
+    assert_eq!(mode(&around), 0o700);
+}
+
+#[test]
+fn the_end_of_a_server_makes_no_logs_anew_in_silence() {
+    let folder = Folder::new();
+    let server = folder.serve(&["--sync", "1h"]);
+    server.in_room("alice", "#a").ask("/msg #a hello", "+ msg #a");
+    fs::remove_dir_all(folder.path.join("rooms")).unwrap();
+    let (_, log) = stop(server);
+    assert!(!folder.path.join("rooms").exists() && !log.contains("cannot sync"), "{log}");
 }
 
 #[test]
@@ -600,6 +642,41 @@ fn a_ledger_that_is_gone_stops_the_start() {
     drop(owner(&server, "alice"));
     let log = stop(server).1;
     assert!(!log.contains("there is no "), "{log}");
+}
+
+/// As an editor may leave it on a full disk.
+#[test]
+fn a_ledger_that_says_nothing_any_more_is_warned_of() {
+    let folder = Folder::new();
+    let ledger = folder.path.join("ledger");
+    let said = |mode: &str| {
+        let mut arguments = folder.arguments(&[]);
+        arguments[0] = mode;
+        let output = Command::new(binary()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let want = format!(
+        "{} says nothing any more, and so no name and no room belongs to anybody; if that is not meant, put it back from a backup",
+        ledger.display()
+    );
+    // Where it has never said anything, nothing is missed.
+    for _ in 0..2 {
+        let server = folder.serve(&[]);
+        server.in_room("eve", "#a").ask("/msg #a hi", "+ msg #a");
+        assert!(!stop(server).1.contains(&want));
+    }
+    assert!(!said("check").contains(&want));
+    let server = folder.serve(&[]);
+    drop(owner(&server, "alice"));
+    stop(server);
+    for left in ["", "name ali"] {
+        fs::write(&ledger, left).unwrap();
+        let told = said("check");
+        assert!(told.contains(&want), "{told}");
+        let (_, log) = stop(folder.serve(&[]));
+        assert!(log.contains(&want), "{log}");
+    }
 }
 
 /// It had none, so nobody knows whether it is gone.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use chinwag::commands;
@@ -456,6 +457,43 @@ fn a_torn_tail_is_set_aside_and_damage_before_it_stops_the_start() {
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && errors.contains(&format!("line {line} of it is damaged")), "{errors}");
     }
+}
+
+/// As some editors save it.
+#[test]
+fn a_last_line_of_the_ledger_without_its_end_is_named_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    drop(["alice", "bob"].map(|name| owner(&server, name)));
+    drop(server);
+    let good = ledger(dir.path());
+    let (bobs, others): (Vec<_>, Vec<_>) = good.lines().partition(|line| line.starts_with("name bob "));
+    let saved = [&others[..], &bobs].concat().join("\n");
+    let path = dir.path().join("ledger");
+    fs::write(&path, &saved).unwrap();
+    let check = Command::new(binary()).args(["check", "--data"]).arg(dir.path()).output().unwrap();
+    let what = format!("its end, {} bytes, which are the line `name bob …` without its end, ", bobs[0].len());
+    let ledger_path = path.display();
+    let told = format!(
+        "the ledger is damaged: {what}counts for nothing, and a start sets it aside; if it shall count, end that line: echo >> {ledger_path}\n"
+    );
+    let log = String::from_utf8(check.stderr).unwrap();
+    assert!(check.status.success() && check.stdout == b"ok\n" && log.contains(&told), "{log}");
+    assert_eq!(ledger(dir.path()), saved);
+    let mut server = start(dir.path(), &[]);
+    server.person("eve").ask("/account bob", "+ account bob free");
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    let aside = dir.path().join("ledger.damaged-1");
+    let again = format!("(cat {}; echo) >> {ledger_path}", aside.display());
+    let told = format!(
+        "the ledger was damaged: {what}is now in {}; if it shall count, stop the server, {again}, and start it again\n",
+        aside.display()
+    );
+    assert!(log.contains(&told), "{log}");
+    assert!(Command::new("sh").args(["-c", &again]).status().unwrap().success());
+    let server = start(dir.path(), &[]);
+    server.person("eve").ask(&format!("/login bob {PASSWORD}"), "+ login bob");
 }
 
 #[test]

@@ -16,9 +16,10 @@ use chinwag::register::entry::{Author, Block, BlockScope, Blocked, Entry, Networ
 use chinwag::settings::{Accounts, Guests, Logging, RoomMakers, Settings};
 use chinwag::time::{Day, in_seconds};
 use sha2::{Digest as _, Sha256};
+use testkit::data::{Folder, stop};
 use testkit::distant::{Distant, address, on_own_network};
 use testkit::memory::Memory;
-use testkit::{Client, Server};
+use testkit::{Client, Server, control};
 
 const DATA: Option<Logging> = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
 
@@ -707,4 +708,23 @@ fn blocks_outlive_a_server_that_is_killed() {
     alice.send("/login alice correct-horse");
     alice.until_starting("! login refused alice may not come");
     alice.until_starting(BLOCKED);
+}
+
+#[test]
+fn the_log_tells_a_blocked_name_from_a_blocked_network() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut bob = server.person("bob");
+    bob.ask("/register correct-horse", "+ register bob");
+    assert_eq!(control(&folder.path.join("ctl"), "/block bob\n").last().unwrap(), "+ block 1 name:bob 1");
+    bob.until_starting(BLOCKED);
+    let mut again = server.person("eve");
+    again.send("/login bob correct-horse");
+    again.until_starting(BLOCKED);
+    drop((bob, again));
+    let (_, log) = stop(server);
+    assert!(
+        log.contains("a connection by a blocked name from 127.0.0.1") && !log.contains("a blocked connection"),
+        "{log}"
+    );
 }

@@ -768,7 +768,10 @@ fn that_the_audit_log_was_swept_away_is_told() {
     let mut server = start(dir.path());
     server.signal("TERM");
     let (_, log) = server.wait();
-    assert!(log.contains("audit.log is no file; what operators do is not written down"), "{log}");
+    let check = Command::new(binary()).args(["check", "--data"]).arg(dir.path()).output().unwrap();
+    for log in [log, String::from_utf8(check.stderr).unwrap()] {
+        assert!(log.contains("audit.log is no file; what operators do is not written down"), "{log}");
+    }
 }
 
 #[test]

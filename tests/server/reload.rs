@@ -1,9 +1,9 @@
 //! The configuration file, reloads, and `chinwag check`.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -32,9 +32,10 @@ impl Place {
         fs::rename(new, self.path(name)).unwrap();
     }
 
-    /// Puts an empty file into a folder, where another folder should be.
+    /// Puts an empty file into a folder of our own, where another folder should be.
     fn make(&self, name: &str) {
-        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        let path = self.path(name);
+        DirBuilder::new().mode(0o700).create(path.parent().unwrap()).unwrap();
         self.write(name, "");
     }
 
@@ -227,7 +228,7 @@ fn a_mistake_is_told_with_its_line_and_changes_nothing() {
     let mut alice = server.connect();
     for (text, want) in [
         ("rat 5", "HERE/a.conf:4: there is no option rat; is rate meant?"),
-        ("rate x", "HERE/a.conf:4: invalid value 'x' for '--rate <N>': invalid digit found in string"),
+        ("rate x", "HERE/a.conf:4: invalid value 'x' for '--rate <N>': it is a whole number, as in 20"),
         ("rate", "HERE/a.conf:4: a value is required for '--rate <N>' but none was supplied"),
         ("config b", "HERE/a.conf:4: a configuration file names no other; leave this line out"),
         ("motd nowhere", "HERE/a.conf:4: cannot read HERE/nowhere: no such file or directory"),

@@ -189,6 +189,37 @@ fn every_kind_of_key_is_taken_or_told_which_to_take() {
 }
 
 #[test]
+fn a_certificate_that_tls_does_not_take_is_told_in_words() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("a.conf"), "listen none\ntls 127.0.0.1:0\ncert cert\nkey key\n").unwrap();
+    let kind = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x -keyout key";
+    for (made, why) in [
+        (
+            format!("openssl req {kind} -out csr && openssl x509 -req -in csr -signkey key -out cert"),
+            "it is of version 1 of X.509, which TLS does not take; make it anew with openssl req -x509, or with openssl x509 -req and an -extfile",
+        ),
+        (
+            format!("openssl req -x509 {kind} -out cert -addext 1.2.3.4=critical,ASN1:UTF8String:x"),
+            "something in it is not as TLS takes it (UnsupportedCriticalExtension); make it anew, with openssl req -x509 say\n",
+        ),
+        (
+            "printf -- '-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n' > cert".to_owned(),
+            "it is damaged; make or copy it anew\n",
+        ),
+    ] {
+        shell(&made, folder);
+        let check = chinwag(folder, &["check", "--config", "a.conf"]);
+        let told = String::from_utf8_lossy(&check.stderr);
+        let want = format!("chinwag: a.conf:3: cannot use the certificate in cert: {why}");
+        assert!(check.status.code() == Some(1) && told.contains(&want), "{told}");
+    }
+}
+
+#[test]
 fn a_certificate_that_nothing_uses_is_no_mistake() {
     if !have(&["openssl"]) {
         return;
@@ -213,6 +244,24 @@ fn a_certificate_that_nothing_uses_is_no_mistake() {
     server.signal("TERM");
     let (_, log) = server.wait();
     assert_eq!(log.matches(unused).count(), 2, "{log}");
+}
+
+#[test]
+fn a_key_that_everybody_can_read_is_warned_of() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let folder = configured(90);
+    let folder = folder.path();
+    let want = "everybody on this machine can read the private key in key; chmod 600 key keeps it to you\n";
+    for (mode, is_warned) in [(0o600, false), (0o640, false), (0o644, true)] {
+        fs::set_permissions(folder.join("key"), fs::Permissions::from_mode(mode)).unwrap();
+        let check = chinwag(folder, &["check", "--config", "a.conf"]);
+        let told = String::from_utf8_lossy(&check.stderr);
+        assert!(check.stdout == b"ok\n" && told.contains(want) == is_warned, "{mode:o}: {told}");
+    }
+    let log = stop(serve(folder)).1;
+    assert!(log.contains(want), "{log}");
 }
 
 #[test]
