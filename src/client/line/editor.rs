@@ -13,6 +13,7 @@ use super::keys::Key;
 use crate::client::screen::Row;
 use crate::client::screen::width::{self, columns, widest};
 use crate::names::clean;
+use crate::text::safe;
 use search::Search;
 
 /// The most bytes that a line may have.
@@ -60,7 +61,7 @@ pub enum Direction {
 }
 
 /// The line that is being typed, edited with the keys that people know from bash. It holds at most [`LINE_MAX`] bytes,
-/// and no control characters but TAB.
+/// and no control characters but TAB. Something invisible that was typed last may stay or not: what comes next tells.
 #[derive(Default, Debug)]
 pub struct Editor {
     line: LineInput,
@@ -155,7 +156,9 @@ impl Editor {
         match key {
             Key::Ctrl('l') => return Some(Intent::Redraw),
             Key::Ctrl('z') => return Some(Intent::Suspend),
-            _ => {}
+            Key::Char(_) | Key::Tab => {}
+            // Whatever it does, it does to what is seen.
+            _ => self.tidy(),
         }
         if self.is_hidden() {
             match key {
@@ -196,7 +199,7 @@ impl Editor {
                 self.clear();
                 return None;
             }
-            Key::Char(c) => InputRequest::InsertChar(clean(c.encode_utf8(&mut [0; 4]).as_bytes()).chars().next()?),
+            Key::Char(c) => InputRequest::InsertChar(safe(c)),
             Key::Left | Key::Ctrl('b') => InputRequest::GoToPrevChar,
             Key::Right | Key::Ctrl('f') => InputRequest::GoToNextChar,
             Key::CtrlLeft | Key::Alt('b' | 'B') => InputRequest::GoToPrevWord,
@@ -241,13 +244,13 @@ impl Editor {
         match key {
             Key::Ctrl('r') => search.look_on(&self.history),
             Key::Char(c) if search.word.len() < SEARCHED => {
-                search.word.push_str(&clean(c.encode_utf8(&mut [0; 4]).as_bytes()));
+                search.word.push(safe(c));
                 let end = search.found.as_ref().map_or(usize::MAX, |(at, _)| at + 1);
                 search.look(&self.history, end);
             }
             Key::Char(_) => {}
             Key::Backspace => {
-                search.word.pop();
+                pop(&mut search.word);
                 search.found = None;
                 search.look(&self.history, usize::MAX);
             }
@@ -383,7 +386,7 @@ impl Editor {
                 let (before, after) = search.row();
                 (before.len(), before + &after)
             }
-            (None, None) => (self.split().0.len(), printable(self.text())),
+            (None, None) => (printable(self.split().0).len(), printable(self.text())),
         };
         let prompt = if self.search.is_some() { "" } else { prompt };
         let prompt = width::tail(&printable(prompt), room / 2);
@@ -404,12 +407,12 @@ impl Editor {
             Key::Char(c) => {
                 asked.is_typing = true;
                 if asked.ahead.len() < LINE_MAX {
-                    asked.ahead.push_str(&clean(c.encode_utf8(&mut [0; 4]).as_bytes()));
+                    asked.ahead.push(safe(c));
                 }
                 None
             }
             Key::Backspace => {
-                asked.ahead.pop();
+                pop(&mut asked.ahead);
                 asked.is_typing &= !asked.ahead.is_empty();
                 None
             }
@@ -481,7 +484,8 @@ impl Editor {
         if candidates.len() > 1 && common.chars().count() <= word.chars().count() {
             return Some(Intent::List(candidates.iter().take(LISTED).map(|word| word.trim().to_owned()).collect()));
         }
-        let before = [kept, &clean(common.as_bytes())].concat();
+        // What they have in common may end within a character.
+        let before: String = kept.chars().chain(common.chars().map(safe)).collect();
         let line = [&*before, after].concat();
         if line.len() > LINE_MAX {
             return self.full();
@@ -502,6 +506,16 @@ impl Editor {
         self.line.handle(InputRequest::SetCursor(cursor));
     }
 
+    /// Leaves out what hides in the line, now that no more is typed that it might belong to.
+    fn tidy(&mut self) {
+        let line = clean(self.text().as_bytes());
+        if line != self.text() {
+            let cursor = line.chars().count().saturating_sub(self.split().1.chars().count());
+            let line = line.into_owned();
+            self.set(line, cursor);
+        }
+    }
+
     fn clear(&mut self) {
         self.set(String::new(), 0);
         self.history.leave();
@@ -515,6 +529,11 @@ fn addressee(before: &str) -> String {
         (Some(command), Some(name)) if command.eq_ignore_ascii_case("/msg") => format!("/msg {name} "),
         _ => String::new(),
     }
+}
+
+/// Takes the last character away, with all that it is made of.
+fn pop(text: &mut String) {
+    text.truncate(text.grapheme_indices(true).next_back().map_or(0, |(at, _)| at));
 }
 
 fn is_blank(line: &str) -> bool {
@@ -576,6 +595,7 @@ fn window(text: &str, cursor: usize, room: usize) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::is_safe;
     use proptest::prelude::*;
 
     fn press(editor: &mut Editor, keys: &[Key]) -> Option<Intent> {
@@ -623,6 +643,9 @@ mod tests {
             ("one| two", &[Ctrl('k'), Ctrl('k'), Ctrl('y')], "one two|"),
             ("one| two", &[Ctrl('u'), End, Ctrl('y')], " twoone|"),
             ("one| two", &[Ctrl('c'), Ctrl('y')], "|"),
+            ("می|", &[Char('\u{200c}'), Char('خ'), Char('\u{200c}'), End], "می\u{200c}خ|"),
+            ("👩|👧", &[Char('\u{200d}'), Char('👩'), Char('\u{200d}'), Right, Backspace], "|"),
+            ("a❤|", &[Char('\u{fe0f}'), Char('\u{ad}'), Backspace, Char('\u{200b}'), Left], "|a"),
             ("ab|", &[Escape, BackTab, Tab, Alt('x'), Ctrl(' '), Ctrl('q')], "ab|"),
         ] {
             let mut editor = editor(start);
@@ -950,11 +973,14 @@ mod tests {
                     editor.paste(&paste);
                 }
                 match editor.key(key, |before| Completion { start: before.len(), candidates: candidates.clone() }) {
-                    Some(Intent::Submit(line)) => prop_assert!(!is_blank(&line)),
+                    Some(Intent::Submit(line)) => {
+                        prop_assert!(!is_blank(&line));
+                        prop_assert_eq!(clean(line.as_bytes()), &*line);
+                    }
                     Some(Intent::Say(lines)) => prop_assert!(lines.len() > 1 && !lines.iter().any(|line| is_blank(line))),
                     _ => {}
                 }
-                prop_assert_eq!(clean(editor.text().as_bytes()), editor.text());
+                prop_assert!(is_safe(editor.text()));
                 prop_assert!(editor.text().len() <= LINE_MAX);
                 let row = editor.row("#漢a> ", width);
                 let whole = row.before + &row.after;

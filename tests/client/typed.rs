@@ -1,0 +1,36 @@
+//! What is typed into the client, and what of it others hear.
+
+use testkit::pty::Emulator;
+
+use crate::terminal::{alice, input, lobby};
+
+#[test]
+fn what_a_script_or_an_emoji_needs_is_heard_as_it_was_typed() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &[], (80, 24), Emulator::Reflowing);
+    let england = "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}";
+    let texts =
+        ["می\u{200c}خواهم", "क्\u{200d}ष", "👩‍👩‍👧", "🏳️‍🌈", "ich❤️dich", "1️⃣ 葛\u{e0100}", england, "ภาษา\u{200b}ไทย"];
+    for text in texts {
+        terminal.keys(format!("{text}\r"));
+        bob.until(&format!("#lobby <alice> {text}"));
+    }
+    // What hides, where nothing needs it, does not go along. What is typed may be taken back whole.
+    terminal.keys("no\u{ad}thing👩‍👩‍👧\x7f\u{200b}\r");
+    bob.until("#lobby <alice> nothing");
+    // So it is where one looks for that, and before an answer.
+    for text in texts {
+        terminal.keys(format!("\x12{text}x\x7f"));
+        terminal.wait_until("it is found", |screen| input(screen).contains(&format!(": {text}")));
+        terminal.keys("\x05!\r");
+        bob.until(&format!("#lobby <alice> {text}!"));
+        terminal.keys("\x1b[200~1\n2\x1b[201~");
+        terminal.wait_until("a question", |screen| input(screen).ends_with("y/n"));
+        terminal.keys(format!("…{text}"));
+        terminal.wait_until("what waits", |screen| input(screen).contains("; then: …"));
+        terminal.keys("\x1b");
+        terminal.wait_until("no question", |screen| input(screen).starts_with("#lobby> …"));
+        terminal.keys("\r");
+        bob.until(&format!("#lobby <alice> …{text}"));
+    }
+}
