@@ -1,5 +1,6 @@
 //! The input row: the line being typed, and what keys do to it.
 
+mod pasted;
 mod search;
 
 use std::mem;
@@ -14,6 +15,7 @@ use crate::client::screen::Row;
 use crate::client::screen::width::{self, columns, widest};
 use crate::names::clean;
 use crate::text::safe;
+use pasted::{Answer, Pasted};
 use search::Search;
 
 /// The most bytes that a line may have.
@@ -77,54 +79,6 @@ pub struct Editor {
     is_full: bool,
     /// What stands aside while a secret is typed, of which nothing is shown and nothing remembered.
     aside: Option<LineInput>,
-}
-
-/// An answer to the question before a paste.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Answer {
-    Yes,
-    No,
-}
-
-impl Answer {
-    /// The answer that a word gives.
-    fn of(word: &str) -> Option<Self> {
-        match word.trim().to_lowercase().as_str() {
-            "y" | "yes" | "j" | "ja" => Some(Self::Yes),
-            "n" | "no" | "nein" => Some(Self::No),
-            _ => None,
-        }
-    }
-
-    /// The whole word of which this is the rest behind the letter that answered.
-    fn whole(self, rest: &str) -> Option<String> {
-        let word = if self == Self::Yes { "y" } else { "n" }.to_owned() + rest.trim();
-        (word.len() > 1 && Self::of(&word) == Some(self)).then_some(word)
-    }
-}
-
-/// Lines that were pasted.
-#[derive(Debug)]
-struct Pasted {
-    lines: Vec<String>,
-    /// What each of them begins with, if they are for one person: `/msg NAME `.
-    to: String,
-    /// What was typed before the answer: it is no answer, and is in the input row after it.
-    ahead: String,
-    /// Whether that goes on, so that a y is a letter of it.
-    is_typing: bool,
-}
-
-impl Pasted {
-    fn add(&mut self, text: &str) {
-        let lines = text.split('\n').map(|line| clean(line.as_bytes())).flat_map(|line| cut(&line));
-        let lines = lines.filter(|line| !is_blank(line));
-        let to = if self.to.is_empty() { "/" } else { &self.to };
-        // What is meant for one person must not go to a room from its second line on.
-        self.lines.extend(
-            lines.map(|line| if self.to.is_empty() && !line.starts_with('/') { line } else { to.to_owned() + &line }),
-        );
-    }
 }
 
 impl Editor {
