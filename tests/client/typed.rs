@@ -2,7 +2,7 @@
 
 use testkit::pty::Emulator;
 
-use crate::terminal::{alice, input, lobby};
+use crate::terminal::{alice, input, lobby, typed};
 
 #[test]
 fn what_a_script_or_an_emoji_needs_is_heard_as_it_was_typed() {
@@ -33,4 +33,13 @@ fn what_a_script_or_an_emoji_needs_is_heard_as_it_was_typed() {
         terminal.keys("\r");
         bob.until(&format!("#lobby <alice> …{text}"));
     }
+}
+
+#[test]
+fn a_question_in_a_narrow_window_is_seen() {
+    let (server, _bob) = lobby();
+    let terminal = alice(&server.address(), &[], (80, 5), Emulator::Clipping);
+    terminal.resize(16, 5);
+    terminal.keys("\x1b[200~1\n2\n3\x1b[201~");
+    typed(&terminal, "send 3? y/n");
 }

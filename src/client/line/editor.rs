@@ -310,10 +310,7 @@ impl Editor {
 
     /// What is asked, if something is.
     pub fn question(&self) -> Option<String> {
-        let Pasted { lines, to, ahead, .. } = self.asking.as_ref()?;
-        let to = to.split(' ').nth(1).map(|name| format!(" to {name}")).unwrap_or_default();
-        let ahead = if ahead.is_empty() { String::new() } else { format!("; then: {}", printable(ahead)) };
-        Some(format!("send these {} lines{to}? y/n{ahead}", lines.len()))
+        self.asking.as_ref().map(|asked| asked.question(usize::MAX))
     }
 
     /// What is typed now.
@@ -334,15 +331,21 @@ impl Editor {
         if self.is_hidden() {
             return Row { before: width::tail(&printable(prompt), room), after: String::new() };
         }
-        let (cursor, text) = match (self.question(), &self.search) {
-            (Some(question), _) => (question.len(), question),
+        let prompt = if self.search.is_some() { "" } else { prompt };
+        let (cursor, text) = match (&self.asking, &self.search) {
+            (Some(asked), _) => {
+                let question = asked.question(room.saturating_sub(columns(&printable(prompt))));
+                (question.len(), question)
+            }
             (None, Some(search)) => {
                 let (before, after) = search.row();
                 (before.len(), before + &after)
             }
             (None, None) => (printable(self.split().0).len(), printable(self.text())),
         };
-        let prompt = if self.search.is_some() { "" } else { prompt };
+        // An answer needs its question more than its place.
+        let is_asking = self.asking.is_some() && columns(&text) > room.saturating_sub(columns(&printable(prompt)));
+        let prompt = if is_asking { "" } else { prompt };
         let prompt = width::tail(&printable(prompt), room / 2);
         let row = window(&text, cursor, room - columns(&prompt));
         Row { before: prompt + &row.before, ..row }
@@ -897,7 +900,11 @@ mod tests {
             editor.row("#a> ", 80),
             Row { before: "#a> send these 3 lines? y/n".to_owned(), after: String::new() }
         );
-        assert_eq!(editor.row("#a> ", 12).before, "#a> ? y/n");
+        for (width, want) in
+            [(28, "#a> send these 3 lines? y/n"), (27, "#a> send 3? y/n"), (16, "#a> send 3? y/n"), (12, "send 3? y/n")]
+        {
+            assert_eq!(editor.row("#a> ", width).before, want);
+        }
     }
 
     fn key() -> impl Strategy<Value = Key> {

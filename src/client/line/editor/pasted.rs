@@ -1,6 +1,7 @@
 //! Lines that were pasted, and the answer whether they are to be sent.
 
-use super::{cut, is_blank};
+use super::{cut, is_blank, printable};
+use crate::client::screen::width::columns;
 use crate::names::clean;
 
 /// An answer to the question before a paste.
@@ -48,5 +49,14 @@ impl Pasted {
         self.lines.extend(
             lines.map(|line| if self.to.is_empty() && !line.starts_with('/') { line } else { to.to_owned() + &line }),
         );
+    }
+
+    /// What is asked about them, in fewer words where it has more columns than `room`.
+    pub(super) fn question(&self, room: usize) -> String {
+        let count = self.lines.len();
+        let to = self.to.split(' ').nth(1).map(|name| format!(" to {name}")).unwrap_or_default();
+        let ahead = if self.ahead.is_empty() { String::new() } else { format!("; then: {}", printable(&self.ahead)) };
+        let whole = format!("send these {count} lines{to}? y/n{ahead}");
+        if columns(&whole) <= room { whole } else { format!("send {count}{to}? y/n{ahead}") }
     }
 }
