@@ -2,7 +2,7 @@
 
 use testkit::pty::Emulator;
 
-use crate::terminal::{alice, input, lobby, typed};
+use crate::terminal::{alice, below, input, lobby, told, typed};
 
 #[test]
 fn what_a_script_or_an_emoji_needs_is_heard_as_it_was_typed() {
@@ -33,6 +33,28 @@ fn what_a_script_or_an_emoji_needs_is_heard_as_it_was_typed() {
         terminal.keys("\r");
         bob.until(&format!("#lobby <alice> …{text}"));
     }
+}
+
+#[test]
+fn who_is_here_is_completed_before_who_has_gone() {
+    let (server, mut bob) = lobby();
+    bob.send("/set presence on");
+    let mut anna = server.in_room("anna", "#lobby");
+    let mut all_know =
+        |change: &str| while !bob.until_starting("* presence ").iter().any(|line| line.contains(change)) {};
+    all_know(" +anna");
+    anna.send("hello\n/quit");
+    all_know(" -anna");
+    let mut annika = server.in_room("annika", "#lobby");
+    let terminal = alice(&server.address(), &[], (80, 24), Emulator::Reflowing);
+    told(&terminal, "<anna> hello");
+    terminal.keys("ann\t");
+    typed(&terminal, "#lobby> annika:");
+    annika.send("/quit");
+    // Where nobody else is meant, who has gone is found too.
+    terminal.wait_until("annika gone", |screen| below(screen).contains("2 online"));
+    terminal.keys("\x03ann\t");
+    typed(&terminal, "#lobby> anna:");
 }
 
 #[test]
