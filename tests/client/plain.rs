@@ -413,6 +413,27 @@ fn where_no_time_tells_it_the_end_of_what_was_said_before_is_told() {
 }
 
 #[test]
+fn a_name_with_blanks_stands_in_quotes() {
+    let (server, _bob) = lobby();
+    let proxy = Proxy::start(server.port);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("big file.bin"), noise(40_000_000, 1)).unwrap();
+    let terminal = start(connect(&proxy.address(), &["--plain"]).current_dir(folder.path()));
+    terminal.keys("/send big file.bin\n");
+    told(
+        &terminal,
+        "no: cannot send file.bin: no such file or directory; it was for @big: if that is part of its name, put the whole name in quotes",
+    );
+    proxy.limit(1_000_000, usize::MAX);
+    terminal.keys("/send \"big file.bin\"\n");
+    told(&terminal, "note: sending big file.bin, 38 MB");
+    terminal.keys("/cancel 'big file.bin'\n");
+    told(&terminal, "note: big file.bin is not sent");
+    terminal.keys("/help send\n");
+    told(&terminal, "share the file at PATH, in quotes if that has blanks");
+}
+
+#[test]
 fn how_far_a_file_is_is_told_in_words() {
     let (server, _bob) = lobby();
     let proxy = Proxy::start(server.port);

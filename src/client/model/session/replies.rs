@@ -14,7 +14,7 @@ use crate::wire::{Code, Detail, Done, Standing, Value};
 
 /// What this client does in its own way, with what stands for it in the server's help.
 const OWN_HELP: &[(&str, &[&str])] = &[
-    ("/send ", &["/send [TARGET] PATH  share the file at PATH"]),
+    ("/send ", &["/send [TARGET] PATH  share the file at PATH, in quotes if that has blanks"]),
     ("/get ", &["/get ID  fetch a file, and save it", SHOW]),
     ("/cancel ", &["/cancel ID or NAME  stop a transfer, or else withdraw your file"]),
     ("/login ", &["/login NICK  be NICK, whose password you know; it is asked for, and not shown"]),
