@@ -111,7 +111,7 @@ impl Plain {
     fn open(options: Options) -> Result<Self, String> {
         let Options { bell, times, rooms, .. } = options;
         let mut visit = Visit::new(options)?;
-        visit.client.session.keys = "Ctrl-D leaves";
+        visit.client.session.keys = "Ctrl-R shows again what you have typed of a line, Ctrl-U drops it; Ctrl-D leaves, and so does Ctrl-C, whatever you have typed";
         visit.client.session.is_spoken = true;
         visit.client.session.patience = LOST;
         let [ended, interrupted, continued] = <[Arc<AtomicBool>; 3]>::default();

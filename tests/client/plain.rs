@@ -122,7 +122,7 @@ fn a_conversation_is_lines_of_plain_text() {
     told(&terminal, "this client:");
     told(&terminal, "/fold on|off");
     // There are no keys but the terminal's own, and no `nc`.
-    told(&terminal, "Ctrl-D leaves");
+    told(&terminal, "Ctrl-D leaves, and so does Ctrl-C");
     assert!(!["Tab ", "Alt-", "in nc"].iter().any(|other| tells(&terminal, other)));
     // A file for us alone rings as words do, once these may ring again.
     let rings = || terminal.raw().iter().filter(|&&byte| byte == 7).count();

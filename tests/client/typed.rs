@@ -2,7 +2,7 @@
 
 use testkit::pty::Emulator;
 
-use crate::terminal::{alice, below, input, lobby, told, typed};
+use crate::terminal::{alice, below, enter, input, lobby, told, typed};
 
 #[test]
 fn what_a_script_or_an_emoji_needs_is_heard_as_it_was_typed() {
@@ -64,4 +64,12 @@ fn a_question_in_a_narrow_window_is_seen() {
     terminal.resize(16, 5);
     terminal.keys("\x1b[200~1\n2\n3\x1b[201~");
     typed(&terminal, "send 3? y/n");
+}
+
+#[test]
+fn the_list_of_commands_tells_of_plain_text() {
+    let (server, _bob) = lobby();
+    let terminal = alice(&server.address(), &[], (80, 24), Emulator::Reflowing);
+    enter(&terminal, "/help");
+    told(&terminal, "chinwag connect --plain is for screen readers");
 }

@@ -35,7 +35,7 @@ const LISTS: &[&str] = &[
 /// Why a transfer does not begin that the server did not refuse.
 const NONSENSE: &str = "the server's answer makes no sense";
 /// The keys of the screen, told besides the commands.
-pub(super) const KEYS: &str = "Tab completes; Ctrl-R looks for a line that you typed; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves";
+pub(super) const KEYS: &str = "Tab completes; Ctrl-R looks for a line that you typed; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves. chinwag connect --plain is for screen readers";
 /// What the server knows nothing of: commands, and their help.
 pub(super) const OWN: &[(&str, &str)] = &[
     ("show", SHOW),
