@@ -46,6 +46,10 @@ const AWAY: Duration = Duration::from_secs(120);
 pub fn run(options: Options) -> Result<(), String> {
     let mut plain = Plain::open(options)?;
     let ended = plain.run();
+    // What was typed just before a sudden end is told with what was not said.
+    if plain.is_person && ended.is_err() {
+        plain.typed();
+    }
     // What came with the end is told before it.
     plain.gather();
     plain.visit.part();

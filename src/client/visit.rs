@@ -333,6 +333,8 @@ impl Visit {
                 }
             });
         }
+        let hint = self.client.hint(now).map(|hint| Shown::News(News::Note(hint)));
+        self.shown.extend(hint);
         let session = &self.client.session;
         let is_unsure = session.unanswered().chain(session.unsent()).next().is_some();
         self.unsure = if is_unsure { self.unsure.or(Some(now)) } else { None };

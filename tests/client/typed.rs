@@ -1,8 +1,11 @@
 //! What is typed into the client, and what of it others hear.
 
-use testkit::pty::Emulator;
+use std::net::TcpListener;
 
-use crate::terminal::{alice, below, enter, input, lobby, told, typed};
+use testkit::eventually;
+use testkit::pty::{Emulator, Speaks, Terminal};
+
+use crate::terminal::{alice, below, connect, enter, input, lobby, told, typed};
 
 #[test]
 fn what_a_script_or_an_emoji_needs_is_heard_as_it_was_typed() {
@@ -72,4 +75,24 @@ fn the_list_of_commands_tells_of_plain_text() {
     let terminal = alice(&server.address(), &[], (80, 24), Emulator::Reflowing);
     enter(&terminal, "/help");
     told(&terminal, "chinwag connect --plain is for screen readers");
+}
+
+#[test]
+fn a_server_that_does_not_greet_is_told_of_before_it_is_given_up() {
+    // It is spoken with in clear, and waits for TLS.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    for options in [&[][..], &["--plain"]] {
+        let mut command = connect(&address, options);
+        let mut terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
+        let (connection, _) = listener.accept().unwrap();
+        told(&terminal, &format!("{address} has not greeted us yet as chinwag does"));
+        told(&terminal, &format!("say tls://{address}"));
+        terminal.keys("hello\r");
+        terminal.wait_until("what is typed", |screen| screen.lines.iter().any(|line| line.contains("hello")));
+        eventually("it is taken", || terminal.is_at_rest());
+        drop(connection);
+        assert!(!terminal.wait_exit().success());
+        assert!(terminal.screen().lines.iter().any(|line| line == "not sent: #lobby hello"), "{}", terminal.screen());
+    }
 }
