@@ -14,7 +14,8 @@ use jiff::tz::TimeZone;
 use mio::Token;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::client::input::{self, UNREADABLE};
+use crate::client::input::{self, Typed, UNREADABLE};
+use crate::client::line::editor::addressee;
 use crate::client::model::news::{Age, Mark, News};
 use crate::client::model::session::is_quit;
 use crate::client::screen::Look;
@@ -70,9 +71,12 @@ pub fn run(options: Options) -> Result<(), String> {
 
 struct Plain {
     visit: Visit,
-    input: Receiver<Result<Vec<u8>, String>>,
+    input: Receiver<Result<Typed, String>>,
     /// Whether a person types it, who may not want to wait.
     is_person: bool,
+    /// The `/msg NAME ` of the line that was typed last and of all that came at once with it, and whether the person was told that it is
+    /// for one line alone.
+    msg: Option<(String, bool)>,
     /// There while a password is asked for.
     unseen: Option<Unseen>,
     /// Whether the person has been told so.
@@ -136,6 +140,7 @@ impl Plain {
             visit,
             input,
             is_person: io::stdin().is_terminal(),
+            msg: None,
             unseen: None,
             told_unseen: false,
             signals,
@@ -235,7 +240,7 @@ impl Plain {
         // A script may have more to say than can wait; a person may not be kept from leaving.
         while self.is_person || self.visit.client.session.unsent().count() < input::WAITING {
             match self.input.try_recv() {
-                Ok(Ok(line)) => {
+                Ok(Ok(Typed { line, is_at_once })) => {
                     let line = String::from_utf8_lossy(&line);
                     if matches!(line, Cow::Owned(_)) && !std::mem::replace(&mut self.told_unreadable, true) {
                         self.visit.tell(News::Note(UNREADABLE.to_owned()));
@@ -248,6 +253,8 @@ impl Plain {
                     if self.is_person && commands::is_keys(&clean(line.as_bytes())) {
                         let why = "the keys that move the cursor do nothing here; Ctrl-U drops what you typed";
                         self.visit.tell(News::Refused(why.to_owned()));
+                    } else if self.is_behind_msg(line, is_at_once) {
+                        // It was told once.
                     } else if self.is_person {
                         self.visit.typed(line, Instant::now());
                     } else if line.starts_with('/') && is_quit(line) {
@@ -263,6 +270,27 @@ impl Plain {
                 Err(TryRecvError::Disconnected) => return false,
             }
         }
+        true
+    }
+
+    /// Whether a line came at once with a `/msg NAME` before it, and so was pasted with it: it is for nobody else, and must not go to a room
+    /// unseen. The first of such lines is told.
+    fn is_behind_msg(&mut self, line: &str, is_at_once: bool) -> bool {
+        let is_text = !line.starts_with('/') && self.visit.client.session.asks_secret().is_none();
+        let msg = self.msg.take().filter(|_| self.is_person && is_at_once && is_text);
+        let Some((msg, is_told)) = msg else {
+            let msg = addressee(line);
+            self.msg = (!msg.is_empty()).then_some((msg, false));
+            return false;
+        };
+        if !is_told {
+            let name = msg.split(' ').nth(1).unwrap_or_default();
+            let why = format!(
+                "only the first of the lines that you pasted goes to {name}; /query {name}, then paste the others again"
+            );
+            self.visit.tell(News::Refused(why));
+        }
+        self.msg = Some((msg, true));
         true
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use chinwag::client::visit::RINGING;
 use testkit::disk::faketime;
@@ -410,6 +411,29 @@ fn where_no_time_tells_it_the_end_of_what_was_said_before_is_told() {
     bob.send("again");
     told(&terminal, "<bob> again");
     assert!(tells(&terminal, "<bob> before") && !tells(&terminal, "that was said before"));
+}
+
+#[test]
+fn lines_pasted_behind_a_private_message_go_to_nobody_else() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &["--plain"]);
+    terminal.keys("/msg bob one\ntwo\n\nthree\n");
+    told(
+        &terminal,
+        "no: only the first of the lines that you pasted goes to bob; /query bob, then paste the others again",
+    );
+    bob.until("@alice <alice> one");
+    // Sleep: by the time alone it is known what was typed.
+    std::thread::sleep(Duration::from_millis(200));
+    terminal.keys("four\n");
+    let heard = bob.until("#lobby <alice> four");
+    assert!(heard.iter().all(|line| !line.contains("<alice>")), "{heard:?}");
+    assert_eq!(terminal.screen().lines.iter().filter(|line| line.contains("only the first")).count(), 1);
+    // Commands are for whom they say.
+    terminal.keys("/msg bob five\n/msg bob six\n");
+    bob.until("@alice <alice> five");
+    bob.until("@alice <alice> six");
+    is_plain(&terminal);
 }
 
 #[test]

@@ -480,7 +480,7 @@ impl Editor {
 }
 
 /// The beginning of a line that says what follows to somebody, `/msg NAME `; empty if `before` does not begin so.
-fn addressee(before: &str) -> String {
+pub fn addressee(before: &str) -> String {
     let mut words = before.split(' ').filter(|word| !word.is_empty());
     match (words.next(), words.next()) {
         (Some(command), Some(name)) if command.eq_ignore_ascii_case("/msg") => format!("/msg {name} "),
