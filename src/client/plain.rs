@@ -24,9 +24,8 @@ use crate::client::screen::words::{self, Head, Told};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
 use crate::client::wire::transfers;
-use crate::commands;
 use crate::listener::reason;
-use crate::names::{Nick, Place, clean};
+use crate::names::{Nick, Place};
 use crate::signals::Signals;
 use crate::text::counted;
 
@@ -250,8 +249,9 @@ impl Plain {
                     if line.is_empty() && self.visit.client.session.asks_secret().is_none() {
                         continue;
                     }
-                    if self.is_person && commands::is_keys(&clean(line.as_bytes())) {
-                        let why = "the keys that move the cursor do nothing here; Ctrl-U drops what you typed";
+                    // So begin the keys that move the cursor, wherever they stand.
+                    if self.is_person && line.contains('\x1b') {
+                        let why = "the keys that move the cursor do nothing here, so nothing of that line is taken; type it again, with Backspace for what is wrong";
                         self.visit.tell(News::Refused(why.to_owned()));
                     } else if self.is_behind_msg(line, is_at_once) {
                         // It was told once.

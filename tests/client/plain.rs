@@ -437,6 +437,19 @@ fn lines_pasted_behind_a_private_message_go_to_nobody_else() {
 }
 
 #[test]
+fn a_line_with_keys_that_move_the_cursor_is_not_said() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &["--plain"]);
+    terminal.keys("see you to\x1b[D\x1b[Dmorrow\n");
+    told(
+        &terminal,
+        "no: the keys that move the cursor do nothing here, so nothing of that line is taken; type it again",
+    );
+    let heard = bob.settle();
+    assert!(heard.iter().all(|line| !line.contains("<alice>")), "{heard:?}");
+}
+
+#[test]
 fn a_name_with_blanks_stands_in_quotes() {
     let (server, _bob) = lobby();
     let proxy = Proxy::start(server.port);
