@@ -19,7 +19,7 @@ use crate::client::line::editor::addressee;
 use crate::client::model::news::{Age, Mark, News};
 use crate::client::model::session::is_quit;
 use crate::client::screen::Look;
-use crate::client::screen::terminal::{Output, Unseen};
+use crate::client::screen::terminal::{Output, Unseen, forget_unread};
 use crate::client::screen::words::{self, Head, Told};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
@@ -57,6 +57,9 @@ pub fn run(options: Options) -> Result<(), String> {
     // If nobody takes it, nobody is told.
     left.iter().for_each(|line| plain.line(line));
     let _ = plain.show();
+    if plain.is_person {
+        forget_unread();
+    }
     // A script is to know.
     let lost = match left.is_empty() {
         false => Err("not all that was typed has been said; see above".to_owned()),

@@ -450,6 +450,31 @@ fn a_line_with_keys_that_move_the_cursor_is_not_said() {
 }
 
 #[test]
+fn what_was_typed_and_not_read_is_not_left_for_the_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&["--data", data.to_str().unwrap()]);
+    for options in [&["--plain"][..], &[]] {
+        let client = connect(&server.address(), options);
+        let mut shell = Command::new("sh");
+        // What the shell reads next.
+        shell.args(["-c", "\"$0\" \"$@\"; echo over; IFS= read -r line; echo \"[$line]\""]);
+        shell.arg(client.get_program()).args(client.get_args());
+        let mut terminal = start(&mut shell);
+        terminal.keys("rm -rf");
+        eventually("it is there", || {
+            let said = terminal.screen().lines;
+            said.iter().any(|line| line.ends_with("rm -rf"))
+        });
+        control(&data.join("ctl"), "/kill alice\n");
+        told(&terminal, "over");
+        terminal.keys("x\n");
+        told(&terminal, "[x]");
+        terminal.wait_exit();
+    }
+}
+
+#[test]
 fn a_name_with_blanks_stands_in_quotes() {
     let (server, _bob) = lobby();
     let proxy = Proxy::start(server.port);

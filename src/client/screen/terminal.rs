@@ -11,9 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::process::{Signal, kill_current_process_group};
+use rustix::process::{Signal, getpgrp, kill_current_process_group};
 use rustix::stdio::{stdin, stdout};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
+};
 
 use crate::client::patient::write;
 use crate::client::screen::pictures::Window;
@@ -123,7 +125,21 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         // If that fails, the terminal is gone.
         let _ = self.give_back();
+        forget_unread();
     }
+}
+
+/// Throws away what was typed and nobody has read: what was meant for others must not be carried out by the shell that comes next.
+pub fn forget_unread() {
+    if is_in_front() {
+        // If that fails, the terminal is gone.
+        let _ = tcflush(stdin(), QueueSelector::IFlush);
+    }
+}
+
+/// Whether the terminal is ours. The kernel stops whoever changes the terminal of others.
+fn is_in_front() -> bool {
+    tcgetpgrp(stdin()).is_ok_and(|front| front == getpgrp())
 }
 
 /// Keeps a terminal in its own modes from showing what is typed, but for the ends of lines. It shows it again when this goes.
