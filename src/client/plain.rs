@@ -19,7 +19,7 @@ use crate::client::line::editor::addressee;
 use crate::client::model::news::{Age, Mark, News};
 use crate::client::model::session::is_quit;
 use crate::client::screen::Look;
-use crate::client::screen::terminal::{Output, Unseen, forget_unread};
+use crate::client::screen::terminal::{Characters, Output, Unseen, forget_unread};
 use crate::client::screen::words::{self, Head, Told};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
@@ -83,6 +83,8 @@ struct Plain {
     unseen: Option<Unseen>,
     /// Whether the person has been told so.
     told_unseen: bool,
+    /// There where the terminal knows characters as long as we are here.
+    characters: Option<Characters>,
     signals: Signals,
     /// Whether we were asked to end.
     ended: Arc<AtomicBool>,
@@ -145,6 +147,7 @@ impl Plain {
             msg: None,
             unseen: None,
             told_unseen: false,
+            characters: Characters::open(),
             signals,
             ended,
             interrupted,
@@ -305,7 +308,8 @@ impl Plain {
         // Whoever had the terminal meanwhile has set it for itself.
         let is_back = self.continued.swap(false, Ordering::Relaxed);
         if is_back {
-            (self.unseen, self.told_unseen) = (None, false);
+            (self.unseen, self.told_unseen, self.characters) = (None, false, None);
+            self.characters = Characters::open();
         }
         // A password that came along is tried first, and with what is asked for it was told.
         let is_told = is_login && !is_back || !session.asks_password();

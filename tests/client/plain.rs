@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use chinwag::client::visit::RINGING;
+use rustix::termios::InputModes;
 use testkit::disk::faketime;
 use testkit::proxy::{Cut, Proxy};
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
@@ -447,6 +448,23 @@ fn a_line_with_keys_that_move_the_cursor_is_not_said() {
     );
     let heard = bob.settle();
     assert!(heard.iter().all(|line| !line.contains("<alice>")), "{heard:?}");
+}
+
+#[test]
+fn backspace_takes_whole_characters_where_people_write_utf_8() {
+    let (server, mut bob) = lobby();
+    for (locale, is_unicode) in [("C.UTF-8", true), ("C", false)] {
+        let mut terminal = start(connect(&server.address(), &["--plain"]).env("LC_ALL", locale));
+        let knows = |terminal: &Terminal| terminal.modes().input_modes.contains(InputModes::IUTF8);
+        assert_eq!(knows(&terminal), is_unicode);
+        if is_unicode {
+            terminal.keys("xä\x7f葛\x7fy\n");
+            bob.until("#lobby <alice> xy");
+        }
+        terminal.keys("/quit\n");
+        terminal.wait_exit();
+        assert!(!knows(&terminal));
+    }
 }
 
 #[test]
