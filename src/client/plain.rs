@@ -97,7 +97,7 @@ struct Plain {
     head: Head,
     /// The day of what was told last.
     day: Date,
-    /// Whether what was told last was said before, and nothing tells when.
+    /// Whether what was told last was said before.
     is_past: bool,
     bell: Bell,
     /// When the bell rang last.
@@ -359,7 +359,7 @@ impl Plain {
             self.out.push('\x07');
         }
         match news {
-            News::Said { age: Age::Past, .. } => self.is_past = !self.head.times,
+            News::Said { age: Age::Past, .. } => self.begin_past(),
             News::Said { .. } => self.end_past(),
             _ => {}
         }
@@ -411,7 +411,14 @@ impl Plain {
         });
     }
 
-    /// Tells where what was said before ends, as the times do not tell that.
+    /// Tells where what was said before begins.
+    fn begin_past(&mut self) {
+        if !std::mem::replace(&mut self.is_past, true) {
+            self.print(&News::Note("what comes next was said before".to_owned()));
+        }
+    }
+
+    /// Tells where what was said before ends. Who hears it read out may not know that from the times, if there are any.
     fn end_past(&mut self) {
         if std::mem::take(&mut self.is_past) {
             self.print(&News::Note("that was said before".to_owned()));
