@@ -37,6 +37,8 @@ pub mod wire;
 const STRANGER: &str = "it never greeted us as chinwag does: is the port right? If it is for TLS, say tls://HOST:PORT";
 /// How long a server may take to say that.
 const GREETING: Duration = Duration::from_secs(15);
+/// After how long it is told that it has not yet.
+const NO_GREETING: Duration = Duration::from_secs(3);
 
 /// What is told of a server that has taken longer than that.
 fn too_slow(greeting: Duration) -> String {
@@ -76,6 +78,8 @@ pub struct Client {
     /// When the connection stood that was made last, and how long the server may take from then on to greet us.
     connected: Instant,
     greeting: Duration,
+    /// Whether the person has been told that it has not yet.
+    is_hinted: bool,
     /// Whether a server has ever let us in.
     was_in: bool,
     farewell: Option<Farewell>,
@@ -99,6 +103,7 @@ impl Client {
             address,
             connected: Instant::now(),
             greeting: GREETING,
+            is_hinted: false,
             was_in: false,
             farewell: None,
             out: Vec::new(),
@@ -114,7 +119,8 @@ impl Client {
         if !self.session.is_dozing() {
             self.link.go_on(Instant::now());
         }
-        let until = [until, self.session.next_tick(), self.greeting_due()].into_iter().flatten().min();
+        let hint = self.hint_due().filter(|&at| at > Instant::now());
+        let until = [until, self.session.next_tick(), self.greeting_due(), hint].into_iter().flatten().min();
         let until = if self.work() { Some(Instant::now()) } else { until };
         let others = self.link.wait(until).map_err(|e| cannot_connect(&self.address, &crate::listener::reason(&e)))?;
         let now = Instant::now();
@@ -140,6 +146,22 @@ impl Client {
     fn greeting_due(&self) -> Option<Instant> {
         let is_due = self.session.is_ungreeted() || self.link.is_up() && self.kept.is_away();
         is_due.then(|| self.connected + self.greeting)
+    }
+
+    /// When it is told that the server has not greeted us.
+    fn hint_due(&self) -> Option<Instant> {
+        let is_due = self.session.is_ungreeted() && !self.was_in && !self.is_hinted;
+        is_due.then(|| self.connected + NO_GREETING)
+    }
+
+    /// What a person is to know who waits for a server that has never greeted us, once it is time to tell.
+    pub fn hint(&mut self, now: Instant) -> Option<String> {
+        self.hint_due().filter(|&at| at <= now)?;
+        self.is_hinted = true;
+        let address = &self.address;
+        Some(format!(
+            "{address} has not greeted us yet as chinwag does: is the port right? If it is for TLS, /quit and say tls://{address}"
+        ))
     }
 
     fn take_lines(&mut self, now: Instant) {

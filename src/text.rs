@@ -164,6 +164,12 @@ pub fn is_safe(text: &str) -> bool {
     !text.contains(is_unsafe)
 }
 
+/// A character as it may stand in a text that is typed: whether something invisible belongs there is known only from the whole,
+/// which is then [cleaned](clean).
+pub fn safe(c: char) -> char {
+    if is_unsafe(c) { char::REPLACEMENT_CHARACTER } else { c }
+}
+
 fn is_unsafe(c: char) -> bool {
     match c {
         '\t' => false,

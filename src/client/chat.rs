@@ -278,12 +278,18 @@ impl Chat {
                     let common = commands::TABLE.iter().filter(is_common);
                     let commands: Vec<&str> = common.map(|spec| spec.name).chain(own_commands()).collect();
                     let rooms: Vec<String> = talks.rooms().map(|room| room.to_string()).collect();
-                    let world = World {
+                    let mut world = World {
                         commands: &commands,
-                        nicks: talks.known().map(|nick| nick.as_str()).collect(),
+                        nicks: talks.here().map(|nick| nick.as_str()).collect(),
                         rooms: rooms.iter().map(String::as_str).collect(),
                         files: files.iter().map(|file| file.0).collect(),
                     };
+                    let of_here = complete::complete(before, &world, complete::list_folder);
+                    if !of_here.candidates.is_empty() {
+                        return of_here;
+                    }
+                    // Who has gone is offered only where nobody is meant who is here.
+                    world.nicks = talks.known().map(|nick| nick.as_str()).collect();
                     complete::complete(before, &world, complete::list_folder)
                 })
             }

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use mio::Waker;
 use rustix::event::PollFlags;
@@ -14,6 +15,9 @@ use crate::listener::reason;
 
 /// How many lines that are to be said may wait for their turn before more are read.
 pub const WAITING: usize = 100;
+
+/// How soon behind another a line comes that was pasted with it: nobody types one so quickly.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// What is told once of input that is no UTF-8: the server cannot know, as it gets what stands in its place.
 pub const UNREADABLE: &str =
@@ -34,20 +38,29 @@ impl Read for Patient {
     }
 }
 
+/// A line of standard input.
+#[derive(Debug)]
+pub struct Typed {
+    /// It, with what ends it.
+    pub line: Vec<u8>,
+    /// Whether it came right behind the one before it.
+    pub is_at_once: bool,
+}
+
 /// The lines of standard input, while the client goes on. Of one that is too long for any message its beginning comes.
-pub fn lines(waker: Arc<Waker>) -> Result<Receiver<Result<Vec<u8>, String>>, String> {
+pub fn lines(waker: Arc<Waker>) -> Result<Receiver<Result<Typed, String>>, String> {
     let woken = waker.clone();
     beside(waker, move |sender| {
         let mut input = BufReader::new(Patient(io::stdin()));
         loop {
-            let mut line = Vec::new();
+            let (mut line, since) = (Vec::new(), Instant::now());
             let read = input.by_ref().take(LINE as u64 + 1).read_until(b'\n', &mut line);
             let is_cut = line.len() > LINE && !line.ends_with(b"\n");
             let read = if is_cut { input.skip_until(b'\n') } else { read };
             let is_end = matches!(read, Err(_) | Ok(0));
             let line = match read {
                 Err(e) => Err(format!("cannot read standard input: {}", reason(&e))),
-                Ok(_) => Ok(line),
+                Ok(_) => Ok(Typed { line, is_at_once: since.elapsed() < AT_ONCE }),
             };
             if sender.send(line).is_err() || is_end {
                 break;

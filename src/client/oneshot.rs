@@ -13,7 +13,7 @@ use mio::Waker;
 use rustix::termios::tcgetwinsize;
 
 use crate::client::Client;
-use crate::client::input::{self, Patient, UNREADABLE};
+use crate::client::input::{self, Patient, Typed, UNREADABLE};
 use crate::client::model::news::{News, Taken};
 use crate::client::model::session::Wish;
 use crate::client::model::transfer::Progress;
@@ -87,7 +87,7 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
         Some(text) => {
             let (sender, lines) = mpsc::channel();
             for line in text.split(|&byte| byte == b'\n') {
-                let _ = sender.send(Ok(line.to_owned()));
+                let _ = sender.send(Ok(Typed { line: line.to_owned(), is_at_once: true }));
             }
             lines
         }
@@ -98,7 +98,7 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
     while is_more || client.session.unsent().chain(client.session.unanswered()).next().is_some() {
         while is_more && client.session.unsent().count() < input::WAITING {
             let line = match lines.try_recv() {
-                Ok(Ok(line)) => {
+                Ok(Ok(Typed { line, .. })) => {
                     let line = String::from_utf8_lossy(&line);
                     if matches!(line, Cow::Owned(_)) && !std::mem::replace(&mut told_unreadable, true) {
                         tell(UNREADABLE);

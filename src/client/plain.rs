@@ -14,18 +14,18 @@ use jiff::tz::TimeZone;
 use mio::Token;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::client::input::{self, UNREADABLE};
+use crate::client::input::{self, Typed, UNREADABLE};
+use crate::client::line::editor::addressee;
 use crate::client::model::news::{Age, Mark, News};
 use crate::client::model::session::is_quit;
 use crate::client::screen::Look;
-use crate::client::screen::terminal::{Output, Unseen};
+use crate::client::screen::terminal::{Characters, Output, Unseen, forget_unread};
 use crate::client::screen::words::{self, Head, Told};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
 use crate::client::wire::transfers;
-use crate::commands;
 use crate::listener::reason;
-use crate::names::{Nick, Place, clean};
+use crate::names::{Nick, Place};
 use crate::signals::Signals;
 use crate::text::counted;
 
@@ -46,6 +46,10 @@ const AWAY: Duration = Duration::from_secs(120);
 pub fn run(options: Options) -> Result<(), String> {
     let mut plain = Plain::open(options)?;
     let ended = plain.run();
+    // What was typed just before a sudden end is told with what was not said.
+    if plain.is_person && ended.is_err() {
+        plain.typed();
+    }
     // What came with the end is told before it.
     plain.gather();
     plain.visit.part();
@@ -53,6 +57,9 @@ pub fn run(options: Options) -> Result<(), String> {
     // If nobody takes it, nobody is told.
     left.iter().for_each(|line| plain.line(line));
     let _ = plain.show();
+    if plain.is_person {
+        forget_unread();
+    }
     // A script is to know.
     let lost = match left.is_empty() {
         false => Err("not all that was typed has been said; see above".to_owned()),
@@ -66,13 +73,18 @@ pub fn run(options: Options) -> Result<(), String> {
 
 struct Plain {
     visit: Visit,
-    input: Receiver<Result<Vec<u8>, String>>,
+    input: Receiver<Result<Typed, String>>,
     /// Whether a person types it, who may not want to wait.
     is_person: bool,
+    /// The `/msg NAME ` of the line that was typed last and of all that came at once with it, and whether the person was told that it is
+    /// for one line alone.
+    msg: Option<(String, bool)>,
     /// There while a password is asked for.
     unseen: Option<Unseen>,
     /// Whether the person has been told so.
     told_unseen: bool,
+    /// There where the terminal knows characters as long as we are here.
+    characters: Option<Characters>,
     signals: Signals,
     /// Whether we were asked to end.
     ended: Arc<AtomicBool>,
@@ -85,7 +97,7 @@ struct Plain {
     head: Head,
     /// The day of what was told last.
     day: Date,
-    /// Whether what was told last was said before, and nothing tells when.
+    /// Whether what was told last was said before.
     is_past: bool,
     bell: Bell,
     /// When the bell rang last.
@@ -111,7 +123,7 @@ impl Plain {
     fn open(options: Options) -> Result<Self, String> {
         let Options { bell, times, rooms, .. } = options;
         let mut visit = Visit::new(options)?;
-        visit.client.session.keys = "Ctrl-D leaves";
+        visit.client.session.keys = "Ctrl-R shows again what you have typed of a line, Ctrl-U drops it; Ctrl-D leaves, and so does Ctrl-C, whatever you have typed";
         visit.client.session.is_spoken = true;
         visit.client.session.patience = LOST;
         let [ended, interrupted, continued] = <[Arc<AtomicBool>; 3]>::default();
@@ -132,8 +144,10 @@ impl Plain {
             visit,
             input,
             is_person: io::stdin().is_terminal(),
+            msg: None,
             unseen: None,
             told_unseen: false,
+            characters: Characters::open(),
             signals,
             ended,
             interrupted,
@@ -231,7 +245,7 @@ impl Plain {
         // A script may have more to say than can wait; a person may not be kept from leaving.
         while self.is_person || self.visit.client.session.unsent().count() < input::WAITING {
             match self.input.try_recv() {
-                Ok(Ok(line)) => {
+                Ok(Ok(Typed { line, is_at_once })) => {
                     let line = String::from_utf8_lossy(&line);
                     if matches!(line, Cow::Owned(_)) && !std::mem::replace(&mut self.told_unreadable, true) {
                         self.visit.tell(News::Note(UNREADABLE.to_owned()));
@@ -241,9 +255,12 @@ impl Plain {
                     if line.is_empty() && self.visit.client.session.asks_secret().is_none() {
                         continue;
                     }
-                    if self.is_person && commands::is_keys(&clean(line.as_bytes())) {
-                        let why = "the keys that move the cursor do nothing here; Ctrl-U drops what you typed";
+                    // So begin the keys that move the cursor, wherever they stand.
+                    if self.is_person && line.contains('\x1b') {
+                        let why = "the keys that move the cursor do nothing here, so nothing of that line is taken; type it again, with Backspace for what is wrong";
                         self.visit.tell(News::Refused(why.to_owned()));
+                    } else if self.is_behind_msg(line, is_at_once) {
+                        // It was told once.
                     } else if self.is_person {
                         self.visit.typed(line, Instant::now());
                     } else if line.starts_with('/') && is_quit(line) {
@@ -262,6 +279,27 @@ impl Plain {
         true
     }
 
+    /// Whether a line came at once with a `/msg NAME` before it, and so was pasted with it: it is for nobody else, and must not go to a room
+    /// unseen. The first of such lines is told.
+    fn is_behind_msg(&mut self, line: &str, is_at_once: bool) -> bool {
+        let is_text = !line.starts_with('/') && self.visit.client.session.asks_secret().is_none();
+        let msg = self.msg.take().filter(|_| self.is_person && is_at_once && is_text);
+        let Some((msg, is_told)) = msg else {
+            let msg = addressee(line);
+            self.msg = (!msg.is_empty()).then_some((msg, false));
+            return false;
+        };
+        if !is_told {
+            let name = msg.split(' ').nth(1).unwrap_or_default();
+            let why = format!(
+                "only the first of the lines that you pasted goes to {name}; /query {name}, then paste the others again"
+            );
+            self.visit.tell(News::Refused(why));
+        }
+        self.msg = Some((msg, true));
+        true
+    }
+
     /// Has nobody see a password that is typed, as long as one is asked for.
     fn hide(&mut self) {
         let session = &self.visit.client.session;
@@ -270,7 +308,8 @@ impl Plain {
         // Whoever had the terminal meanwhile has set it for itself.
         let is_back = self.continued.swap(false, Ordering::Relaxed);
         if is_back {
-            (self.unseen, self.told_unseen) = (None, false);
+            (self.unseen, self.told_unseen, self.characters) = (None, false, None);
+            self.characters = Characters::open();
         }
         // A password that came along is tried first, and with what is asked for it was told.
         let is_told = is_login && !is_back || !session.asks_password();
@@ -320,7 +359,7 @@ impl Plain {
             self.out.push('\x07');
         }
         match news {
-            News::Said { age: Age::Past, .. } => self.is_past = !self.head.times,
+            News::Said { age: Age::Past, .. } => self.begin_past(),
             News::Said { .. } => self.end_past(),
             _ => {}
         }
@@ -372,7 +411,14 @@ impl Plain {
         });
     }
 
-    /// Tells where what was said before ends, as the times do not tell that.
+    /// Tells where what was said before begins.
+    fn begin_past(&mut self) {
+        if !std::mem::replace(&mut self.is_past, true) {
+            self.print(&News::Note("what comes next was said before".to_owned()));
+        }
+    }
+
+    /// Tells where what was said before ends. Who hears it read out may not know that from the times, if there are any.
     fn end_past(&mut self) {
         if std::mem::take(&mut self.is_past) {
             self.print(&News::Note("that was said before".to_owned()));

@@ -16,7 +16,7 @@ use crate::client::wire::paths;
 use crate::client::wire::server::Server;
 use crate::client::wire::transfers::{self, Keep, Picture, TransferEnd};
 use crate::listener::reason;
-use crate::names::FileId;
+use crate::names::{FileId, Place};
 use crate::text::counted;
 
 /// Transfers that may be under way or wait for their turn.
@@ -270,15 +270,21 @@ impl Visit {
         }
         match request {
             TransferRequest::Send(place, path) => {
-                let (source, name) = transfers::open(&path)?;
+                let (source, name) = transfers::open(&path).map_err(|why| match place {
+                    // The first word of a name with blanks is taken for somebody's.
+                    Place::With(_) => {
+                        format!("{why}; it was for {place}: if that is part of its name, put the whole name in quotes")
+                    }
+                    Place::Room(_) => why,
+                })?;
                 self.client.transfers.send(place, source, name);
                 Ok(())
             }
             TransferRequest::Get(file) => self.client.transfers.get(file, Keep::Folder),
             TransferRequest::Show(file, extent) => self.client.transfers.get(file, Keep::Show(extent)),
             TransferRequest::CancelNamed(name) => match self.client.transfers.cancel_named(&name)? {
-                Some(file) => self.transfer(TransferRequest::Cancel(file)),
-                None => {
+                (_, Some(file)) => self.transfer(TransferRequest::Cancel(file)),
+                (name, None) => {
                     self.tell(News::Note(format!("{name} is not sent")));
                     Ok(())
                 }
@@ -327,6 +333,8 @@ impl Visit {
                 }
             });
         }
+        let hint = self.client.hint(now).map(|hint| Shown::News(News::Note(hint)));
+        self.shown.extend(hint);
         let session = &self.client.session;
         let is_unsure = session.unanswered().chain(session.unsent()).next().is_some();
         self.unsure = if is_unsure { self.unsure.or(Some(now)) } else { None };

@@ -138,6 +138,32 @@ fn a_password_is_asked_for_once_and_never_shown() {
 }
 
 #[test]
+fn a_password_is_the_same_however_it_is_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = server(folder);
+    let password = "ich❤️dich👩‍👩‍👧می\u{200c}خواهم1️⃣";
+    // What is set by line the client can type.
+    log_in(&server, "alice").ask(&format!("/passwd {PASSWORD} {password}"), "+ passwd");
+    let terminal = start(folder, &server, &[]);
+    row(&terminal, "password of alice>");
+    terminal.keys(format!("{password}\r"));
+    come_in(&terminal, &server.address());
+    // And the other way round.
+    let ask = |line: &str, hint: &str| {
+        terminal.keys(format!("{line}\r"));
+        told(&terminal, hint);
+    };
+    ask("/passwd", "type your password, which is not shown");
+    ask(password, "type the new password, one word");
+    ask(&format!("{password}❤️"), "type the new password once more");
+    ask(&format!("{password}❤️"), "your password is another now");
+    let mut client = server.connect();
+    client.send(&format!("/login alice {password}❤️"));
+    client.until("+ login alice");
+}
+
+#[test]
 fn plain_text_asks_for_a_password_without_an_echo() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -21,4 +21,5 @@ mod stay;
 mod terminal;
 #[cfg(feature = "tls")]
 mod tls;
+mod typed;
 mod walk;

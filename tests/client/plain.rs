@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use chinwag::client::visit::RINGING;
+use rustix::termios::InputModes;
 use testkit::disk::faketime;
 use testkit::proxy::{Cut, Proxy};
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
@@ -122,7 +124,7 @@ fn a_conversation_is_lines_of_plain_text() {
     told(&terminal, "this client:");
     told(&terminal, "/fold on|off");
     // There are no keys but the terminal's own, and no `nc`.
-    told(&terminal, "Ctrl-D leaves");
+    told(&terminal, "Ctrl-D leaves, and so does Ctrl-C");
     assert!(!["Tab ", "Alt-", "in nc"].iter().any(|other| tells(&terminal, other)));
     // A file for us alone rings as words do, once these may ring again.
     let rings = || terminal.raw().iter().filter(|&&byte| byte == 7).count();
@@ -391,7 +393,7 @@ fn the_time_and_a_room_that_is_the_same_may_be_left_out() {
 }
 
 #[test]
-fn where_no_time_tells_it_the_end_of_what_was_said_before_is_told() {
+fn it_is_told_where_what_was_said_before_begins_and_ends() {
     let (server, mut bob) = lobby();
     bob.send("before");
     bob.settle();
@@ -400,16 +402,122 @@ fn where_no_time_tells_it_the_end_of_what_was_said_before_is_told() {
     bob.send("now");
     let lines = told(&terminal, "<bob> now").lines;
     let from = lines.iter().position(|line| line.ends_with("<bob> before")).expect("what was said before");
-    assert_eq!(lines[from..from + 3], ["#lobby <bob> before", "note: that was said before", "#lobby <bob> now"]);
+    let before = "note: what comes next was said before";
+    assert_eq!(
+        lines[from - 1..from + 3],
+        [before, "#lobby <bob> before", "note: that was said before", "#lobby <bob> now"]
+    );
     terminal.keys("/history 1\n");
     terminal.wait_until("the end of the history", |screen| {
         screen.lines.iter().filter(|line| *line == "note: that was said before").count() == 2
     });
     drop(terminal);
+    // Who hears times read out may not compare them.
     let terminal = alice(&server.address(), &["--plain"]);
     bob.send("again");
-    told(&terminal, "<bob> again");
-    assert!(tells(&terminal, "<bob> before") && !tells(&terminal, "that was said before"));
+    let lines = told(&terminal, "<bob> again").lines;
+    let from = lines.iter().position(|line| line == before).expect("where it begins");
+    assert!(lines[from + 1].ends_with("<bob> before") && lines[from + 2].ends_with("<bob> now"), "{lines:#?}");
+    assert!(lines[from + 3] == "note: that was said before" && lines[from + 4].ends_with("<bob> again"), "{lines:#?}");
+}
+
+#[test]
+fn lines_pasted_behind_a_private_message_go_to_nobody_else() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &["--plain"]);
+    terminal.keys("/msg bob one\ntwo\n\nthree\n");
+    told(
+        &terminal,
+        "no: only the first of the lines that you pasted goes to bob; /query bob, then paste the others again",
+    );
+    bob.until("@alice <alice> one");
+    // Sleep: by the time alone it is known what was typed.
+    std::thread::sleep(Duration::from_millis(200));
+    terminal.keys("four\n");
+    let heard = bob.until("#lobby <alice> four");
+    assert!(heard.iter().all(|line| !line.contains("<alice>")), "{heard:?}");
+    assert_eq!(terminal.screen().lines.iter().filter(|line| line.contains("only the first")).count(), 1);
+    // Commands are for whom they say.
+    terminal.keys("/msg bob five\n/msg bob six\n");
+    bob.until("@alice <alice> five");
+    bob.until("@alice <alice> six");
+    is_plain(&terminal);
+}
+
+#[test]
+fn a_line_with_keys_that_move_the_cursor_is_not_said() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &["--plain"]);
+    terminal.keys("see you to\x1b[D\x1b[Dmorrow\n");
+    told(
+        &terminal,
+        "no: the keys that move the cursor do nothing here, so nothing of that line is taken; type it again",
+    );
+    let heard = bob.settle();
+    assert!(heard.iter().all(|line| !line.contains("<alice>")), "{heard:?}");
+}
+
+#[test]
+fn backspace_takes_whole_characters_where_people_write_utf_8() {
+    let (server, mut bob) = lobby();
+    for (locale, is_unicode) in [("C.UTF-8", true), ("C", false)] {
+        let mut terminal = start(connect(&server.address(), &["--plain"]).env("LC_ALL", locale));
+        let knows = |terminal: &Terminal| terminal.modes().input_modes.contains(InputModes::IUTF8);
+        assert_eq!(knows(&terminal), is_unicode);
+        if is_unicode {
+            terminal.keys("xä\x7f葛\x7fy\n");
+            bob.until("#lobby <alice> xy");
+        }
+        terminal.keys("/quit\n");
+        terminal.wait_exit();
+        assert!(!knows(&terminal));
+    }
+}
+
+#[test]
+fn what_was_typed_and_not_read_is_not_left_for_the_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&["--data", data.to_str().unwrap()]);
+    for options in [&["--plain"][..], &[]] {
+        let client = connect(&server.address(), options);
+        let mut shell = Command::new("sh");
+        // What the shell reads next.
+        shell.args(["-c", "\"$0\" \"$@\"; echo over; IFS= read -r line; echo \"[$line]\""]);
+        shell.arg(client.get_program()).args(client.get_args());
+        let mut terminal = start(&mut shell);
+        terminal.keys("rm -rf");
+        eventually("it is there", || {
+            let said = terminal.screen().lines;
+            said.iter().any(|line| line.ends_with("rm -rf"))
+        });
+        control(&data.join("ctl"), "/kill alice\n");
+        told(&terminal, "over");
+        terminal.keys("x\n");
+        told(&terminal, "[x]");
+        terminal.wait_exit();
+    }
+}
+
+#[test]
+fn a_name_with_blanks_stands_in_quotes() {
+    let (server, _bob) = lobby();
+    let proxy = Proxy::start(server.port);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("big file.bin"), noise(40_000_000, 1)).unwrap();
+    let terminal = start(connect(&proxy.address(), &["--plain"]).current_dir(folder.path()));
+    terminal.keys("/send big file.bin\n");
+    told(
+        &terminal,
+        "no: cannot send file.bin: no such file or directory; it was for @big: if that is part of its name, put the whole name in quotes",
+    );
+    proxy.limit(1_000_000, usize::MAX);
+    terminal.keys("/send \"big file.bin\"\n");
+    told(&terminal, "note: sending big file.bin, 38 MB");
+    terminal.keys("/cancel 'big file.bin'\n");
+    told(&terminal, "note: big file.bin is not sent");
+    terminal.keys("/help send\n");
+    told(&terminal, "share the file at PATH, in quotes if that has blanks");
 }
 
 #[test]

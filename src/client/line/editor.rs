@@ -1,5 +1,6 @@
 //! The input row: the line being typed, and what keys do to it.
 
+mod pasted;
 mod search;
 
 use std::mem;
@@ -13,6 +14,8 @@ use super::keys::Key;
 use crate::client::screen::Row;
 use crate::client::screen::width::{self, columns, widest};
 use crate::names::clean;
+use crate::text::safe;
+use pasted::{Answer, Pasted};
 use search::Search;
 
 /// The most bytes that a line may have.
@@ -60,7 +63,7 @@ pub enum Direction {
 }
 
 /// The line that is being typed, edited with the keys that people know from bash. It holds at most [`LINE_MAX`] bytes,
-/// and no control characters but TAB.
+/// and no control characters but TAB. Something invisible that was typed last may stay or not: what comes next tells.
 #[derive(Default, Debug)]
 pub struct Editor {
     line: LineInput,
@@ -76,54 +79,6 @@ pub struct Editor {
     is_full: bool,
     /// What stands aside while a secret is typed, of which nothing is shown and nothing remembered.
     aside: Option<LineInput>,
-}
-
-/// An answer to the question before a paste.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Answer {
-    Yes,
-    No,
-}
-
-impl Answer {
-    /// The answer that a word gives.
-    fn of(word: &str) -> Option<Self> {
-        match word.trim().to_lowercase().as_str() {
-            "y" | "yes" | "j" | "ja" => Some(Self::Yes),
-            "n" | "no" | "nein" => Some(Self::No),
-            _ => None,
-        }
-    }
-
-    /// The whole word of which this is the rest behind the letter that answered.
-    fn whole(self, rest: &str) -> Option<String> {
-        let word = if self == Self::Yes { "y" } else { "n" }.to_owned() + rest.trim();
-        (word.len() > 1 && Self::of(&word) == Some(self)).then_some(word)
-    }
-}
-
-/// Lines that were pasted.
-#[derive(Debug)]
-struct Pasted {
-    lines: Vec<String>,
-    /// What each of them begins with, if they are for one person: `/msg NAME `.
-    to: String,
-    /// What was typed before the answer: it is no answer, and is in the input row after it.
-    ahead: String,
-    /// Whether that goes on, so that a y is a letter of it.
-    is_typing: bool,
-}
-
-impl Pasted {
-    fn add(&mut self, text: &str) {
-        let lines = text.split('\n').map(|line| clean(line.as_bytes())).flat_map(|line| cut(&line));
-        let lines = lines.filter(|line| !is_blank(line));
-        let to = if self.to.is_empty() { "/" } else { &self.to };
-        // What is meant for one person must not go to a room from its second line on.
-        self.lines.extend(
-            lines.map(|line| if self.to.is_empty() && !line.starts_with('/') { line } else { to.to_owned() + &line }),
-        );
-    }
 }
 
 impl Editor {
@@ -155,7 +110,9 @@ impl Editor {
         match key {
             Key::Ctrl('l') => return Some(Intent::Redraw),
             Key::Ctrl('z') => return Some(Intent::Suspend),
-            _ => {}
+            Key::Char(_) | Key::Tab => {}
+            // Whatever it does, it does to what is seen.
+            _ => self.tidy(),
         }
         if self.is_hidden() {
             match key {
@@ -196,7 +153,7 @@ impl Editor {
                 self.clear();
                 return None;
             }
-            Key::Char(c) => InputRequest::InsertChar(clean(c.encode_utf8(&mut [0; 4]).as_bytes()).chars().next()?),
+            Key::Char(c) => InputRequest::InsertChar(safe(c)),
             Key::Left | Key::Ctrl('b') => InputRequest::GoToPrevChar,
             Key::Right | Key::Ctrl('f') => InputRequest::GoToNextChar,
             Key::CtrlLeft | Key::Alt('b' | 'B') => InputRequest::GoToPrevWord,
@@ -241,13 +198,13 @@ impl Editor {
         match key {
             Key::Ctrl('r') => search.look_on(&self.history),
             Key::Char(c) if search.word.len() < SEARCHED => {
-                search.word.push_str(&clean(c.encode_utf8(&mut [0; 4]).as_bytes()));
+                search.word.push(safe(c));
                 let end = search.found.as_ref().map_or(usize::MAX, |(at, _)| at + 1);
                 search.look(&self.history, end);
             }
             Key::Char(_) => {}
             Key::Backspace => {
-                search.word.pop();
+                pop(&mut search.word);
                 search.found = None;
                 search.look(&self.history, usize::MAX);
             }
@@ -353,10 +310,7 @@ impl Editor {
 
     /// What is asked, if something is.
     pub fn question(&self) -> Option<String> {
-        let Pasted { lines, to, ahead, .. } = self.asking.as_ref()?;
-        let to = to.split(' ').nth(1).map(|name| format!(" to {name}")).unwrap_or_default();
-        let ahead = if ahead.is_empty() { String::new() } else { format!("; then: {}", printable(ahead)) };
-        Some(format!("send these {} lines{to}? y/n{ahead}", lines.len()))
+        self.asking.as_ref().map(|asked| asked.question(usize::MAX))
     }
 
     /// What is typed now.
@@ -377,15 +331,21 @@ impl Editor {
         if self.is_hidden() {
             return Row { before: width::tail(&printable(prompt), room), after: String::new() };
         }
-        let (cursor, text) = match (self.question(), &self.search) {
-            (Some(question), _) => (question.len(), question),
+        let prompt = if self.search.is_some() { "" } else { prompt };
+        let (cursor, text) = match (&self.asking, &self.search) {
+            (Some(asked), _) => {
+                let question = asked.question(room.saturating_sub(columns(&printable(prompt))));
+                (question.len(), question)
+            }
             (None, Some(search)) => {
                 let (before, after) = search.row();
                 (before.len(), before + &after)
             }
-            (None, None) => (self.split().0.len(), printable(self.text())),
+            (None, None) => (printable(self.split().0).len(), printable(self.text())),
         };
-        let prompt = if self.search.is_some() { "" } else { prompt };
+        // An answer needs its question more than its place.
+        let is_asking = self.asking.is_some() && columns(&text) > room.saturating_sub(columns(&printable(prompt)));
+        let prompt = if is_asking { "" } else { prompt };
         let prompt = width::tail(&printable(prompt), room / 2);
         let row = window(&text, cursor, room - columns(&prompt));
         Row { before: prompt + &row.before, ..row }
@@ -404,12 +364,12 @@ impl Editor {
             Key::Char(c) => {
                 asked.is_typing = true;
                 if asked.ahead.len() < LINE_MAX {
-                    asked.ahead.push_str(&clean(c.encode_utf8(&mut [0; 4]).as_bytes()));
+                    asked.ahead.push(safe(c));
                 }
                 None
             }
             Key::Backspace => {
-                asked.ahead.pop();
+                pop(&mut asked.ahead);
                 asked.is_typing &= !asked.ahead.is_empty();
                 None
             }
@@ -481,7 +441,8 @@ impl Editor {
         if candidates.len() > 1 && common.chars().count() <= word.chars().count() {
             return Some(Intent::List(candidates.iter().take(LISTED).map(|word| word.trim().to_owned()).collect()));
         }
-        let before = [kept, &clean(common.as_bytes())].concat();
+        // What they have in common may end within a character.
+        let before: String = kept.chars().chain(common.chars().map(safe)).collect();
         let line = [&*before, after].concat();
         if line.len() > LINE_MAX {
             return self.full();
@@ -502,6 +463,16 @@ impl Editor {
         self.line.handle(InputRequest::SetCursor(cursor));
     }
 
+    /// Leaves out what hides in the line, now that no more is typed that it might belong to.
+    fn tidy(&mut self) {
+        let line = clean(self.text().as_bytes());
+        if line != self.text() {
+            let cursor = line.chars().count().saturating_sub(self.split().1.chars().count());
+            let line = line.into_owned();
+            self.set(line, cursor);
+        }
+    }
+
     fn clear(&mut self) {
         self.set(String::new(), 0);
         self.history.leave();
@@ -509,12 +480,17 @@ impl Editor {
 }
 
 /// The beginning of a line that says what follows to somebody, `/msg NAME `; empty if `before` does not begin so.
-fn addressee(before: &str) -> String {
+pub fn addressee(before: &str) -> String {
     let mut words = before.split(' ').filter(|word| !word.is_empty());
     match (words.next(), words.next()) {
         (Some(command), Some(name)) if command.eq_ignore_ascii_case("/msg") => format!("/msg {name} "),
         _ => String::new(),
     }
+}
+
+/// Takes the last character away, with all that it is made of.
+fn pop(text: &mut String) {
+    text.truncate(text.grapheme_indices(true).next_back().map_or(0, |(at, _)| at));
 }
 
 fn is_blank(line: &str) -> bool {
@@ -576,6 +552,7 @@ fn window(text: &str, cursor: usize, room: usize) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::is_safe;
     use proptest::prelude::*;
 
     fn press(editor: &mut Editor, keys: &[Key]) -> Option<Intent> {
@@ -623,6 +600,9 @@ mod tests {
             ("one| two", &[Ctrl('k'), Ctrl('k'), Ctrl('y')], "one two|"),
             ("one| two", &[Ctrl('u'), End, Ctrl('y')], " twoone|"),
             ("one| two", &[Ctrl('c'), Ctrl('y')], "|"),
+            ("می|", &[Char('\u{200c}'), Char('خ'), Char('\u{200c}'), End], "می\u{200c}خ|"),
+            ("👩|👧", &[Char('\u{200d}'), Char('👩'), Char('\u{200d}'), Right, Backspace], "|"),
+            ("a❤|", &[Char('\u{fe0f}'), Char('\u{ad}'), Backspace, Char('\u{200b}'), Left], "|a"),
             ("ab|", &[Escape, BackTab, Tab, Alt('x'), Ctrl(' '), Ctrl('q')], "ab|"),
         ] {
             let mut editor = editor(start);
@@ -920,7 +900,11 @@ mod tests {
             editor.row("#a> ", 80),
             Row { before: "#a> send these 3 lines? y/n".to_owned(), after: String::new() }
         );
-        assert_eq!(editor.row("#a> ", 12).before, "#a> ? y/n");
+        for (width, want) in
+            [(28, "#a> send these 3 lines? y/n"), (27, "#a> send 3? y/n"), (16, "#a> send 3? y/n"), (12, "send 3? y/n")]
+        {
+            assert_eq!(editor.row("#a> ", width).before, want);
+        }
     }
 
     fn key() -> impl Strategy<Value = Key> {
@@ -950,11 +934,14 @@ mod tests {
                     editor.paste(&paste);
                 }
                 match editor.key(key, |before| Completion { start: before.len(), candidates: candidates.clone() }) {
-                    Some(Intent::Submit(line)) => prop_assert!(!is_blank(&line)),
+                    Some(Intent::Submit(line)) => {
+                        prop_assert!(!is_blank(&line));
+                        prop_assert_eq!(clean(line.as_bytes()), &*line);
+                    }
                     Some(Intent::Say(lines)) => prop_assert!(lines.len() > 1 && !lines.iter().any(|line| is_blank(line))),
                     _ => {}
                 }
-                prop_assert_eq!(clean(editor.text().as_bytes()), editor.text());
+                prop_assert!(is_safe(editor.text()));
                 prop_assert!(editor.text().len() <= LINE_MAX);
                 let row = editor.row("#漢a> ", width);
                 let whole = row.before + &row.after;

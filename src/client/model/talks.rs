@@ -201,6 +201,11 @@ impl Talks {
         self.present.len()
     }
 
+    /// Who is online, as far as we were told.
+    pub fn here(&self) -> impl Iterator<Item = &Nick> {
+        self.present.iter()
+    }
+
     /// Everybody of whom we know.
     pub fn known(&self) -> impl Iterator<Item = &Nick> {
         self.present.union(&self.heard)

@@ -11,9 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::process::{Signal, kill_current_process_group};
+use rustix::process::{Signal, getpgrp, kill_current_process_group};
 use rustix::stdio::{stdin, stdout};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcgetwinsize,
+    tcsetattr,
+};
 
 use crate::client::patient::write;
 use crate::client::screen::pictures::Window;
@@ -123,6 +126,59 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         // If that fails, the terminal is gone.
         let _ = self.give_back();
+        forget_unread();
+    }
+}
+
+/// Throws away what was typed and nobody has read: what was meant for others must not be carried out by the shell that comes next.
+pub fn forget_unread() {
+    if is_in_front() {
+        // If that fails, the terminal is gone.
+        let _ = tcflush(stdin(), QueueSelector::IFlush);
+    }
+}
+
+/// Whether the terminal is ours. The kernel stops whoever changes the terminal of others.
+fn is_in_front() -> bool {
+    tcgetpgrp(stdin()).is_ok_and(|front| front == getpgrp())
+}
+
+/// Has a terminal in its own modes take a character away with Backspace, and not a byte of it, where people write UTF-8. Not every program
+/// that makes terminals does so. It is put back when this goes.
+pub struct Characters {
+    /// Whether the terminal did so before.
+    before: bool,
+}
+
+impl Characters {
+    /// From now on. `None` if standard input is no terminal, or people write otherwise.
+    pub fn open() -> Option<Self> {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+        let is_unicode =
+            locale.is_some_and(|locale| ["UTF-8", "UTF8"].iter().any(|name| locale.to_uppercase().ends_with(name)));
+        let before = tcgetattr(stdin()).ok().filter(|_| is_unicode)?.input_modes.contains(InputModes::IUTF8);
+        let characters = Self { before };
+        characters.set(true);
+        Some(characters)
+    }
+
+    fn set(&self, is_on: bool) {
+        if !self.before
+            && is_in_front()
+            && let Ok(mut modes) = tcgetattr(stdin())
+        {
+            modes.input_modes.set(InputModes::IUTF8, is_on);
+            // If that fails, the terminal is gone.
+            let _ = tcsetattr(stdin(), OptionalActions::Now, &modes);
+        }
+    }
+}
+
+impl Drop for Characters {
+    fn drop(&mut self) {
+        self.set(false);
     }
 }
 

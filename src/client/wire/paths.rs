@@ -54,7 +54,7 @@ pub fn meant(typed: &OsStr) -> PathBuf {
 }
 
 /// A word as a shell reads it, but for spaces, which may be a part of it.
-fn unquoted(text: &str) -> String {
+pub(super) fn unquoted(text: &str) -> String {
     let (mut plain, mut quote, mut chars) = (String::new(), None, text.chars());
     while let Some(c) = chars.next() {
         match (quote, c) {

@@ -217,12 +217,15 @@ impl Transfers {
         true
     }
 
-    /// Forgets the upload of this name. Returns its ID if the server is to be told. It is an error if there is none.
-    pub fn cancel_named(&mut self, name: &str) -> Result<Option<FileId>, String> {
-        let at = self.uploads.iter().position(|outgoing| outgoing.upload.name == name);
+    /// Forgets the upload of this name, which may stand in quotes. Returns the name without them, and its ID if the server is to be told. It
+    /// is an error if there is none.
+    pub fn cancel_named(&mut self, name: &str) -> Result<(String, Option<FileId>), String> {
+        let unquoted = paths::unquoted(name);
+        let of = |name: &str| self.uploads.iter().position(|outgoing| outgoing.upload.name == name);
+        let at = of(name).or_else(|| of(&unquoted));
         let outgoing = at.and_then(|at| self.uploads.remove(at));
         let outgoing = outgoing.ok_or_else(|| format!("no {name} is being sent; /files lists what was"))?;
-        Ok(outgoing.upload.file)
+        Ok((outgoing.upload.name, outgoing.upload.file))
     }
 
     /// How far each is.
@@ -888,7 +891,7 @@ mod tests {
         lab.hear("- file 5 bytes of a file");
         lab.hear("+ limits");
         assert_eq!(lab.asked().len(), 1);
-        assert_eq!(lab.transfers.cancel_named("one"), Ok(None));
+        assert_eq!(lab.transfers.cancel_named("one"), Ok(("one".to_owned(), None)));
         lab.hear("+ send 7 0");
         let asked = lab.asked();
         assert!(asked[0] == "/cancel 7" && asked[1].ends_with(" two") && asked.len() == 2, "{asked:?}");

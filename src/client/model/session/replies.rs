@@ -14,7 +14,7 @@ use crate::wire::{Code, Detail, Done, Standing, Value};
 
 /// What this client does in its own way, with what stands for it in the server's help.
 const OWN_HELP: &[(&str, &[&str])] = &[
-    ("/send ", &["/send [TARGET] PATH  share the file at PATH"]),
+    ("/send ", &["/send [TARGET] PATH  share the file at PATH, in quotes if that has blanks"]),
     ("/get ", &["/get ID  fetch a file, and save it", SHOW]),
     ("/cancel ", &["/cancel ID or NAME  stop a transfer, or else withdraw your file"]),
     ("/login ", &["/login NICK  be NICK, whose password you know; it is asked for, and not shown"]),
@@ -35,7 +35,7 @@ const LISTS: &[&str] = &[
 /// Why a transfer does not begin that the server did not refuse.
 const NONSENSE: &str = "the server's answer makes no sense";
 /// The keys of the screen, told besides the commands.
-pub(super) const KEYS: &str = "Tab completes; Ctrl-R looks for a line that you typed; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves";
+pub(super) const KEYS: &str = "Tab completes; Ctrl-R looks for a line that you typed; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves. chinwag connect --plain is for screen readers";
 /// What the server knows nothing of: commands, and their help.
 pub(super) const OWN: &[(&str, &str)] = &[
     ("show", SHOW),

@@ -95,6 +95,7 @@ impl Session {
 
     fn said(&mut self, place: Place, stamp: Option<Stamp>, from: Nick, text: &str) {
         self.talks.idle(place, from);
+        self.talks.meet(from);
         let text = text.to_owned();
         if let Place::Room(room) = place
             && let Some(Stamp { seq: Some(seq), at }) = stamp

@@ -1,0 +1,98 @@
+//! What is typed into the client, and what of it others hear.
+
+use std::net::TcpListener;
+
+use testkit::eventually;
+use testkit::pty::{Emulator, Speaks, Terminal};
+
+use crate::terminal::{alice, below, connect, enter, input, lobby, told, typed};
+
+#[test]
+fn what_a_script_or_an_emoji_needs_is_heard_as_it_was_typed() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &[], (80, 24), Emulator::Reflowing);
+    let england = "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}";
+    let texts =
+        ["می\u{200c}خواهم", "क्\u{200d}ष", "👩‍👩‍👧", "🏳️‍🌈", "ich❤️dich", "1️⃣ 葛\u{e0100}", england, "ภาษา\u{200b}ไทย"];
+    for text in texts {
+        terminal.keys(format!("{text}\r"));
+        bob.until(&format!("#lobby <alice> {text}"));
+    }
+    // What hides, where nothing needs it, does not go along. What is typed may be taken back whole.
+    terminal.keys("no\u{ad}thing👩‍👩‍👧\x7f\u{200b}\r");
+    bob.until("#lobby <alice> nothing");
+    // So it is where one looks for that, and before an answer.
+    for text in texts {
+        terminal.keys(format!("\x12{text}x\x7f"));
+        terminal.wait_until("it is found", |screen| input(screen).contains(&format!(": {text}")));
+        terminal.keys("\x05!\r");
+        bob.until(&format!("#lobby <alice> {text}!"));
+        terminal.keys("\x1b[200~1\n2\x1b[201~");
+        terminal.wait_until("a question", |screen| input(screen).ends_with("y/n"));
+        terminal.keys(format!("…{text}"));
+        terminal.wait_until("what waits", |screen| input(screen).contains("; then: …"));
+        terminal.keys("\x1b");
+        terminal.wait_until("no question", |screen| input(screen).starts_with("#lobby> …"));
+        terminal.keys("\r");
+        bob.until(&format!("#lobby <alice> …{text}"));
+    }
+}
+
+#[test]
+fn who_is_here_is_completed_before_who_has_gone() {
+    let (server, mut bob) = lobby();
+    bob.send("/set presence on");
+    let mut anna = server.in_room("anna", "#lobby");
+    let mut all_know =
+        |change: &str| while !bob.until_starting("* presence ").iter().any(|line| line.contains(change)) {};
+    all_know(" +anna");
+    anna.send("hello\n/quit");
+    all_know(" -anna");
+    let mut annika = server.in_room("annika", "#lobby");
+    let terminal = alice(&server.address(), &[], (80, 24), Emulator::Reflowing);
+    told(&terminal, "<anna> hello");
+    terminal.keys("ann\t");
+    typed(&terminal, "#lobby> annika:");
+    annika.send("/quit");
+    // Where nobody else is meant, who has gone is found too.
+    terminal.wait_until("annika gone", |screen| below(screen).contains("2 online"));
+    terminal.keys("\x03ann\t");
+    typed(&terminal, "#lobby> anna:");
+}
+
+#[test]
+fn a_question_in_a_narrow_window_is_seen() {
+    let (server, _bob) = lobby();
+    let terminal = alice(&server.address(), &[], (80, 5), Emulator::Clipping);
+    terminal.resize(16, 5);
+    terminal.keys("\x1b[200~1\n2\n3\x1b[201~");
+    typed(&terminal, "send 3? y/n");
+}
+
+#[test]
+fn the_list_of_commands_tells_of_plain_text() {
+    let (server, _bob) = lobby();
+    let terminal = alice(&server.address(), &[], (80, 24), Emulator::Reflowing);
+    enter(&terminal, "/help");
+    told(&terminal, "chinwag connect --plain is for screen readers");
+}
+
+#[test]
+fn a_server_that_does_not_greet_is_told_of_before_it_is_given_up() {
+    // It is spoken with in clear, and waits for TLS.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    for options in [&[][..], &["--plain"]] {
+        let mut command = connect(&address, options);
+        let mut terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
+        let (connection, _) = listener.accept().unwrap();
+        told(&terminal, &format!("{address} has not greeted us yet as chinwag does"));
+        told(&terminal, &format!("say tls://{address}"));
+        terminal.keys("hello\r");
+        terminal.wait_until("what is typed", |screen| screen.lines.iter().any(|line| line.contains("hello")));
+        eventually("it is taken", || terminal.is_at_rest());
+        drop(connection);
+        assert!(!terminal.wait_exit().success());
+        assert!(terminal.screen().lines.iter().any(|line| line == "not sent: #lobby hello"), "{}", terminal.screen());
+    }
+}
