@@ -25,7 +25,7 @@ use crate::client::wire::link;
 use crate::client::wire::transfers;
 use crate::commands;
 use crate::listener::reason;
-use crate::names::{Nick, Place, clean};
+use crate::names::{Nick, Place};
 use crate::signals::Signals;
 use crate::text::counted;
 
@@ -241,9 +241,8 @@ impl Plain {
                     if line.is_empty() && self.visit.client.session.asks_secret().is_none() {
                         continue;
                     }
-                    if self.is_person && commands::is_keys(&clean(line.as_bytes())) {
-                        let why = "the keys that move the cursor do nothing here; Ctrl-U drops what you typed";
-                        self.visit.tell(News::Refused(why.to_owned()));
+                    if self.is_person && commands::only_keys(line.as_bytes()).is_some() {
+                        self.visit.tell(News::Refused(commands::ONLY_KEYS.to_owned()));
                     } else if self.is_person {
                         self.visit.typed(line, Instant::now());
                     } else if line.starts_with('/') && is_quit(line) {

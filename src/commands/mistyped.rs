@@ -61,11 +61,8 @@ fn slips_between(one: &str, other: &str) -> usize {
     rows[one.len()][other.len()]
 }
 
-/// Why nobody means to say this text: it is nothing but keys, or a secret behind a blank too many.
+/// Why nobody means to say this text: it is a secret behind a blank too many, or without its slash.
 pub(super) fn not_meant(text: &str) -> Option<Fault> {
-    if is_keys(text) {
-        return Some(Fault::OnlyKeys);
-    }
     let behind = text.trim_start_matches(is_blank);
     if behind.starts_with('/') && holds_secret(behind) {
         return Some(Fault::Indented);
@@ -92,19 +89,46 @@ fn slashless_secret(text: &str) -> Option<Verb> {
     }
 }
 
-/// Whether a text that was cleaned is nothing but the sequences that terminals send for the keys that move the cursor, the mouse and their
-/// like. Of each the ESC has become U+FFFD.
-pub fn is_keys(text: &str) -> bool {
-    let mut rest = text.trim_matches(' ');
-    while let Some(sequence) = rest.strip_prefix("\u{fffd}[").or_else(|| rest.strip_prefix("\u{fffd}O")) {
-        let end = sequence.trim_start_matches(|c: char| matches!(c, '0'..='9' | ';' | '<'));
-        let Some(behind) = end.strip_prefix(|c: char| c.is_ascii_alphabetic() || c == '~') else { return false };
-        if behind.is_empty() {
-            return true;
-        }
-        rest = behind;
+/// What is told of a line that is nothing but keys.
+pub const ONLY_KEYS: &str =
+    "the keys that move the cursor do nothing here, nor do others with Ctrl; Ctrl-U drops what you typed";
+
+/// Whether a byte is what a terminal sends for a key that does nothing in a line. Of TAB that is not known, and CR may be meant to end a
+/// line.
+fn is_key(byte: u8) -> bool {
+    byte < b' ' && !matches!(byte, b'\t' | b'\r')
+}
+
+/// Whether a line has keys in it as terminals send them, of which others see something else.
+pub fn has_keys(line: &[u8]) -> bool {
+    line.iter().any(|&byte| is_key(byte))
+}
+
+/// Why nobody means to say this line, as it came: it is nothing but keys, those that end programs, or those that move the cursor, the mouse
+/// and their like.
+pub fn only_keys(line: &[u8]) -> Option<Fault> {
+    if line.first().is_none_or(|&byte| byte > b' ') || !has_keys(line) {
+        return None;
     }
-    false
+    if line.iter().all(|byte| matches!(byte, 0x03 | 0x04 | 0x1a)) {
+        return Some(Fault::OnlyEnds);
+    }
+    let mut rest = line;
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = match sequence(rest) {
+            Some(behind) => behind,
+            None if byte == b' ' || is_key(byte) => behind,
+            None => return None,
+        };
+    }
+    Some(Fault::OnlyKeys)
+}
+
+/// What stands behind the sequence that a line begins with, if it is one of several bytes that terminals send for one key.
+fn sequence(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(b"\x1b[").or_else(|| line.strip_prefix(b"\x1bO"))?;
+    let end = rest.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b';' | b'<'))?;
+    (rest[end].is_ascii_alphabetic() || rest[end] == b'~').then(|| &rest[end + 1..])
 }
 
 /// The commands whose arguments are secret: `/passwd` is among them as `/pass` is.
@@ -174,16 +198,6 @@ mod tests {
     #[test]
     fn what_nobody_means_to_say_is_not_said() {
         let refused = |why| Some(Request::Malformed { verb: Verb::Say, why });
-        for keys in [
-            "\u{fffd}[A",
-            "\u{fffd}[A\u{fffd}[1;5C ",
-            "\u{fffd}OB",
-            "\u{fffd}[3~\u{fffd}[D",
-            "\u{fffd}[<0;10;4M\u{fffd}[<0;10;4m",
-            "\u{fffd}[200~\u{fffd}[201~",
-        ] {
-            assert_eq!(parse(keys), refused(Fault::OnlyKeys), "{keys}");
-        }
         for secret in [
             " /pass x",
             "  /login alice x",
@@ -224,10 +238,44 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(say(text)), "{text}");
         }
-        for text in
-            ["\u{fffd}", "\u{fffd}[A up", "so \u{fffd}[A", "\u{fffd}[", " /usr/bin", " /me waves", " pass x", " /who"]
-        {
+        for text in ["\u{fffd}", "\u{fffd}[A", " /usr/bin", " /me waves", " pass x", " /who"] {
             assert_eq!(parse(text), Some(say(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_keys_alone_is_told_from_one_with_text() {
+        for line in [
+            "\x1b[A",
+            "\x1b[A\x1b[1;5C ",
+            "\x1bOB",
+            "\x1b[3~\x1b[D",
+            "\x1b[<0;10;4M\x1b[<0;10;4m",
+            "\x1b[200~\x1b[201~",
+            "\x14",
+            "\x1b",
+            " \x0c\x1b[D ",
+            "\x03\x05",
+        ] {
+            assert_eq!(only_keys(line.as_bytes()), Some(Fault::OnlyKeys), "{line:?}");
+        }
+        for line in ["\x03", "\x04\x1a"] {
+            assert_eq!(only_keys(line.as_bytes()), Some(Fault::OnlyEnds), "{line:?}");
+        }
+        for line in [
+            "",
+            " ",
+            "\t",
+            "\r\r",
+            "\x1b[A up",
+            "so \x1b[A",
+            "\x1b[",
+            "\x1b[1;",
+            "\x02bold\x02",
+            "\u{fffd}[A",
+            "\u{fffd}",
+        ] {
+            assert_eq!(only_keys(line.as_bytes()), None, "{line:?}");
         }
     }
 

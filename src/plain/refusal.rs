@@ -179,7 +179,7 @@ fn explain_alone(why: &Fault) -> String {
             };
             format!("it is {usage}{where_from}")
         }
-        Fault::OnlyKeys => "the keys that move the cursor do nothing here; Ctrl-U drops what you typed".to_owned(),
+        Fault::OnlyKeys => commands::ONLY_KEYS.to_owned(),
         Fault::OnlyEnds => "Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves".to_owned(),
         Fault::BadTime(typed) => {
             format!("{typed} is no time: that is a number with its unit right behind it, as in 30m, 12h or 7d, before the reason")

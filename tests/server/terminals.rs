@@ -207,6 +207,9 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
         ("\x1b[A\r\n", "! say usage the keys that move the cursor "),
         ("\x1bOA\x1b[1;5D\n", "! say usage the keys that move the cursor "),
         ("\x03\r\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
+        ("\x14\n", "! say usage the keys that move the cursor do nothing here, nor do others with Ctrl; Ctrl-U "),
+        ("\x0c \x1b[D\x05\n", "! say usage the keys that move the cursor "),
+        ("\x1b[200~\x1b[201~\r\n", "! say usage the keys that move the cursor "),
         ("\x04\x1a\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
         (" /pass hunter2\n", "! say usage a blank stands before that"),
         ("  /logn bob hunter2\n", "! say usage a blank stands before that"),
@@ -225,9 +228,42 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
     bob.send("\x1b[A is what Up sends");
     alice.expect("#a <bob> \u{fffd}[A is what Up sends");
     // What others may mean is said as ever.
-    bob.send_bytes(b"\x03 c\n\x05\n");
+    bob.send_bytes(b"\x03 c\n");
     alice.expect("#a <bob> \u{fffd} c");
-    alice.expect("#a <bob> \u{fffd}");
+}
+
+#[test]
+fn who_sends_keys_among_text_is_told_once() {
+    const TOLD: &str = "* notice others see \u{fffd} in place of some keys that you sent, ";
+    let server = Server::start(&["--rate", "0"]);
+    let (mut alice, _bob) = two(&server);
+    for (n, (typed, heard)) in [
+        ("hel\x1b[D\x1b[D\x1b[Dyo", "#a <NICK> hel\u{fffd}[D\u{fffd}[D\u{fffd}[Dyo"),
+        ("/me waves\x0c", "#a <NICK> /me waves\u{fffd}"),
+        ("/msg alice \x1b[200~pasted\x1b[201~", "@NICK <NICK> \u{fffd}[200~pasted\u{fffd}[201~"),
+        ("/topic tea\x14", "#a * NICK topic tea\u{fffd}"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let nick = format!("carol{n}");
+        let mut carol = server.in_room(&nick, "#a");
+        // Of a line that is refused the refusal tells.
+        carol.send("\x1b[A");
+        carol.starting("! say usage the keys ");
+        carol.send(typed);
+        carol.until_starting(TOLD);
+        let heard = heard.replace("NICK", &nick);
+        alice.until(&heard);
+        carol.settle();
+        carol.send(&format!("{typed} again"));
+        assert!(!carol.settle().iter().any(|line| line.starts_with("* notice ")));
+    }
+    // Those that erase are carried out, TAB is text, and of CR there is more to tell.
+    let mut dave = server.in_room("dave", "#a");
+    dave.send_bytes(b"hx\x08i\x7f\tthere\0a\rb\n");
+    alice.until("#a <dave> h\ttherea\u{fffd}b");
+    assert_eq!(dave.settle(), [""; 0]);
 }
 
 #[test]
