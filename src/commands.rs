@@ -143,7 +143,7 @@ table! {
         |w| Ok(Request::Drop(w.need()?));
     Account Yours "account" "/account [NICK]" "whose a name is, and what you have"
         |w| Ok(Request::Account(w.word().map(person)));
-    Join Rooms "join" "/join #ROOM [KEY]" "enter a room, made if new, and talk there"
+    Join Rooms "join" "/join #ROOM [KEY]" "enter a room, made if new and then without a key, and talk there"
         |w| Ok(Request::Join { room: room(w.need()?), key: w.word() });
     Leave Rooms "leave" ["part"] "/leave [#ROOM] [REASON]" "leave a room"
         |w| Ok(Request::Leave { room: w.room(), reason: w.rest().ok() });

@@ -205,6 +205,8 @@ pub enum Event {
     NameChangedHands(Nick),
     /// Somebody was invited to a room from which they are banned all the same.
     InvitedInVain { nick: Nick, room: RoomName, ban: u64 },
+    /// One came into a room with a key, which was made by that and has none.
+    MadeWithoutKey(RoomName),
     /// One gives up a name that one owns, and cannot log in to have it again.
     NoWayBack(Nick),
     /// With this rule, which guests alone have set in a room of their own, the room is forgotten when it is empty; whether anybody who owns

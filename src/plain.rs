@@ -462,6 +462,10 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("{nick} is banned from {room}, which no invitation changes; /unban {room} {ban} ends that");
             ServerLine::Notice(&text).write(out);
         }
+        Event::MadeWithoutKey(room) => {
+            let text = format!("{room} was new, and has no key; /room {room} key KEY sets one, and a room's name is one word");
+            ServerLine::Notice(&text).write(out);
+        }
         Event::NoWayBack(nick) => {
             let text = format!("nobody can log in here now, so {nick}, which is yours, is not to be had again until the operator changes that");
             ServerLine::Notice(&text).write(out);

@@ -264,6 +264,9 @@ impl Hub {
                 self.settle_in(room, makes, turn);
                 self.tell_room(room, turn.who, nick, &Happening::Joined, turn);
                 let name = self.rooms[room].name;
+                if makes && key.is_some() {
+                    turn.out.answer(turn.conn, &Event::MadeWithoutKey(name));
+                }
                 if self.unkept.contains(&name) {
                     turn.out.answer(turn.conn, &Event::Keeping(Keeping { room: name, kept: false }));
                 }

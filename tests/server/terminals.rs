@@ -267,6 +267,30 @@ fn who_sends_keys_among_text_is_told_once() {
 }
 
 #[test]
+fn who_makes_a_room_with_a_key_is_told_that_it_has_none() {
+    let server = Server::start(&[]);
+    let mut alice = server.person("alice");
+    for room in ["#new", "#Kammer"] {
+        alice.send(&format!("/join {room} Chor"));
+        let told = alice.until(&format!("+ join {room} 1"));
+        let notice = format!(
+            "* notice {room} was new, and has no key; /room {room} key KEY sets one, and a room's name is one word"
+        );
+        assert_eq!(told, [&notice, "- here alice"]);
+        // Who is in it, and who comes to one that there is, is told nothing.
+        alice.send(&format!("/join {room} Chor"));
+        alice.expect("- here alice");
+        alice.expect(&format!("+ join {room} 1"));
+    }
+    let mut bob = server.person("bob");
+    bob.send("/join #new Chor");
+    bob.expect("- here alice bob");
+    bob.expect("+ join #new 2");
+    bob.send("/join #plain");
+    bob.expect("- here bob");
+}
+
+#[test]
 fn who_writes_to_a_name_that_has_changed_hands_is_told_once() {
     let server = Server::start(&[]);
     let mut alice = server.person("alice");
