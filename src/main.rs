@@ -27,7 +27,7 @@ use chinwag::options::{Mistake, Serve};
 use chinwag::reactor::{Door, Reactor};
 use chinwag::reload::Anew;
 use chinwag::scrape::Monitors;
-use chinwag::settings::Settings;
+use chinwag::settings::{Accounts, Settings};
 use chinwag::signals;
 use chinwag::stderr::{Form, Stderr};
 use chinwag::system;
@@ -219,6 +219,7 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     let settings = Settings { next_file: home.next_id(), ..settings };
     let certificate = options.certificate(home.tls().as_deref()).map_err(|mistake| config.tell(&mistake))?;
     let mut shown = certificate.clone();
+    let has_secret_names = settings.log.is_some() && settings.accounts != Accounts::Off && !settings.clear_passwords;
     let addresses = options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
@@ -239,6 +240,13 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     if let Some((first, carrier)) = own {
         let (ip, port, option) = (first.ip(), first.port(), carrier.option());
         info!("only this machine can come in, as {ip} is its own; --{option} :{port} is for others too");
+    }
+    let is_in_clear = |(_, carrier): &(SocketAddr, &Carrier)| matches!(carrier, Carrier::Plain | Carrier::Web(_));
+    if has_secret_names && !addresses.iter().all(is_own) && addresses.iter().all(is_in_clear) {
+        info!(
+            "names can be registered, and logged in to, from this machine alone, as others on the way could read the passwords; \
+             --tls :2429 is for others too, or --clear-passwords allow"
+        );
     }
     // Who reads that it listens can read all that was said before.
     log.finish();

@@ -94,6 +94,11 @@ impl Hub {
         Actor::online(self.someone_owning(person, owned), owned, self.wire_of(conn))
     }
 
+    /// TLS is spoken at this port, if at any.
+    pub fn note_tls_port(&mut self, port: Option<u16>) {
+        self.settings.tls = port;
+    }
+
     /// Whether what comes through a connection is an operator's.
     pub fn is_of_operator(&self, conn: ConnId, now: Now) -> bool {
         matches!(self.actor_at(conn, self.people.at(conn), now), Actor::Control | Actor::Operator(_))

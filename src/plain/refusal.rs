@@ -83,7 +83,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::Owned(_) | Fault::OwnedForGood(_) => Code::Owned,
         Fault::Held(_) => Code::Held,
         Fault::NoAccount { .. } | Fault::NoGuests { .. } | Fault::GuestsMakeNoRooms(_) => Code::NoAccount,
-        Fault::Insecure | Fault::InsecurePlace => Code::Insecure,
+        Fault::Insecure { .. } | Fault::InsecurePlace => Code::Insecure,
         Fault::NotOp { .. } | Fault::NotOwn { .. } | Fault::NotFounder { is_op: false, .. } => Code::NotOp,
         Fault::Asking(why, _) => code(why),
         Fault::NotThere { .. } => Code::NoSuchNick,
@@ -358,11 +358,15 @@ fn explain_alone(why: &Fault) -> String {
         }
         Fault::NoPassword(nick) => format!("{nick} has no password yet; /passwd NEW gives it one, and that is asked for"),
         Fault::OldPassword => "the old password comes first: /passwd OLD NEW".to_owned(),
-        Fault::Insecure => {
-            "others on the way can read what you send here, so no password is taken; come over TLS, if this server has \
-             it (chinwag connect tls://HOST), or over ssh (ssh -L 2428:127.0.0.1:2428 HOST, and then connect to \
-             127.0.0.1:2428)"
-                .to_owned()
+        Fault::Insecure { tls } => {
+            let how = match tls {
+                Some(port) => format!("come over TLS, at port {port} (chinwag connect tls://HOST:{port}), or over ssh"),
+                None => "this server speaks no TLS itself, so ask who runs it how to come, or come over ssh".to_owned(),
+            };
+            format!(
+                "others on the way can read what you send here, so no password is taken; {how} (ssh -L 2428:127.0.0.1:2428 HOST, \
+                 and then connect to 127.0.0.1:2428)"
+            )
         }
         Fault::BadConfig(why) => why.to_string(),
         Fault::KeepsNothing => {
