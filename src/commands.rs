@@ -230,7 +230,7 @@ table! {
             };
             Ok(Request::Room { room, part })
         };
-    Erase Rooms "erase" "/erase [#ROOM] SEQ [LAST]" "take messages back, one or all up to LAST"
+    Erase Rooms "erase" "/erase [#ROOM] SEQ [LAST]" "take messages back, by the numbers that /history shows: one, or all up to LAST"
         |w| {
             let (room, first) = (w.room(), w.number()?);
             let last = w.number_or_end()?.unwrap_or(first);

@@ -171,7 +171,7 @@ fn explain_alone(why: &Fault) -> String {
             let where_from = match verb {
                 Verb::Nick => "; a name is one word",
                 Verb::Unban => "; /bans lists the IDs",
-                Verb::Erase => "; the lower number first",
+                Verb::Erase => "; SEQ is the number of a message, which /history shows, and LAST no lower one",
                 Verb::Unblock => "; /blocks lists the IDs",
                 Verb::Block => "; WHO is a nick, or an address as in 203.0.113.5 or 203.0.113.0/24",
                 Verb::Server => "; guests are on, listen or off, accounts open, closed or off, rooms open or named",

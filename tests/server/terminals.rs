@@ -334,6 +334,13 @@ fn who_writes_to_a_name_that_has_changed_hands_is_told_once() {
 
 #[test]
 fn a_refusal_says_what_was_meant() {
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    for line in ["/erase", "/erase #3", "/erase 3-4", "/erase bob", "/erase 4 3"] {
+        let usage =
+            "/erase [#ROOM] SEQ [LAST]; SEQ is the number of a message, which /history shows, and LAST no lower one";
+        alice.ask(line, &format!("! erase usage it is {usage}"));
+    }
     let server = Server::start(&["--rate", "0"]);
     let mut client = server.connect();
     for (typed, meant) in [
