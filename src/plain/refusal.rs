@@ -170,7 +170,7 @@ fn explain_alone(why: &Fault) -> String {
             let usage = commands::spec_of(*verb).map_or("", |spec| spec.usage);
             let where_from = match verb {
                 Verb::Nick => "; a name is one word",
-                Verb::Unban => "; /bans lists the IDs",
+                Verb::Unban => "; /bans lists the IDs, and a ban and a mute of one person have each their own",
                 Verb::Erase => "; SEQ is the number of a message, which /history shows, and LAST no lower one",
                 Verb::Unblock => "; /blocks lists the IDs",
                 Verb::Block => "; WHO is a nick, or an address as in 203.0.113.5 or 203.0.113.0/24",

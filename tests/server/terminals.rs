@@ -341,6 +341,8 @@ fn a_refusal_says_what_was_meant() {
             "/erase [#ROOM] SEQ [LAST]; SEQ is the number of a message, which /history shows, and LAST no lower one";
         alice.ask(line, &format!("! erase usage it is {usage}"));
     }
+    let usage = "/unban [#ROOM] ID; /bans lists the IDs, and a ban and a mute of one person have each their own";
+    alice.ask("/unban alice", &format!("! unban usage it is {usage}"));
     let server = Server::start(&["--rate", "0"]);
     let mut client = server.connect();
     for (typed, meant) in [
