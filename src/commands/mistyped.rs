@@ -25,21 +25,26 @@ const ELSEWHERE: &[(&str, &str)] = &[
 const SLIP_MAX: usize = 12;
 
 /// The names of commands that somebody may mean who has typed this one, which is none: those that begin so, and those that
-/// are a slip or two away.
-pub fn meant(typed: &str) -> Vec<&'static str> {
+/// are a slip or two away. They are of those alone that `is_known` to them.
+pub fn meant(typed: &str, is_known: impl Fn(Verb) -> bool) -> Vec<&'static str> {
     let typed = typed.to_lowercase();
     if typed.is_empty() || typed.len() > SLIP_MAX {
         return Vec::new();
     }
     let slips = if typed.len() > 4 { 2 } else { usize::from(typed.len() > 2) };
     let is_meant = |name: &&&str| name.starts_with(&*typed) || slips_between(&typed, name) <= slips;
-    // What is for operators is unknown to others.
-    let common = TABLE.iter().filter(|spec| !spec.verb.is_of_operators());
-    let close = common.filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
-    let elsewhere = ELSEWHERE.iter().filter(|(other, _)| *other == typed).map(|(_, name)| *name);
+    let known = TABLE.iter().filter(|spec| is_known(spec.verb));
+    let close = known.filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
+    let is_named = |name: &str| find(name).is_some_and(|spec| is_known(spec.verb));
+    let elsewhere = ELSEWHERE.iter().filter(|(other, name)| *other == typed && is_named(name)).map(|(_, name)| *name);
     // What is a word elsewhere is no slip.
     let is_word = typed.len() > 1 && elsewhere.clone().next().is_some();
     close.filter(|_| !is_word).chain(elsewhere).collect()
+}
+
+/// Whether a request is for others than operators, to whom alone those are known that are not.
+pub fn is_common(verb: Verb) -> bool {
+    !verb.is_of_operators()
 }
 
 /// How many letters are missing, too many, wrong, or in each other's place.
@@ -177,7 +182,7 @@ pub fn holds_secret(line: &str) -> bool {
         Some(word) => {
             let is_meant = |name: &&str| SECRET.iter().any(|start| begins(name, start));
             // Alone it tells nothing.
-            words.next().is_some() && find(word).is_none() && meant(word).iter().any(is_meant)
+            words.next().is_some() && find(word).is_none() && meant(word, is_common).iter().any(is_meant)
         }
         // Who forgot the slash did not mean to say it either.
         None => SECRET.iter().chain(&["passwd"]).any(|start| word.eq_ignore_ascii_case(start)),
@@ -319,7 +324,11 @@ mod tests {
             ("frobnicate", &[]),
             ("", &[]),
         ] {
-            assert_eq!(meant(typed), names, "{typed}");
+            assert_eq!(meant(typed, is_common), names, "{typed}");
+        }
+        for (typed, names) in [("relaod", &["reload"][..]), ("kil", &["kill"]), ("jion", &[]), ("identify", &[])] {
+            let is_known = |verb| !matches!(verb, Verb::Join | Verb::Login);
+            assert_eq!(meant(typed, is_known), names, "{typed}");
         }
     }
 }

@@ -191,6 +191,8 @@ pub enum Fault {
     NotOwn { seq: u64, room: RoomName },
     /// Something may not be done in a room, and these may be asked about it.
     Asking(Box<Self>, Ask),
+    /// Something is no command, which is told to an operator, to whom these are known.
+    Knowing(Box<Self>, Vec<Verb>),
     /// Guests of this name are banned from a room that they are in.
     NameBanned { nick: Text, room: RoomName },
     /// They are not heard in the room.

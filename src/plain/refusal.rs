@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::rule_name;
-use crate::commands::{self, GUESTS};
+use crate::commands::{self, GUESTS, is_common};
 use crate::event::{
     Ask, Fault, Gone, Lock, Long, Meant, Misplaced, NoBlock, Owning, Quota, Silence, Unfit, Unstored, Vacancy, Verb,
 };
@@ -85,7 +85,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::NoAccount { .. } | Fault::NoGuests { .. } | Fault::GuestsMakeNoRooms(_) => Code::NoAccount,
         Fault::Insecure { .. } | Fault::InsecurePlace => Code::Insecure,
         Fault::NotOp { .. } | Fault::NotOwn { .. } | Fault::NotFounder { is_op: false, .. } => Code::NotOp,
-        Fault::Asking(why, _) => code(why),
+        Fault::Asking(why, _) | Fault::Knowing(why, _) => code(why),
         Fault::NotThere { .. } => Code::NoSuchNick,
         Fault::Banned { .. } | Fault::NameBanned { .. } => Code::Banned,
         Fault::Silent { .. } => Code::Muted,
@@ -100,8 +100,23 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
 pub(super) fn explain(why: &Fault) -> String {
     match why {
         Fault::Asking(why, ask) => explain_asking(why, ask),
+        Fault::Knowing(why, known) => match &**why {
+            Fault::UnknownCommand(name) => unknown(name, |verb| known.contains(&verb)),
+            Fault::NoHelp(word) => no_help(word, |verb| known.contains(&verb)),
+            why => explain(why),
+        },
         why => explain_alone(why),
     }
+}
+
+/// That this is no command, and which of those that are known may be meant.
+fn unknown(name: &Text, is_known: impl Fn(Verb) -> bool) -> String {
+    format!("/{name}: no such command; {}/help lists them", guess(name, is_known))
+}
+
+/// The same, where help was asked for about it.
+fn no_help(word: &Text, is_known: impl Fn(Verb) -> bool) -> String {
+    format!("{word} is no command; {}/help lists them", guess(word, is_known))
 }
 
 /// The same of what somebody may not do in a room, and may ask about.
@@ -165,7 +180,7 @@ fn explain_asking(why: &Fault, ask: &Ask) -> String {
 fn explain_alone(why: &Fault) -> String {
     let known = |nick: &Nick| nick.to_string();
     match why {
-        Fault::UnknownCommand(name) => format!("/{name}: no such command; {}/help lists them", guess(name)),
+        Fault::UnknownCommand(name) => unknown(name, is_common),
         Fault::Usage(verb) => {
             let usage = commands::spec_of(*verb).map_or("", |spec| spec.usage);
             let where_from = match verb {
@@ -217,7 +232,7 @@ fn explain_alone(why: &Fault) -> String {
                 }
             }
         }
-        Fault::NoHelp(word) => format!("{word} is no command; {}/help lists them", guess(word)),
+        Fault::NoHelp(word) => no_help(word, is_common),
         Fault::TooLong { what, limit } => {
             let (what, next) = match what {
                 Long::Line => ("a line", "say it in parts"),
@@ -436,7 +451,7 @@ fn explain_alone(why: &Fault) -> String {
             format!("{nick} is a guest, and only who owns a name can be a founder; {next}")
         }
         Fault::NotThere { nick, room } => format!("{} is not in {room}; /who {room} lists who is", nick),
-        Fault::Asking(why, ask) => explain_asking(why, ask),
+        Fault::Asking(..) | Fault::Knowing(..) => explain(why),
         Fault::Banned { .. } | Fault::InviteOnly(_) | Fault::BadKey(_) | Fault::NotOwn { .. } => {
             explain_asking(why, &Ask::Friend)
         }
@@ -579,8 +594,8 @@ fn shown(c: char) -> String {
 }
 
 /// Asks which commands may be meant by one that there is not; empty if none may.
-fn guess(name: &Text) -> String {
-    match &commands::meant(name.as_str().trim_start_matches('/'))[..] {
+fn guess(name: &Text, is_known: impl Fn(Verb) -> bool) -> String {
+    match &commands::meant(name.as_str().trim_start_matches('/'), is_known)[..] {
         [] => String::new(),
         meant => format!("did you mean /{}? ", meant.join(" or /")),
     }

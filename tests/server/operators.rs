@@ -163,6 +163,26 @@ fn what_is_for_operators_is_unknown_to_others() {
     }
     let help = done(dir.path(), &["help"]);
     assert!(help.contains("- /kill NICK") && !help.contains("- /join"), "{help}");
+    // What is misspelled is told from what one may use.
+    for (typed, meant) in [
+        ("relaod", "did you mean /reload? "),
+        ("kil bob", "did you mean /kill? "),
+        ("gran bob", "did you mean /grant? "),
+        ("blok bob", "did you mean /block? "),
+        ("jion", ""),
+    ] {
+        let words: Vec<&str> = typed.split(' ').collect();
+        let name = words[0];
+        let why = format!("! ? unknown-command /{name}: no such command; {meant}/help lists them\n");
+        assert_eq!(refused(dir.path(), &words), why);
+    }
+    assert_eq!(
+        refused(dir.path(), &["help", "kil"]),
+        "! help usage kil is no command; did you mean /kill? /help lists them\n"
+    );
+    done(dir.path(), &["operator", "bob", "on"]);
+    bob.starting("* notice you are an operator ");
+    bob.ask("/kil carol", "! ? unknown-command /kil: no such command; did you mean /kill? /help lists them");
     // What takes somebody who is online is a command there too.
     assert!(done(dir.path(), &["help", "join"]).starts_with("- /join #ROOM"));
 }
