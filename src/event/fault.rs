@@ -53,6 +53,8 @@ pub enum Fault {
     NoSuchNick(Text),
     /// Nobody who is online has this name, as it was typed, but this room may be meant.
     MeantRoom(Text, RoomName),
+    /// Nobody who is online has this name, as it was typed, but this person may be meant.
+    MeantPerson(Text, Nick),
     /// No room in memory has this name, as it was typed.
     NoSuchRoom(Text),
     /// The same, by the operator's door.

@@ -38,7 +38,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::Locked(_) | Fault::PlaceOfGuest => Code::Locked,
         Fault::BadNick(..) | Fault::BadRoom(..) | Fault::BadFileName | Fault::GuestName(_) => Code::BadName,
         Fault::Taken { .. } | Fault::LooksOwned { .. } => Code::Taken,
-        Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
+        Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::MeantPerson(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
         Fault::NoSuchRoom(_) | Fault::NoSuchRoomByDoor(_) => Code::NoSuchRoom,
         Fault::NotInRoom(_) => Code::NotInRoom,
         Fault::NoRoom | Fault::NoRoomByDoor | Fault::NoTarget | Fault::Unheard(_) => Code::NoRoom,
@@ -274,6 +274,7 @@ fn explain_alone(why: &Fault) -> String {
         }
         Fault::NoSuchNick(name) => format!("{name} is not here; /who lists who is"),
         Fault::MeantRoom(name, room) => format!("{name} is not here; is the room {room} meant?"),
+        Fault::MeantPerson(name, nick) => format!("{name} is not here; is {nick} meant? /who lists who is"),
         Fault::NotIgnored(name) => format!("you do not ignore {name}; /ignore lists whom you do"),
         Fault::NoSuchRoom(name) => format!("there is no room {name}; /rooms lists them, /join makes one"),
         Fault::NoSuchRoomByDoor(name) => format!("there is no room {name}; /rooms lists them"),

@@ -267,6 +267,27 @@ fn who_sends_keys_among_text_is_told_once() {
 }
 
 #[test]
+fn somebody_is_found_whose_name_is_written_nearly() {
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    let mut emil = server.in_room("Emil", "#a");
+    alice.expect("#a * Emil joined");
+    for line in ["/msg emile hi", "/kick emli", "/who Emill", "/invite emile", "/ban Emi"] {
+        let (command, typed) = line[1..].split_once(' ').unwrap();
+        let typed = typed.split(' ').next().unwrap();
+        alice.ask(line, &format!("! {command} no-such-nick {typed} is not here; is Emil meant? /who lists who is"));
+    }
+    alice.ask("/msg alic hi", "! msg no-such-nick alic is not here; /who lists who is");
+    // As one writes to people.
+    alice.ask("/msg Emil: hi", "+ msg Emil");
+    emil.expect("@alice <alice> hi");
+    alice.ask("/msg bob, hi", "! msg no-such-nick bob is not here; /who lists who is");
+    alice.ask("/kick emil, keine Werbung", "+ kick #a Emil");
+    emil.expect("#a * alice kicked Emil keine Werbung");
+    alice.ask("/nick alice,", "! nick bad-name alice, is no name: , is in it; use letters, digits, - and _ alone");
+}
+
+#[test]
 fn who_makes_a_room_with_a_key_is_told_that_it_has_none() {
     let server = Server::start(&[]);
     let mut alice = server.person("alice");
