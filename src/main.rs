@@ -101,6 +101,19 @@ impl Ctl {
         let folder = self.data.clone().or_else(folder).unwrap_or_else(|| DATA.into());
         self.control.clone().unwrap_or_else(|| folder.join(CONTROL))
     }
+
+    /// Why nothing is asked with this command line: an option behind the command would be a part of it, and may be told to everybody. Behind
+    /// `--` all is meant as it stands.
+    fn misplaced(&self, typed: &[OsString]) -> Option<String> {
+        let is_option = |word: &String| ["--data", "--control"].contains(&word.split('=').next().unwrap_or_default());
+        let word =
+            self.words.iter().skip(1).find(|word| is_option(word)).filter(|_| typed.iter().all(|word| word != "--"))?;
+        Some(format!(
+            "{word} would be a part of the command; put it before COMMAND, as in chinwag ctl --data DIR {0}, or -- there if it is \
+             meant so: chinwag ctl -- {0}",
+            self.words[0]
+        ))
+    }
 }
 
 fn main() -> ExitCode {
@@ -126,12 +139,15 @@ fn main() -> ExitCode {
             log.finish();
             done
         }),
-        Mode::Ctl(ctl) => match ctl::ask(&ctl.door(), &ctl.words, &mut io::stdout().lock()) {
-            Ok(ctl::Answer::Done) => Ok(()),
-            // It is told already.
-            Ok(ctl::Answer::Refused) => return ExitCode::FAILURE,
-            Err(e) => Err(e),
-        },
+        Mode::Ctl(ctl) => {
+            match ctl.misplaced(&words).map_or_else(|| ctl::ask(&ctl.door(), &ctl.words, &mut io::stdout().lock()), Err)
+            {
+                Ok(ctl::Answer::Done) => Ok(()),
+                // It is told already.
+                Ok(ctl::Answer::Refused) => return ExitCode::FAILURE,
+                Err(e) => Err(e),
+            }
+        }
         #[cfg(feature = "client")]
         Mode::Connect(options) => client_commands::connect(options),
         #[cfg(feature = "client")]

@@ -210,6 +210,46 @@ fn four_come_in_by_the_door_at_once() {
     assert_eq!(done(dir.path(), &["ping"]), "+ ping\n");
 }
 
+#[test]
+fn an_option_of_ctl_behind_the_command_is_no_part_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path());
+    let mut bob = server.person("bob");
+    let data = format!("--data={}", dir.path().display());
+    let folder = dir.path().to_str().unwrap();
+    for words in [
+        &["wall", "hello", "--data", folder][..],
+        &["wall", "hello", &data],
+        &["founder", "#x", "bob", "--control", "ctl"],
+    ] {
+        let output = ctl(dir.path(), words);
+        let why = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b""[..]), "{why}");
+        assert!(
+            why.contains(" would be a part of the command; put it before COMMAND, as in chinwag ctl --data DIR "),
+            "{why}"
+        );
+    }
+    assert_eq!(bob.settle(), [""; 0], "nobody is told it");
+    // Behind -- it is meant so, and other options are a part of what is said.
+    done(dir.path(), &["--", "wall", "give", "--data", "folder"]);
+    bob.expect("* wall server give --data folder");
+    done(dir.path(), &["wall", "--web", "is", "new"]);
+    bob.expect("* wall server --web is new");
+}
+
+#[test]
+fn ctl_tells_how_a_shell_is_given_a_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let _server = start(dir.path());
+    for words in [&["founder"][..], &["founder", "x", "bob"], &["kick"]] {
+        let told = String::from_utf8(ctl(dir.path(), words).stderr).unwrap();
+        assert!(told.contains("a room begins with #, and is put in quotes, as in '#lobby'"), "{words:?}: {told}");
+    }
+    let told = ctl(dir.path(), &["kill"]).stderr;
+    assert!(told.is_empty());
+}
+
 /// What is in a data folder's file.
 fn read(dir: &Path, name: &str) -> String {
     fs::read_to_string(dir.join(name)).unwrap_or_default()
