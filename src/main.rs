@@ -32,7 +32,7 @@ use chinwag::signals;
 use chinwag::stderr::{Form, Stderr};
 use chinwag::system;
 use chinwag::tls::{self, Certificate};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 use env_logger::Target;
 use log::{Level, LevelFilter, info};
@@ -122,7 +122,7 @@ fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let (mode, config) = match config::parse(&words) {
         Ok((Cli { mode }, config)) => (mode, config),
-        Err(Wrong::Typed(error)) => refuse(&error),
+        Err(Wrong::Typed(error)) => refuse(error),
         Err(Wrong::Configured(text)) => {
             tell(&text);
             return ExitCode::FAILURE;
@@ -170,23 +170,33 @@ fn main() -> ExitCode {
 
 /// Tells what is wrong with the command line, and ends. A bare `#` and what follows it never came here, so that is told too,
 /// and how the port is written that stood alone, as `nc` takes it, or had an option of its own.
-fn refuse(error: &clap::Error) -> ! {
+fn refuse(mut error: clap::Error) -> ! {
     const QUOTES: &str = "put the room in quotes, as in '#lobby'; a shell takes a bare # for a comment";
     const COLON: &str = "the port goes behind the host and a colon, as in 127.0.0.1:2428";
     const LISTEN: &str = "the port belongs to --listen, as in --listen :2428";
-    let _ = error.print();
+    const SERVER: &str = "connect takes the server as it is, as in chinwag connect chat.example.org";
+    const CONNECT: &str = "to chat on a server it is chinwag connect SERVER";
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let is_last = |known: &[&str]| words.last().is_some_and(|last| known.contains(&last.as_str()));
     let is_port = |word: &String| word.parse::<u16>().is_ok();
     let tip = match error.kind() {
         ErrorKind::InvalidValue if is_last(&["--join", "--to"]) => Some(QUOTES),
         ErrorKind::MissingRequiredArgument if is_last(&["say"]) => Some(QUOTES),
+        ErrorKind::UnknownArgument
+            if words[0] == "connect" && words.iter().any(|word| word.split('=').next() == Some("--server")) =>
+        {
+            // It would be how to have a server that is called --server.
+            error.remove(ContextKind::Suggested);
+            Some(SERVER)
+        }
         ErrorKind::UnknownArgument if words[0] == "connect" && words.iter().any(is_port) => Some(COLON),
+        ErrorKind::InvalidSubcommand => Some(CONNECT),
         ErrorKind::UnknownArgument if words[0] == "serve" && words.iter().any(|word| word.starts_with("--port")) => {
             Some(LISTEN)
         }
         _ => None,
     };
+    let _ = error.print();
     if let Some(tip) = tip {
         let _ = writeln!(io::stderr(), "\n  tip: {tip}");
     }
