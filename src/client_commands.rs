@@ -374,7 +374,7 @@ impl Who {
         let nick = nick.or(given.map(|(owner, _)| owner));
         let server = meet(&named, proof.fingerprint.or(saved.one("fingerprint", certificate)?))?;
         let tokens = given.into_iter().chain(tokens::kept(&server.address.to_string())).collect();
-        let rooms = if self.join.is_empty() { saved.all("join", room)? } else { self.join };
+        let rooms = if self.join.is_empty() { saved.all("join", saved_room)? } else { self.join };
         let password_file = self.password_file.or(saved.path("password-file", paths::expand));
         let password = password_file.as_deref().map(our_password).transpose()?;
         // Through a pipe it comes once.
@@ -438,6 +438,17 @@ fn room(text: &str) -> Result<RoomName, String> {
     })
 }
 
+/// A room that is saved. Nothing is quoted there as for a shell, and what stands behind a room is another one.
+fn saved_room(text: &str) -> Result<RoomName, String> {
+    RoomName::new(text).map_err(|why| {
+        let meant = match RoomName::meant(text) {
+            Some(room) => format!("a room begins with #; did you mean {room}?"),
+            None => format!("that is no room: {};", bad_room(why)),
+        };
+        format!("{meant} The key of a room is not saved; an op's /invite NICK lets in without it who owns that name")
+    })
+}
+
 fn target(text: &str) -> Result<Place, String> {
     let place = Place::new(text).or_else(|| Nick::new(text).ok().map(Place::With));
     place.ok_or_else(|| "a target is a room, as in '#lobby', or a nick".into())
@@ -454,7 +465,7 @@ fn check(key: &str, word: &str) -> Result<(), String> {
         "server" => word.parse::<Named>().map(drop),
         "fingerprint" => certificate(word).map(drop),
         "nick" => nick(word).map(drop),
-        "join" => room(word).map(drop),
+        "join" => saved_room(word).map(drop),
         "color" => choice::<When>(word).map(drop),
         "bell" => choice::<Ring>(word).map(drop),
         "typing" | "fold" | "plain" | "times" | "rooms" | "tls" => choice::<Switch>(word).map(drop),

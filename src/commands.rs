@@ -4,7 +4,7 @@ mod mistyped;
 mod words;
 
 use self::mistyped::not_meant;
-pub use self::mistyped::{holds_secret, is_keys, meant};
+pub use self::mistyped::{has_keys, holds_secret, is_common, meant, only_keys};
 use self::words::{
     Said, Slip, Words, in_no_nick, is_scope, misplaced, network, new_password, number, pattern, person, room, span,
     switch, target,
@@ -143,7 +143,7 @@ table! {
         |w| Ok(Request::Drop(w.need()?));
     Account Yours "account" "/account [NICK]" "whose a name is, and what you have"
         |w| Ok(Request::Account(w.word().map(person)));
-    Join Rooms "join" "/join #ROOM [KEY]" "enter a room, made if new, and talk there"
+    Join Rooms "join" "/join #ROOM [KEY]" "enter a room, made if new (and then without a key), and talk there"
         |w| Ok(Request::Join { room: room(w.need()?), key: w.word() });
     Leave Rooms "leave" ["part"] "/leave [#ROOM] [REASON]" "leave a room"
         |w| Ok(Request::Leave { room: w.room(), reason: w.rest().ok() });
@@ -230,7 +230,7 @@ table! {
             };
             Ok(Request::Room { room, part })
         };
-    Erase Rooms "erase" "/erase [#ROOM] SEQ [LAST]" "take messages back, one or all up to LAST"
+    Erase Rooms "erase" "/erase [#ROOM] SEQ [LAST]" "take messages back, by the numbers that /history shows: one, or all up to LAST"
         |w| {
             let (room, first) = (w.room(), w.number()?);
             let last = w.number_or_end()?.unwrap_or(first);

@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::control::connect;
 use crate::limits;
 use crate::listener::reason;
-use crate::wire::{ServerLine, farewell};
+use crate::wire::{Code, ServerLine, farewell};
 
 /// How the server answered. It is written out by then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +62,11 @@ pub fn ask(path: &Path, words: &[String], out: &mut impl Write) -> Result<Answer
             _ => continue,
         };
         say(&line)?;
+        if let ServerLine::Refused { code: Code::Usage, text, .. } = ServerLine::parse(&line)
+            && text.contains("#ROOM")
+        {
+            warn(ROOM);
+        }
         if let Some(answer) = answer {
             // What the disk did not take of it comes with the answer.
             let with_it = lines.buffer().split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
@@ -91,6 +96,9 @@ fn owner(path: &Path) -> Option<(&Path, String)> {
     Some((what, name.unwrap_or(format!("'#{uid}'"))))
 }
 
+/// How a room is typed, of which a shell may have seen nothing but a comment.
+const ROOM: &str = "a room begins with #, and is put in quotes, as in '#lobby': a shell takes a bare # for a comment";
+
 /// A server that takes a connection and says nothing.
 const STUCK: &str = "the server runs, but has not answered for a minute; look at its log, or end it and start it again";
 
@@ -118,7 +126,7 @@ fn next_line(lines: &mut impl BufRead) -> io::Result<Option<String>> {
 fn cannot_reach(path: &Path, e: &io::Error) -> String {
     let hint = match e.kind() {
         io::ErrorKind::NotFound => {
-            "; does the server run? Its folder is given with --data, or its socket with --control"
+            "; does the server run? Its folder is given before the command with --data, or its socket with --control"
         }
         io::ErrorKind::ConnectionRefused => "; no server runs there, start it first",
         io::ErrorKind::PermissionDenied => match owner(path) {

@@ -199,6 +199,8 @@ pub enum Event {
     LeftOut { private: bool },
     /// What the connection sent has an end of lines in it that is none in the dialect.
     Unended,
+    /// The connection sent keys among its text that do nothing there, and others see something else instead.
+    Keyed,
     /// Somebody else than before is written to under this name.
     NameChangedHands(Nick),
     /// Somebody was invited to a room from which they are banned all the same.

@@ -27,12 +27,12 @@ use chinwag::options::{Mistake, Serve};
 use chinwag::reactor::{Door, Reactor};
 use chinwag::reload::Anew;
 use chinwag::scrape::Monitors;
-use chinwag::settings::Settings;
+use chinwag::settings::{Accounts, Settings};
 use chinwag::signals;
 use chinwag::stderr::{Form, Stderr};
 use chinwag::system;
 use chinwag::tls::{self, Certificate};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 use env_logger::Target;
 use log::{Level, LevelFilter, info};
@@ -101,6 +101,19 @@ impl Ctl {
         let folder = self.data.clone().or_else(folder).unwrap_or_else(|| DATA.into());
         self.control.clone().unwrap_or_else(|| folder.join(CONTROL))
     }
+
+    /// Why nothing is asked with this command line: an option behind the command would be a part of it, and may be told to everybody. Behind
+    /// `--` all is meant as it stands.
+    fn misplaced(&self, typed: &[OsString]) -> Option<String> {
+        let is_option = |word: &String| ["--data", "--control"].contains(&word.split('=').next().unwrap_or_default());
+        let word =
+            self.words.iter().skip(1).find(|word| is_option(word)).filter(|_| typed.iter().all(|word| word != "--"))?;
+        Some(format!(
+            "{word} would be a part of the command; put it before COMMAND, as in chinwag ctl --data DIR {0}, or -- there if it is \
+             meant so: chinwag ctl -- {0}",
+            self.words[0]
+        ))
+    }
 }
 
 fn main() -> ExitCode {
@@ -109,7 +122,7 @@ fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let (mode, config) = match config::parse(&words) {
         Ok((Cli { mode }, config)) => (mode, config),
-        Err(Wrong::Typed(error)) => refuse(&error),
+        Err(Wrong::Typed(error)) => refuse(error),
         Err(Wrong::Configured(text)) => {
             tell(&text);
             return ExitCode::FAILURE;
@@ -126,12 +139,15 @@ fn main() -> ExitCode {
             log.finish();
             done
         }),
-        Mode::Ctl(ctl) => match ctl::ask(&ctl.door(), &ctl.words, &mut io::stdout().lock()) {
-            Ok(ctl::Answer::Done) => Ok(()),
-            // It is told already.
-            Ok(ctl::Answer::Refused) => return ExitCode::FAILURE,
-            Err(e) => Err(e),
-        },
+        Mode::Ctl(ctl) => {
+            match ctl.misplaced(&words).map_or_else(|| ctl::ask(&ctl.door(), &ctl.words, &mut io::stdout().lock()), Err)
+            {
+                Ok(ctl::Answer::Done) => Ok(()),
+                // It is told already.
+                Ok(ctl::Answer::Refused) => return ExitCode::FAILURE,
+                Err(e) => Err(e),
+            }
+        }
         #[cfg(feature = "client")]
         Mode::Connect(options) => client_commands::connect(options),
         #[cfg(feature = "client")]
@@ -154,23 +170,33 @@ fn main() -> ExitCode {
 
 /// Tells what is wrong with the command line, and ends. A bare `#` and what follows it never came here, so that is told too,
 /// and how the port is written that stood alone, as `nc` takes it, or had an option of its own.
-fn refuse(error: &clap::Error) -> ! {
+fn refuse(mut error: clap::Error) -> ! {
     const QUOTES: &str = "put the room in quotes, as in '#lobby'; a shell takes a bare # for a comment";
     const COLON: &str = "the port goes behind the host and a colon, as in 127.0.0.1:2428";
     const LISTEN: &str = "the port belongs to --listen, as in --listen :2428";
-    let _ = error.print();
+    const SERVER: &str = "connect takes the server as it is, as in chinwag connect chat.example.org";
+    const CONNECT: &str = "to chat on a server it is chinwag connect SERVER";
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let is_last = |known: &[&str]| words.last().is_some_and(|last| known.contains(&last.as_str()));
     let is_port = |word: &String| word.parse::<u16>().is_ok();
     let tip = match error.kind() {
         ErrorKind::InvalidValue if is_last(&["--join", "--to"]) => Some(QUOTES),
         ErrorKind::MissingRequiredArgument if is_last(&["say"]) => Some(QUOTES),
+        ErrorKind::UnknownArgument
+            if words[0] == "connect" && words.iter().any(|word| word.split('=').next() == Some("--server")) =>
+        {
+            // It would be how to have a server that is called --server.
+            error.remove(ContextKind::Suggested);
+            Some(SERVER)
+        }
         ErrorKind::UnknownArgument if words[0] == "connect" && words.iter().any(is_port) => Some(COLON),
+        ErrorKind::InvalidSubcommand => Some(CONNECT),
         ErrorKind::UnknownArgument if words[0] == "serve" && words.iter().any(|word| word.starts_with("--port")) => {
             Some(LISTEN)
         }
         _ => None,
     };
+    let _ = error.print();
     if let Some(tip) = tip {
         let _ = writeln!(io::stderr(), "\n  tip: {tip}");
     }
@@ -219,6 +245,7 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     let settings = Settings { next_file: home.next_id(), ..settings };
     let certificate = options.certificate(home.tls().as_deref()).map_err(|mistake| config.tell(&mistake))?;
     let mut shown = certificate.clone();
+    let has_secret_names = settings.log.is_some() && settings.accounts != Accounts::Off && !settings.clear_passwords;
     let addresses = options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
@@ -239,6 +266,13 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     if let Some((first, carrier)) = own {
         let (ip, port, option) = (first.ip(), first.port(), carrier.option());
         info!("only this machine can come in, as {ip} is its own; --{option} :{port} is for others too");
+    }
+    let is_in_clear = |(_, carrier): &(SocketAddr, &Carrier)| matches!(carrier, Carrier::Plain | Carrier::Web(_));
+    if has_secret_names && !addresses.iter().all(is_own) && addresses.iter().all(is_in_clear) {
+        info!(
+            "names can be registered, and logged in to, from this machine alone, as others on the way could read the passwords; \
+             --tls :2429 is for others too, or --clear-passwords allow"
+        );
     }
     // Who reads that it listens can read all that was said before.
     log.finish();

@@ -247,6 +247,7 @@ impl Serve {
             stall: self.stall,
             log: self.data.is_some().then_some(Logging { max: self.log_max, sync: self.sync }),
             next_file: 1,
+            tls: None,
             accounts: match self.accounts.unwrap_or(Accounts::Open) {
                 Accounts::Open => settings::Accounts::Open,
                 Accounts::Closed => settings::Accounts::Closed,

@@ -22,6 +22,7 @@ use crate::time::in_seconds;
 use crate::wire::base64::BASE64;
 use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
 
+pub use crate::commands::has_keys;
 pub use refusal::{bad_nick, bad_room};
 
 use refusal::{code, explain};
@@ -51,8 +52,10 @@ impl Style {
 /// Parses what a connection sent. Text must be [`clean`] by now; `None` is a line that means nothing.
 pub fn parse<'a>(line: &Line<'a>, text: &'a str) -> Option<Request<'a>> {
     match *line {
-        Line::Text(bytes) if is_ends(bytes) => Some(Request::Malformed { verb: Verb::Say, why: Fault::OnlyEnds }),
-        Line::Text(_) => commands::parse(text),
+        Line::Text(bytes) => match commands::only_keys(bytes) {
+            Some(why) => Some(Request::Malformed { verb: Verb::Say, why }),
+            None => commands::parse(text),
+        },
         Line::Chunk(base64) => Some(Request::Chunk(BASE64.decode(base64).map_err(|_| BadChunk::Malformed))),
         Line::TooLong { chunk: true, .. } => Some(Request::Chunk(Err(BadChunk::TooLong))),
         Line::TooLong { chunk: false, .. } => {
@@ -60,12 +63,6 @@ pub fn parse<'a>(line: &Line<'a>, text: &'a str) -> Option<Request<'a>> {
             Some(Request::Malformed { verb: Verb::Unknown, why })
         }
     }
-}
-
-/// Whether a line is nothing but Ctrl-C, Ctrl-D and Ctrl-Z, which some terminals send on. In its text they are as good as any
-/// other control character.
-fn is_ends(line: &[u8]) -> bool {
-    !line.is_empty() && line.iter().all(|b| matches!(b, 0x03 | 0x04 | 0x1a))
 }
 
 /// Why a connection that begins with this line is closed unheard, if it speaks another protocol.
@@ -449,6 +446,10 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         .write(out),
         Event::Unended => ServerLine::Notice(
             "CR alone ends no line here: Ctrl-U drops what you typed, and Ctrl-J ends a line; set your terminal or program to LF or CR LF",
+        )
+        .write(out),
+        Event::Keyed => ServerLine::Notice(
+            "others see \u{fffd} in place of the keys that you sent among your text, which move no cursor here; Backspace erases a character, and Ctrl-U the line",
         )
         .write(out),
         Event::NameChangedHands(nick) => {

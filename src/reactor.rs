@@ -155,6 +155,7 @@ impl Reactor<Os> {
         };
         let tls_port = port_of(|carrier| matches!(carrier, Carrier::Tls(_)))?;
         let web_port = port_of(|carrier| matches!(carrier, Carrier::Web(_)))?;
+        hub.note_tls_port(tls_port);
         let mut reactor = Self { tls_port, web_port, ..Self::new(os, hub, dialects) };
         let (found, now) = (files.len(), reactor.system.now());
         for file in files {

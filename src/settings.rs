@@ -35,6 +35,8 @@ pub struct Settings {
     pub log: Option<Logging>,
     /// The ID of the next file; greater than any that an earlier process gave.
     pub next_file: u64,
+    /// The port at which TLS is spoken, if it is, for those who came elsewhere.
+    pub tls: Option<u16>,
     /// Who may make rooms.
     pub room_makers: RoomMakers,
     /// What people may do who own no name.
@@ -118,6 +120,7 @@ impl Default for Settings {
             stall: Duration::from_secs(60),
             log: None,
             next_file: 1,
+            tls: None,
             accounts: Accounts::Open,
             clear_passwords: false,
             name_ttl: Some(Duration::from_secs(365 * 86_400)),
@@ -152,6 +155,7 @@ impl Settings {
             spool: self.spool,
             log: self.log.map(|log| new.log.unwrap_or(log)),
             next_file: self.next_file,
+            tls: self.tls,
             seed: self.seed,
             ..new
         };

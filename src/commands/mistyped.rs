@@ -25,21 +25,26 @@ const ELSEWHERE: &[(&str, &str)] = &[
 const SLIP_MAX: usize = 12;
 
 /// The names of commands that somebody may mean who has typed this one, which is none: those that begin so, and those that
-/// are a slip or two away.
-pub fn meant(typed: &str) -> Vec<&'static str> {
+/// are a slip or two away. They are of those alone that `is_known` to them.
+pub fn meant(typed: &str, is_known: impl Fn(Verb) -> bool) -> Vec<&'static str> {
     let typed = typed.to_lowercase();
     if typed.is_empty() || typed.len() > SLIP_MAX {
         return Vec::new();
     }
     let slips = if typed.len() > 4 { 2 } else { usize::from(typed.len() > 2) };
     let is_meant = |name: &&&str| name.starts_with(&*typed) || slips_between(&typed, name) <= slips;
-    // What is for operators is unknown to others.
-    let common = TABLE.iter().filter(|spec| !spec.verb.is_of_operators());
-    let close = common.filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
-    let elsewhere = ELSEWHERE.iter().filter(|(other, _)| *other == typed).map(|(_, name)| *name);
+    let known = TABLE.iter().filter(|spec| is_known(spec.verb));
+    let close = known.filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
+    let is_named = |name: &str| find(name).is_some_and(|spec| is_known(spec.verb));
+    let elsewhere = ELSEWHERE.iter().filter(|(other, name)| *other == typed && is_named(name)).map(|(_, name)| *name);
     // What is a word elsewhere is no slip.
     let is_word = typed.len() > 1 && elsewhere.clone().next().is_some();
     close.filter(|_| !is_word).chain(elsewhere).collect()
+}
+
+/// Whether a request is for others than operators, to whom alone those are known that are not.
+pub fn is_common(verb: Verb) -> bool {
+    !verb.is_of_operators()
 }
 
 /// How many letters are missing, too many, wrong, or in each other's place.
@@ -61,11 +66,8 @@ fn slips_between(one: &str, other: &str) -> usize {
     rows[one.len()][other.len()]
 }
 
-/// Why nobody means to say this text: it is nothing but keys, or a secret behind a blank too many.
+/// Why nobody means to say this text: it is a secret behind a blank too many, or without its slash.
 pub(super) fn not_meant(text: &str) -> Option<Fault> {
-    if is_keys(text) {
-        return Some(Fault::OnlyKeys);
-    }
     let behind = text.trim_start_matches(is_blank);
     if behind.starts_with('/') && holds_secret(behind) {
         return Some(Fault::Indented);
@@ -92,19 +94,36 @@ fn slashless_secret(text: &str) -> Option<Verb> {
     }
 }
 
-/// Whether a text that was cleaned is nothing but the sequences that terminals send for the keys that move the cursor, the mouse and their
-/// like. Of each the ESC has become U+FFFD.
-pub fn is_keys(text: &str) -> bool {
-    let mut rest = text.trim_matches(' ');
-    while let Some(sequence) = rest.strip_prefix("\u{fffd}[").or_else(|| rest.strip_prefix("\u{fffd}O")) {
-        let end = sequence.trim_start_matches(|c: char| matches!(c, '0'..='9' | ';' | '<'));
-        let Some(behind) = end.strip_prefix(|c: char| c.is_ascii_alphabetic() || c == '~') else { return false };
+/// Whether a line has keys in it as terminals send them, of which others see something else. What is for colours is sent by no key.
+pub fn has_keys(line: &[u8]) -> bool {
+    let is_key = |at: usize| {
+        let (begun, is_mouse) = (&line[at..], line[at..].starts_with(b"\x1b[<"));
+        sequence(begun).is_some_and(|behind| is_mouse || begun[begun.len() - behind.len() - 1] != b'm')
+    };
+    (0..line.len()).any(is_key)
+}
+
+/// Why nobody means to say this line, as it came: it is nothing but keys, those that end programs, or those that move the cursor, the mouse
+/// and their like.
+pub fn only_keys(line: &[u8]) -> Option<Fault> {
+    if !line.is_empty() && line.iter().all(|byte| matches!(byte, 0x03 | 0x04 | 0x1a)) {
+        return Some(Fault::OnlyEnds);
+    }
+    let mut rest = line.trim_ascii();
+    while let Some(behind) = sequence(rest) {
         if behind.is_empty() {
-            return true;
+            return Some(Fault::OnlyKeys);
         }
         rest = behind;
     }
-    false
+    None
+}
+
+/// What stands behind the sequence that a line begins with, if it is one of several bytes that terminals send for one key.
+fn sequence(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(b"\x1b[").or_else(|| line.strip_prefix(b"\x1bO"))?;
+    let end = rest.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b';' | b'<'))?;
+    (rest[end].is_ascii_alphabetic() || rest[end] == b'~').then(|| &rest[end + 1..])
 }
 
 /// The commands whose arguments are secret: `/passwd` is among them as `/pass` is.
@@ -153,7 +172,7 @@ pub fn holds_secret(line: &str) -> bool {
         Some(word) => {
             let is_meant = |name: &&str| SECRET.iter().any(|start| begins(name, start));
             // Alone it tells nothing.
-            words.next().is_some() && find(word).is_none() && meant(word).iter().any(is_meant)
+            words.next().is_some() && find(word).is_none() && meant(word, is_common).iter().any(is_meant)
         }
         // Who forgot the slash did not mean to say it either.
         None => SECRET.iter().chain(&["passwd"]).any(|start| word.eq_ignore_ascii_case(start)),
@@ -174,16 +193,6 @@ mod tests {
     #[test]
     fn what_nobody_means_to_say_is_not_said() {
         let refused = |why| Some(Request::Malformed { verb: Verb::Say, why });
-        for keys in [
-            "\u{fffd}[A",
-            "\u{fffd}[A\u{fffd}[1;5C ",
-            "\u{fffd}OB",
-            "\u{fffd}[3~\u{fffd}[D",
-            "\u{fffd}[<0;10;4M\u{fffd}[<0;10;4m",
-            "\u{fffd}[200~\u{fffd}[201~",
-        ] {
-            assert_eq!(parse(keys), refused(Fault::OnlyKeys), "{keys}");
-        }
         for secret in [
             " /pass x",
             "  /login alice x",
@@ -224,10 +233,47 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(say(text)), "{text}");
         }
-        for text in
-            ["\u{fffd}", "\u{fffd}[A up", "so \u{fffd}[A", "\u{fffd}[", " /usr/bin", " /me waves", " pass x", " /who"]
-        {
+        for text in ["\u{fffd}", "\u{fffd}[A", " /usr/bin", " /me waves", " pass x", " /who"] {
             assert_eq!(parse(text), Some(say(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_keys_alone_is_told_from_one_with_text() {
+        for line in [
+            "\x1b[A",
+            "\x1b[A\x1b[1;5C ",
+            "\x1bOB",
+            "\x1b[3~\x1b[D",
+            "\x1b[<0;10;4M\x1b[<0;10;4m",
+            "\x1b[200~\x1b[201~",
+        ] {
+            assert_eq!(only_keys(line.as_bytes()), Some(Fault::OnlyKeys), "{line:?}");
+            assert!(has_keys(line.as_bytes()), "{line:?}");
+        }
+        for line in ["so \x1b[A", "\x1b[A up", "\x1b[200~pasted\x1b[201~", "x\x1b[<0;10;4m"] {
+            assert_eq!(only_keys(line.as_bytes()), None, "{line:?}");
+            assert!(has_keys(line.as_bytes()), "{line:?}");
+        }
+        for line in ["\x03", "\x04\x1a"] {
+            assert_eq!(only_keys(line.as_bytes()), Some(Fault::OnlyEnds), "{line:?}");
+        }
+        for line in [
+            "",
+            " ",
+            "\t",
+            "\r\r",
+            "\x14",
+            "\x1b",
+            "\x1b[",
+            "\x1b[1;",
+            "\x02bold\x02",
+            "\x1b[31mred\x1b[m",
+            "\u{fffd}[A",
+            "\u{fffd}",
+        ] {
+            assert_eq!(only_keys(line.as_bytes()), None, "{line:?}");
+            assert!(!has_keys(line.as_bytes()), "{line:?}");
         }
     }
 
@@ -271,7 +317,11 @@ mod tests {
             ("frobnicate", &[]),
             ("", &[]),
         ] {
-            assert_eq!(meant(typed), names, "{typed}");
+            assert_eq!(meant(typed, is_common), names, "{typed}");
+        }
+        for (typed, names) in [("relaod", &["reload"][..]), ("kil", &["kill"]), ("jion", &[]), ("identify", &[])] {
+            let is_known = |verb| !matches!(verb, Verb::Join | Verb::Login);
+            assert_eq!(meant(typed, is_known), names, "{typed}");
         }
     }
 }

@@ -169,8 +169,10 @@ pub(super) fn room(typed: &str) -> Named<'_, RoomName> {
     Named { typed, name: RoomName::new(typed) }
 }
 
-/// Somebody, with or without the sign that tells people from rooms.
+/// Somebody, with or without the sign that tells people from rooms. A comma or a colon behind the nick is as one writes to people, and in
+/// no nick.
 pub(super) fn person(typed: &str) -> Named<'_, Nick> {
+    let typed = typed.strip_suffix([',', ':']).filter(|nick| !nick.is_empty()).unwrap_or(typed);
     Named { typed, name: Nick::new(typed.strip_prefix('@').unwrap_or(typed)) }
 }
 

@@ -73,8 +73,8 @@ impl<T: Transport> Connection<T> {
             keep.lost = Some(how);
         }
         self.life = Life::Kept;
-        let Cold { hinted, hinted_at_ends, .. } = self.cold();
-        *self.cold_mut() = Cold { until: Some(until), hinted, hinted_at_ends, ..Cold::default() };
+        let Cold { hinted, hinted_at_ends, hinted_at_keys, .. } = self.cold();
+        *self.cold_mut() = Cold { until: Some(until), hinted, hinted_at_ends, hinted_at_keys, ..Cold::default() };
         self.outbox.unwrite();
         self.reset_input();
         self.writable = false;
@@ -99,8 +99,8 @@ impl<T: Transport> Connection<T> {
         self.life = Life::Active;
         self.reset_input();
         let Cold { closed, urgent, .. } = other.cold();
-        let Cold { hinted, hinted_at_ends, .. } = self.cold();
-        *self.cold_mut() = Cold { closed, urgent, hinted, hinted_at_ends, ..Cold::default() };
+        let Cold { hinted, hinted_at_ends, hinted_at_keys, .. } = self.cold();
+        *self.cold_mut() = Cold { closed, urgent, hinted, hinted_at_ends, hinted_at_keys, ..Cold::default() };
         self.framing = other.framing;
         self.style.crlf = other.style.crlf;
         self.peer = other.peer;

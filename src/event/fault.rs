@@ -53,6 +53,8 @@ pub enum Fault {
     NoSuchNick(Text),
     /// Nobody who is online has this name, as it was typed, but this room may be meant.
     MeantRoom(Text, RoomName),
+    /// Nobody who is online has this name, as it was typed, but this person may be meant.
+    MeantPerson(Text, Nick),
     /// No room in memory has this name, as it was typed.
     NoSuchRoom(Text),
     /// The same, by the operator's door.
@@ -139,8 +141,8 @@ pub enum Fault {
     NoPassword(Nick),
     /// The old password must be given with the new one.
     OldPassword,
-    /// Others can read along on this connection.
-    Insecure,
+    /// Others can read along on this connection; the port at which they cannot, if there is one.
+    Insecure { tls: Option<u16> },
     /// The configuration cannot be read anew, for this reason, and stays as it was.
     BadConfig(Text),
     /// Nobody owns names here, as nothing outlives the process.
@@ -191,6 +193,8 @@ pub enum Fault {
     NotOwn { seq: u64, room: RoomName },
     /// Something may not be done in a room, and these may be asked about it.
     Asking(Box<Self>, Ask),
+    /// Something is no command, which is told to an operator, to whom these are known.
+    Knowing(Box<Self>, Vec<Verb>),
     /// Guests of this name are banned from a room that they are in.
     NameBanned { nick: Text, room: RoomName },
     /// They are not heard in the room.

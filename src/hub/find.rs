@@ -121,9 +121,18 @@ impl Hub {
             // Whoever guesses learns of no room that they may not know of.
             match meant.and_then(|name| self.rooms.find(&name)).filter(|&room| self.sees(turn.who, room)) {
                 Some(room) => Fault::MeantRoom(typed, self.rooms[room].name),
-                None => Fault::NoSuchNick(typed),
+                None => match whom.name.ok().and_then(|nick| self.find_nearly(&nick, turn)) {
+                    Some(nick) => Fault::MeantPerson(typed, nick),
+                    None => Fault::NoSuchNick(typed),
+                },
             }
         })
+    }
+
+    /// Somebody else who is here, of whose name this one is a slip of the fingers.
+    fn find_nearly(&self, nick: &Nick, turn: &Turn<'_, impl Output>) -> Option<Nick> {
+        let others = self.people.iter().filter(|person| person.id != turn.who);
+        others.map(Person::nick).find(|other| is_slip(nick.as_str(), other.as_str()))
     }
 
     /// Whether somebody is meant by a name like which they look: not if it is the very name of an owner, who is somebody else.
@@ -199,5 +208,46 @@ impl Hub {
     #[inline]
     pub(super) fn nick(&self, who: PersonId) -> Result<Nick, Fault> {
         self.people.get(who).map(Person::nick).ok_or(Fault::NoTarget)
+    }
+}
+
+/// Whether two names begin alike and differ by one letter, which is missing, too much or wrong, or by two in each other's place.
+fn is_slip(one: &str, other: &str) -> bool {
+    let letters = |name: &str| name.chars().flat_map(char::to_lowercase).collect::<Vec<_>>();
+    let first = |name: &str| name.chars().flat_map(char::to_lowercase).next();
+    // Few names come further, of all who are here.
+    if first(one) != first(other) {
+        return false;
+    }
+    let (one, other) = (letters(one), letters(other));
+    let alike = |pairs: &mut dyn Iterator<Item = (&char, &char)>| pairs.take_while(|(one, other)| one == other).count();
+    let begin = alike(&mut one.iter().zip(&other));
+    let (one_end, other_end) = (&one[begin..], &other[begin..]);
+    let end = alike(&mut one_end.iter().rev().zip(other_end.iter().rev()));
+    let is_long = one.len().min(other.len()) > 2;
+    is_long
+        && match (&one_end[..one_end.len() - end], &other_end[..other_end.len() - end]) {
+            ([] | [_], [] | [_]) => true,
+            ([a, b], [c, d]) => (a, b) == (d, c),
+            _ => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_slip;
+
+    #[test]
+    fn a_slip_is_told_from_another_name() {
+        for (typed, name) in
+            [("emile", "Emil"), ("Emli", "emil"), ("emi", "emil"), ("zo\u{eb}", "Zoe"), ("алисс", "Алиса")]
+        {
+            assert!(is_slip(typed, name) && is_slip(name, typed), "{typed} {name}");
+        }
+        for (typed, name) in
+            [("bo", "bob"), ("emil", "cecil"), ("anna", "anton"), ("guest1", "guest20"), ("mil", "emil")]
+        {
+            assert!(!is_slip(typed, name) && !is_slip(name, typed), "{typed} {name}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::event::{Bye, Deed, Detail, Done, Event, Fault, Lock, Reply, Verb};
 use crate::limits;
 use crate::names::{ConnId, Nick, PersonId, Text};
 use crate::people::{Intake, Person};
-use crate::policy::{Action, Actor, may};
+use crate::policy::{Action, Actor, knows, may};
 use crate::register::Author;
 use crate::request::{BadChunk, Named, Request};
 use crate::time::{Instant, Now};
@@ -94,6 +94,11 @@ impl Hub {
         Actor::online(self.someone_owning(person, owned), owned, self.wire_of(conn))
     }
 
+    /// TLS is spoken at this port, if at any.
+    pub fn note_tls_port(&mut self, port: Option<u16>) {
+        self.settings.tls = port;
+    }
+
     /// Whether what comes through a connection is an operator's.
     pub fn is_of_operator(&self, conn: ConnId, now: Now) -> bool {
         matches!(self.actor_at(conn, self.people.at(conn), now), Actor::Control | Actor::Operator(_))
@@ -122,8 +127,23 @@ impl Hub {
         request: Request<'a>,
         turn: &Turn<'_, impl Output>,
     ) -> Result<Request<'a>, Fault> {
-        let Request::OfOperators { typed, request } = request else { return Ok(request) };
-        may(self.actor(turn), Action::Operate(typed)).map(|()| *request)
+        match request {
+            Request::OfOperators { typed, request } => may(self.actor(turn), Action::Operate(typed)).map(|()| *request),
+            Request::Malformed { verb, why: why @ (Fault::UnknownCommand(_) | Fault::NoHelp(_)) } => {
+                Ok(Request::Malformed { verb, why: self.with_what_is_known(why, turn) })
+            }
+            request => Ok(request),
+        }
+    }
+
+    /// The refusal of what is no command, with those that are known to whoever asks, if these are not those that everybody knows.
+    fn with_what_is_known(&self, why: Fault, turn: &Turn<'_, impl Output>) -> Fault {
+        let actor = self.actor(turn);
+        if matches!(actor, Actor::Locked(_) | Actor::Person(_)) {
+            return why;
+        }
+        let known = Verb::ALL.iter().copied().filter(|&verb| knows(actor, verb)).collect();
+        Fault::Knowing(Box::new(why), known)
     }
 }
 

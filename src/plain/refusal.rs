@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::rule_name;
-use crate::commands::{self, GUESTS};
+use crate::commands::{self, GUESTS, is_common};
 use crate::event::{
     Ask, Fault, Gone, Lock, Long, Meant, Misplaced, NoBlock, Owning, Quota, Silence, Unfit, Unstored, Vacancy, Verb,
 };
@@ -38,7 +38,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::Locked(_) | Fault::PlaceOfGuest => Code::Locked,
         Fault::BadNick(..) | Fault::BadRoom(..) | Fault::BadFileName | Fault::GuestName(_) => Code::BadName,
         Fault::Taken { .. } | Fault::LooksOwned { .. } => Code::Taken,
-        Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
+        Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::MeantPerson(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
         Fault::NoSuchRoom(_) | Fault::NoSuchRoomByDoor(_) => Code::NoSuchRoom,
         Fault::NotInRoom(_) => Code::NotInRoom,
         Fault::NoRoom | Fault::NoRoomByDoor | Fault::NoTarget | Fault::Unheard(_) => Code::NoRoom,
@@ -83,9 +83,9 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::Owned(_) | Fault::OwnedForGood(_) => Code::Owned,
         Fault::Held(_) => Code::Held,
         Fault::NoAccount { .. } | Fault::NoGuests { .. } | Fault::GuestsMakeNoRooms(_) => Code::NoAccount,
-        Fault::Insecure | Fault::InsecurePlace => Code::Insecure,
+        Fault::Insecure { .. } | Fault::InsecurePlace => Code::Insecure,
         Fault::NotOp { .. } | Fault::NotOwn { .. } | Fault::NotFounder { is_op: false, .. } => Code::NotOp,
-        Fault::Asking(why, _) => code(why),
+        Fault::Asking(why, _) | Fault::Knowing(why, _) => code(why),
         Fault::NotThere { .. } => Code::NoSuchNick,
         Fault::Banned { .. } | Fault::NameBanned { .. } => Code::Banned,
         Fault::Silent { .. } => Code::Muted,
@@ -100,8 +100,23 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
 pub(super) fn explain(why: &Fault) -> String {
     match why {
         Fault::Asking(why, ask) => explain_asking(why, ask),
+        Fault::Knowing(why, known) => match &**why {
+            Fault::UnknownCommand(name) => unknown(name, |verb| known.contains(&verb)),
+            Fault::NoHelp(word) => no_help(word, |verb| known.contains(&verb)),
+            why => explain(why),
+        },
         why => explain_alone(why),
     }
+}
+
+/// That this is no command, and which of those that are known may be meant.
+fn unknown(name: &Text, is_known: impl Fn(Verb) -> bool) -> String {
+    format!("/{name}: no such command; {}/help lists them", guess(name, is_known))
+}
+
+/// The same, where help was asked for about it.
+fn no_help(word: &Text, is_known: impl Fn(Verb) -> bool) -> String {
+    format!("{word} is no command; {}/help lists them", guess(word, is_known))
 }
 
 /// The same of what somebody may not do in a room, and may ask about.
@@ -165,13 +180,13 @@ fn explain_asking(why: &Fault, ask: &Ask) -> String {
 fn explain_alone(why: &Fault) -> String {
     let known = |nick: &Nick| nick.to_string();
     match why {
-        Fault::UnknownCommand(name) => format!("/{name}: no such command; {}/help lists them", guess(name)),
+        Fault::UnknownCommand(name) => unknown(name, is_common),
         Fault::Usage(verb) => {
             let usage = commands::spec_of(*verb).map_or("", |spec| spec.usage);
             let where_from = match verb {
                 Verb::Nick => "; a name is one word",
-                Verb::Unban => "; /bans lists the IDs",
-                Verb::Erase => "; the lower number first",
+                Verb::Unban => "; /bans lists the IDs, and a ban and a mute of one person have each their own",
+                Verb::Erase => "; SEQ is the number of a message, which /history shows, and LAST no lower one",
                 Verb::Unblock => "; /blocks lists the IDs",
                 Verb::Block => "; WHO is a nick, or an address as in 203.0.113.5 or 203.0.113.0/24",
                 Verb::Server => "; guests are on, listen or off, accounts open, closed or off, rooms open or named",
@@ -217,7 +232,7 @@ fn explain_alone(why: &Fault) -> String {
                 }
             }
         }
-        Fault::NoHelp(word) => format!("{word} is no command; {}/help lists them", guess(word)),
+        Fault::NoHelp(word) => no_help(word, is_common),
         Fault::TooLong { what, limit } => {
             let (what, next) = match what {
                 Long::Line => ("a line", "say it in parts"),
@@ -259,6 +274,7 @@ fn explain_alone(why: &Fault) -> String {
         }
         Fault::NoSuchNick(name) => format!("{name} is not here; /who lists who is"),
         Fault::MeantRoom(name, room) => format!("{name} is not here; is the room {room} meant?"),
+        Fault::MeantPerson(name, nick) => format!("{name} is not here; is {nick} meant? /who lists who is"),
         Fault::NotIgnored(name) => format!("you do not ignore {name}; /ignore lists whom you do"),
         Fault::NoSuchRoom(name) => format!("there is no room {name}; /rooms lists them, /join makes one"),
         Fault::NoSuchRoomByDoor(name) => format!("there is no room {name}; /rooms lists them"),
@@ -358,11 +374,15 @@ fn explain_alone(why: &Fault) -> String {
         }
         Fault::NoPassword(nick) => format!("{nick} has no password yet; /passwd NEW gives it one, and that is asked for"),
         Fault::OldPassword => "the old password comes first: /passwd OLD NEW".to_owned(),
-        Fault::Insecure => {
-            "others on the way can read what you send here, so no password is taken; come over TLS, if this server has \
-             it (chinwag connect tls://HOST), or over ssh (ssh -L 2428:127.0.0.1:2428 HOST, and then connect to \
-             127.0.0.1:2428)"
-                .to_owned()
+        Fault::Insecure { tls } => {
+            let how = match tls {
+                Some(port) => format!("come over TLS, at port {port} (chinwag connect tls://HOST:{port}), or over ssh"),
+                None => "this server speaks no TLS itself, so ask who runs it how to come, or come over ssh".to_owned(),
+            };
+            format!(
+                "others on the way can read what you send here, so no password is taken; {how} (ssh -L 2428:127.0.0.1:2428 HOST, \
+                 and then connect to 127.0.0.1:2428)"
+            )
         }
         Fault::BadConfig(why) => why.to_string(),
         Fault::KeepsNothing => {
@@ -432,7 +452,7 @@ fn explain_alone(why: &Fault) -> String {
             format!("{nick} is a guest, and only who owns a name can be a founder; {next}")
         }
         Fault::NotThere { nick, room } => format!("{} is not in {room}; /who {room} lists who is", nick),
-        Fault::Asking(why, ask) => explain_asking(why, ask),
+        Fault::Asking(..) | Fault::Knowing(..) => explain(why),
         Fault::Banned { .. } | Fault::InviteOnly(_) | Fault::BadKey(_) | Fault::NotOwn { .. } => {
             explain_asking(why, &Ask::Friend)
         }
@@ -575,8 +595,8 @@ fn shown(c: char) -> String {
 }
 
 /// Asks which commands may be meant by one that there is not; empty if none may.
-fn guess(name: &Text) -> String {
-    match &commands::meant(name.as_str().trim_start_matches('/'))[..] {
+fn guess(name: &Text, is_known: impl Fn(Verb) -> bool) -> String {
+    match &commands::meant(name.as_str().trim_start_matches('/'), is_known)[..] {
         [] => String::new(),
         meant => format!("did you mean /{}? ", meant.join(" or /")),
     }

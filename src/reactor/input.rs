@@ -335,6 +335,9 @@ impl<S: System> Reactor<S> {
         let is_changed = matches!(text, Cow::Owned(_));
         let is_garbled = is_changed && matches!(line, Line::Text(bytes) if std::str::from_utf8(bytes).is_err());
         let is_cut_by_cr = is_changed && matches!(line, Line::Text(bytes) if cut_by_cr(bytes));
+        // What is malformed others do not see at all.
+        let is_shown = is_changed && !matches!(request, Request::Malformed { .. });
+        let is_keyed = is_shown && matches!(line, Line::Text(bytes) if plain::has_keys(bytes));
         let is_first = !connection.speak();
         let may_be_other = is_first && !connection.layer().is_web();
         let rejection = match if may_be_other { self.egress.dialect(connection).rejects(line) } else { None } {
@@ -346,6 +349,9 @@ impl<S: System> Reactor<S> {
         }
         if is_cut_by_cr && rejection.is_none() && !connection.hint_at_ends() {
             self.egress.tell(connection, &Event::Unended);
+        }
+        if is_keyed && rejection.is_none() && !connection.hint_at_keys() {
+            self.egress.tell(connection, &Event::Keyed);
         }
         if !matches!(request.verb(), Verb::Keep | Verb::Resume) {
             connection.count_line();

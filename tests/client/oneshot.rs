@@ -543,6 +543,14 @@ fn a_room_that_the_shell_took_for_a_comment_is_told() {
         assert!(complaint(line).contains("did you mean '#lobby', in quotes?"), "{line}");
     }
     assert!(!complaint("$1 connect --nick").contains("quotes"));
+    for line in ["$1 connect --server verein", "$1 connect --server=verein"] {
+        let told = complaint(line);
+        assert!(
+            told.contains("tip: connect takes the server as it is, as in chinwag connect ") && !told.contains("-- --"),
+            "{told}"
+        );
+    }
+    assert!(complaint("$1 verein").contains("tip: to chat on a server it is chinwag connect SERVER"));
 }
 
 #[test]

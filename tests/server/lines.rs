@@ -603,6 +603,25 @@ fn it_says_who_can_come_in() {
         server.signal("TERM");
         assert_eq!(server.wait().1.contains("only this machine can come in"), is_alone, "{listen}");
     }
+    // Where passwords are not taken from others, the operator is told so.
+    for (options, is_told) in [
+        (&["--listen", "0.0.0.0:0"][..], true),
+        (&["--listen", "127.0.0.1:0"], false),
+        (&["--listen", "0.0.0.0:0", "--tls", "0.0.0.0:0"], false),
+        (&["--listen", "0.0.0.0:0", "--clear-passwords", "allow"], false),
+        (&["--listen", "0.0.0.0:0", "--accounts", "off"], false),
+    ] {
+        let data = tempfile::tempdir().unwrap();
+        let mut server =
+            Server::start_with(Command::new(binary()).arg("serve").args(options).arg("--data").arg(data.path()));
+        server.signal("TERM");
+        let told = server.wait().1;
+        assert_eq!(
+            told.contains("names can be registered, and logged in to, from this machine alone"),
+            is_told,
+            "{told}"
+        );
+    }
     // What is told is told of the door that there is.
     let data = tempfile::tempdir().unwrap();
     let options = ["--listen", "none", "--tls", "127.0.0.1:0", "--web", "127.0.0.1:0", "--data"];

@@ -163,6 +163,26 @@ fn what_is_for_operators_is_unknown_to_others() {
     }
     let help = done(dir.path(), &["help"]);
     assert!(help.contains("- /kill NICK") && !help.contains("- /join"), "{help}");
+    // What is misspelled is told from what one may use.
+    for (typed, meant) in [
+        ("relaod", "did you mean /reload? "),
+        ("kil bob", "did you mean /kill? "),
+        ("gran bob", "did you mean /grant? "),
+        ("blok bob", "did you mean /block? "),
+        ("jion", ""),
+    ] {
+        let words: Vec<&str> = typed.split(' ').collect();
+        let name = words[0];
+        let why = format!("! ? unknown-command /{name}: no such command; {meant}/help lists them\n");
+        assert_eq!(refused(dir.path(), &words), why);
+    }
+    assert_eq!(
+        refused(dir.path(), &["help", "kil"]),
+        "! help usage kil is no command; did you mean /kill? /help lists them\n"
+    );
+    done(dir.path(), &["operator", "bob", "on"]);
+    bob.starting("* notice you are an operator ");
+    bob.ask("/kil carol", "! ? unknown-command /kil: no such command; did you mean /kill? /help lists them");
     // What takes somebody who is online is a command there too.
     assert!(done(dir.path(), &["help", "join"]).starts_with("- /join #ROOM"));
 }
@@ -188,6 +208,46 @@ fn four_come_in_by_the_door_at_once() {
     let end = std::io::Read::read(&mut four[0], &mut [0; 8]).unwrap();
     assert_eq!(end, 0);
     assert_eq!(done(dir.path(), &["ping"]), "+ ping\n");
+}
+
+#[test]
+fn an_option_of_ctl_behind_the_command_is_no_part_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path());
+    let mut bob = server.person("bob");
+    let data = format!("--data={}", dir.path().display());
+    let folder = dir.path().to_str().unwrap();
+    for words in [
+        &["wall", "hello", "--data", folder][..],
+        &["wall", "hello", &data],
+        &["founder", "#x", "bob", "--control", "ctl"],
+    ] {
+        let output = ctl(dir.path(), words);
+        let why = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b""[..]), "{why}");
+        assert!(
+            why.contains(" would be a part of the command; put it before COMMAND, as in chinwag ctl --data DIR "),
+            "{why}"
+        );
+    }
+    assert_eq!(bob.settle(), [""; 0], "nobody is told it");
+    // Behind -- it is meant so, and other options are a part of what is said.
+    done(dir.path(), &["--", "wall", "give", "--data", "folder"]);
+    bob.expect("* wall server give --data folder");
+    done(dir.path(), &["wall", "--web", "is", "new"]);
+    bob.expect("* wall server --web is new");
+}
+
+#[test]
+fn ctl_tells_how_a_shell_is_given_a_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let _server = start(dir.path());
+    for words in [&["founder"][..], &["founder", "x", "bob"], &["kick"]] {
+        let told = String::from_utf8(ctl(dir.path(), words).stderr).unwrap();
+        assert!(told.contains("a room begins with #, and is put in quotes, as in '#lobby'"), "{words:?}: {told}");
+    }
+    let told = ctl(dir.path(), &["kill"]).stderr;
+    assert!(told.is_empty());
 }
 
 /// What is in a data folder's file.

@@ -207,6 +207,7 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
         ("\x1b[A\r\n", "! say usage the keys that move the cursor "),
         ("\x1bOA\x1b[1;5D\n", "! say usage the keys that move the cursor "),
         ("\x03\r\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
+        ("\x1b[200~\x1b[201~\r\n", "! say usage the keys that move the cursor "),
         ("\x04\x1a\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
         (" /pass hunter2\n", "! say usage a blank stands before that"),
         ("  /logn bob hunter2\n", "! say usage a blank stands before that"),
@@ -225,10 +226,65 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
     bob.send("\x1b[A is what Up sends");
     alice.expect("#a <bob> \u{fffd}[A is what Up sends");
     // What others may mean is said as ever.
-    bob.send_bytes(b"\x03 c\n\x05\n");
+    bob.send_bytes(b"\x03 c\n");
     alice.expect("#a <bob> \u{fffd} c");
-    alice.expect("#a <bob> \u{fffd}");
 }
+
+#[test]
+fn who_sends_keys_among_text_is_told_once() {
+    const TOLD: &str = "* notice others see \u{fffd} in place of the keys that you sent among your text, ";
+    let server = Server::start(&["--rate", "0"]);
+    let (mut alice, _bob) = two(&server);
+    for (n, (typed, heard)) in [
+        ("hel\x1b[D\x1b[D\x1b[Dyo", "#a <NICK> hel\u{fffd}[D\u{fffd}[D\u{fffd}[Dyo"),
+        ("/me waves\x1bOA", "#a <NICK> /me waves\u{fffd}OA"),
+        ("/msg alice \x1b[200~pasted\x1b[201~", "@NICK <NICK> \u{fffd}[200~pasted\u{fffd}[201~"),
+        ("/topic tea\x1b[3~", "#a * NICK topic tea\u{fffd}[3~"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let nick = format!("carol{n}");
+        let mut carol = server.in_room(&nick, "#a");
+        // Of a line that is refused the refusal tells.
+        carol.send("\x1b[A");
+        carol.starting("! say usage the keys ");
+        carol.send(typed);
+        carol.until_starting(TOLD);
+        let heard = heard.replace("NICK", &nick);
+        alice.until(&heard);
+        carol.settle();
+        carol.send(&format!("{typed} again"));
+        assert!(!carol.settle().iter().any(|line| line.starts_with("* notice ")));
+    }
+    // Those that erase are carried out, TAB is text, and no key sends a colour.
+    let mut dave = server.in_room("dave", "#a");
+    dave.send_bytes(b"hx\x08i\x7f\tthere\0a\rb \x1b[31mred\x14\n");
+    alice.until("#a <dave> h\ttherea\u{fffd}b \u{fffd}[31mred\u{fffd}");
+    assert_eq!(dave.settle(), [""; 0]);
+}
+
+#[test]
+fn somebody_is_found_whose_name_is_written_nearly() {
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    let mut emil = server.in_room("Emil", "#a");
+    alice.expect("#a * Emil joined");
+    for line in ["/msg emile hi", "/kick emli", "/who Emill", "/invite emile", "/ban Emi"] {
+        let (command, typed) = line[1..].split_once(' ').unwrap();
+        let typed = typed.split(' ').next().unwrap();
+        alice.ask(line, &format!("! {command} no-such-nick {typed} is not here; is Emil meant? /who lists who is"));
+    }
+    alice.ask("/msg alic hi", "! msg no-such-nick alic is not here; /who lists who is");
+    // As one writes to people.
+    alice.ask("/msg Emil: hi", "+ msg Emil");
+    emil.expect("@alice <alice> hi");
+    alice.ask("/msg bob, hi", "! msg no-such-nick bob is not here; /who lists who is");
+    alice.ask("/kick emil, keine Werbung", "+ kick #a Emil");
+    emil.expect("#a * alice kicked Emil keine Werbung");
+    alice.ask("/nick alice,", "! nick bad-name alice, is no name: , is in it; use letters, digits, - and _ alone");
+}
+
 
 #[test]
 fn who_writes_to_a_name_that_has_changed_hands_is_told_once() {
@@ -274,6 +330,15 @@ fn who_writes_to_a_name_that_has_changed_hands_is_told_once() {
 
 #[test]
 fn a_refusal_says_what_was_meant() {
+    let server = Server::start(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    for line in ["/erase", "/erase #3", "/erase 3-4", "/erase bob", "/erase 4 3"] {
+        let usage =
+            "/erase [#ROOM] SEQ [LAST]; SEQ is the number of a message, which /history shows, and LAST no lower one";
+        alice.ask(line, &format!("! erase usage it is {usage}"));
+    }
+    let usage = "/unban [#ROOM] ID; /bans lists the IDs, and a ban and a mute of one person have each their own";
+    alice.ask("/unban alice", &format!("! unban usage it is {usage}"));
     let server = Server::start(&["--rate", "0"]);
     let mut client = server.connect();
     for (typed, meant) in [

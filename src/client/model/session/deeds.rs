@@ -51,7 +51,7 @@ pub(super) fn deed(line: &str, done: &Done<'_>) -> Option<String> {
             let (place, noun) = if mute { ("in", "mute") } else { ("from", "ban") };
             format!("you {what} {whom} {place} {room}{time}{alone} ({noun} {id}; /unban {room} {id} ends it)")
         }
-        Done::Unban { room, id } => format!("you ended {id} of the bans and mutes of {room}"),
+        Done::Unban { room, id } => format!("ban or mute {id} of {room} is over"),
         Done::Room { room, rule: Some((rule, value)) } => match commands::parse(line) {
             Some(Request::Room { part: RulesPart::Set(_), .. }) => format!("you set {rule} to {value} in {room}"),
             _ => format!("{rule} is {value} in {room}"),

@@ -617,7 +617,7 @@ mod tests {
                 "+ mute #a 3 pattern:spam*",
                 "you muted guests called spam* in #a for 90 seconds (mute 3; /unban #a 3 ends it)",
             ),
-            ("/unban 3", "+ unban #a 3", "you ended 3 of the bans and mutes of #a"),
+            ("/unban 3", "+ unban #a 3", "ban or mute 3 of #a is over"),
             ("/room hidden on", "+ room #a hidden on", "you set hidden to on in #a"),
             ("/room hidden", "+ room #a hidden on", "hidden is on in #a"),
             ("/erase 7", "+ erase #a 1", "you took 1 message of #a back"),
