@@ -8,6 +8,7 @@ mod loss;
 mod replies;
 mod rows;
 mod search;
+mod secret;
 mod told;
 mod typed;
 

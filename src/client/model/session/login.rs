@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::typed::name;
-use super::{Asked, Entry, Pending, Session, Waiting, cut};
+use super::secret::{Secret, Wary};
+use super::{Asked, Entry, Pending, Session, cut};
 use crate::client::model::news::Taken;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName, Token, clean};
@@ -21,45 +21,23 @@ pub enum TokenChange {
     Forget(Nick, Token),
 }
 
-/// A secret that a command needs, and that the person is asked for.
-#[derive(Debug)]
-pub(super) enum Secret {
-    /// The password that they have, for `/passwd`.
-    Old,
-    /// The one that they will have, for the command `of`, typed once and then once more.
-    New { of: &'static str, old: Option<String>, first: Option<String> },
-    /// The password that they have, for `/drop`.
-    Drop,
-}
-
-/// Why what is typed next may be a password.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Wary {
-    /// The one of this name was asked for, and left untold.
-    Untold(Nick),
-    /// This command that takes one has no answer yet: who expects to be asked for it types on.
-    Unanswered(&'static str),
-    /// This command was refused that takes one: who expects to be asked for it then types it.
-    Refused(&'static str),
-}
-
 /// What proves that names are ours.
 #[derive(Default, Debug)]
 pub(super) struct Logins {
     /// What is kept of them.
     tokens: Vec<(Nick, Token)>,
     /// Whether somebody is there who can be asked for a password. For them a token is kept, too.
-    person: bool,
+    pub(super) person: bool,
     /// Whose password the person is being asked for.
-    asking: Option<Nick>,
+    pub(super) asking: Option<Nick>,
     /// What they typed as that password, if it may be a token.
     typed: Option<Token>,
     /// What else they are being asked for.
-    secret: Option<Secret>,
+    pub(super) secret: Option<Secret>,
     /// Why what the person types next may be a password, though none is asked for.
-    wary: Option<Wary>,
+    pub(super) wary: Option<Wary>,
     /// The name that we own and go by, as it is registered. We may be shown in another spelling.
-    owner: Option<Nick>,
+    pub(super) owner: Option<Nick>,
     /// Whether nothing is restored before it is settled as whom.
     holds: bool,
     /// The rooms in which the last login found us, as its answer told, and that have been entered since then if they were new.
@@ -121,167 +99,10 @@ impl Session {
     pub fn asks_login(&self) -> Option<Nick> {
         self.logins.asking
     }
-
-    /// What secret the person is being asked for, in words. The next line that they type is that.
-    pub fn asks_secret(&self) -> Option<String> {
-        match &self.logins.secret {
-            None => {
-                let of_server = || self.asks_pass().then(|| "password of the server".to_owned());
-                self.logins.asking.map(|nick| format!("password of {nick}")).or_else(of_server)
-            }
-            Some(Secret::Old | Secret::Drop) => Some("your password".to_owned()),
-            Some(Secret::New { first: None, .. }) => Some("new password".to_owned()),
-            Some(Secret::New { first: Some(_), .. }) => Some("new password once more".to_owned()),
-        }
-    }
-
-    /// Whether somebody is there who can be asked for a secret now.
-    pub(super) fn may_ask_secret(&self) -> bool {
-        self.logins.person && self.is_in()
-    }
-
-    /// Whether somebody is there who can be asked for one before the server lets them in.
-    pub(super) fn may_ask_entry(&self) -> bool {
-        self.logins.person && self.locked().is_some()
-    }
-
-    /// Asks for what this command needs, which has come without it.
-    pub(super) fn ask_for_secret(&mut self, command: &'static str) -> Taken {
-        let is_owner = self.logins.owner.is_some();
-        if is_owner == (command == "register") {
-            self.logins.wary = Some(Wary::Refused(command));
-        }
-        match (command, is_owner) {
-            // A guest gets no token. But how that is refused tells whether a password may be sent, before anybody types one.
-            ("register", false) => self.ask(Command::Token, Pending::MaySend),
-            ("register", true) => {
-                return Taken::No("your name is yours already; /passwd changes its password".to_owned());
-            }
-            (_, false) => {
-                return Taken::No(format!("/{command} is for who owns a name; /register makes yours your own"));
-            }
-            ("passwd", true) => self.await_secret(Secret::Old),
-            (_, true) => self.await_secret(Secret::Drop),
-        }
-        Taken::Yes
-    }
-
     /// The name that we own and go by, as it is registered.
     pub(super) fn owner(&self) -> Option<Nick> {
         self.logins.owner
     }
-
-    /// Has the person asked for a secret.
-    pub(super) fn await_secret(&mut self, secret: Secret) {
-        self.note(match &secret {
-            Secret::Old => "type your password, which is not shown; Enter alone if your name has none yet".to_owned(),
-            Secret::New { first: None, .. } => {
-                "type the new password, one word which is not shown; Enter alone leaves all as it is".to_owned()
-            }
-            Secret::New { first: Some(_), .. } => "type the new password once more".to_owned(),
-            Secret::Drop => {
-                "type your password to give your name up, which is not shown; Enter alone leaves all as it is"
-                    .to_owned()
-            }
-        });
-        self.logins.secret = Some(secret);
-    }
-
-    /// Takes what the person typed as the secret that a command needs, if they were asked for one.
-    fn take_secret(&mut self, line: &str) -> Option<Taken> {
-        let secret = self.logins.secret.take()?;
-        let line = clean(line.as_bytes());
-        let word = line.trim();
-        let command = match &secret {
-            Secret::Old => "passwd",
-            Secret::New { of, .. } => of,
-            Secret::Drop => "drop",
-        };
-        let is_command = matches!(ClientLine::parse(cut(word).0), ClientLine::Command { name, .. } if commands::find(name).is_some());
-        let refused = if is_command || word.is_empty() && !matches!(secret, Secret::Old) {
-            self.note(format!("/{command} is not done"));
-            return (!is_command).then_some(Taken::Yes);
-        } else if !self.is_in() && self.locked().is_none() {
-            Some("there is no connection; type the password again when there is")
-        } else if word.contains(' ') {
-            Some("a password is one word; type it again")
-        } else {
-            None
-        };
-        if let Some(why) = refused {
-            self.logins.secret = Some(secret);
-            return Some(Taken::No(why.to_owned()));
-        }
-        let done = |session: &mut Self, line: String| session.ask(line, Pending::Typed(format!("/{command}")));
-        match secret {
-            Secret::Old => {
-                let old = (!word.is_empty()).then(|| word.to_owned());
-                self.await_secret(Secret::New { of: "passwd", old, first: None });
-            }
-            Secret::New { of, old, first: None } => {
-                self.await_secret(Secret::New { of, old, first: Some(word.to_owned()) });
-            }
-            Secret::New { of, old, first: Some(first) } if first != word => {
-                self.refuse("these two are not the same".to_owned());
-                self.await_secret(Secret::New { of, old, first: None });
-            }
-            Secret::New { of, old, .. } => {
-                let old = old.map(|old| format!("{old} ")).unwrap_or_default();
-                done(self, format!("/{of} {old}{word}"));
-            }
-            Secret::Drop => done(self, format!("/drop {word}")),
-        }
-        Some(Taken::Yes)
-    }
-
-    /// Whether what is typed next may be a password, though none is asked for any more.
-    pub fn is_wary(&self) -> bool {
-        self.logins.wary.is_some() || self.unanswered_secret().is_some()
-    }
-
-    /// What was asked for with this was refused, and a password may come after it.
-    pub(super) fn grow_wary(&mut self, pending: &Pending, code: Code<'_>) {
-        // So a guest is told that a password may be sent.
-        let is_question = matches!(pending, Pending::MaySend | Pending::Probe(..)) && code == Code::NoAccount;
-        // Whoever has typed on expects to be asked for nothing.
-        let is_typed =
-            |asked: &Asked| matches!(asked.pending, Pending::Typed(_) | Pending::Said | Pending::Password(_));
-        let is_last = self.waiting.is_empty() && !self.asked.iter().any(is_typed);
-        if self.logins.person
-            && is_last
-            && !is_question
-            && let Some(command) = takes_secret(pending)
-        {
-            self.logins.wary = Some(Wary::Refused(command));
-        }
-    }
-
-    /// The command that was typed last, if it takes a secret and has no answer yet.
-    fn unanswered_secret(&self) -> Option<&'static str> {
-        let is_typed = |asked: &&Asked| {
-            matches!(asked.pending, Pending::Typed(_) | Pending::Said) || takes_secret(&asked.pending).is_some()
-        };
-        let last = match self.waiting.back() {
-            Some(Waiting::Command(line)) => secret_of(line),
-            Some(_) => None,
-            None => self.asked.iter().rev().find(is_typed).and_then(|asked| takes_secret(&asked.pending)),
-        };
-        last.filter(|_| self.logins.person)
-    }
-
-    /// Why this line may be a password that is about to be said. It is asked once; a command shows that the person knows where
-    /// they are, and so do several words after a refusal.
-    pub(super) fn may_be_password(&mut self, line: &str, is_doubted: bool) -> Option<Wary> {
-        if line.trim().is_empty() {
-            return None;
-        }
-        let is_one_word = !line.trim().contains(char::is_whitespace);
-        let unanswered = || self.unanswered_secret().filter(|_| !is_doubted).map(Wary::Unanswered);
-        let wary = self.logins.wary.or_else(unanswered);
-        self.logins.wary = None;
-        wary.filter(|wary| name(line).is_empty() && (is_one_word || matches!(wary, Wary::Untold(_))))
-    }
-
     /// The next change of what is kept for later runs.
     pub fn poll_token(&mut self) -> Option<TokenChange> {
         self.logins.changes.pop_front()
@@ -558,24 +379,8 @@ impl Session {
     }
 }
 
-/// The command of this line, if it takes a secret.
-fn secret_of(line: &str) -> Option<&'static str> {
-    Some(name(line)).filter(|name| ["register", "login", "passwd", "drop", "pass", "token"].contains(name))
-}
-
-/// The command with a secret that this is for.
-fn takes_secret(pending: &Pending) -> Option<&'static str> {
-    match pending {
-        Pending::Typed(line) => secret_of(line),
-        Pending::MaySend => Some("register"),
-        Pending::Probe(..) | Pending::Login(_, None) => Some("login"),
-        Pending::Password(_) => Some("pass"),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Instant;
 
     use super::*;
@@ -591,7 +396,7 @@ mod tests {
     }
 
     /// A session of alice's in #a that has just been greeted, with the answers to what comes before the name.
-    fn greeted(tokens: Vec<(Nick, Token)>, person: bool) -> Session {
+    pub(in super::super) fn greeted(tokens: Vec<(Nick, Token)>, person: bool) -> Session {
         let rooms = vec![RoomName::new("#a").unwrap()];
         let mut session = Session::new(Wish { nick: Some(alice()), rooms, tokens, person, ..Wish::default() });
         again(&mut session);
@@ -605,7 +410,7 @@ mod tests {
     }
 
     /// What is sent besides what every connection begins with.
-    fn asked(session: &mut Session) -> Vec<String> {
+    pub(in super::super) fn asked(session: &mut Session) -> Vec<String> {
         sent(session).into_iter().filter(|line| !line.starts_with("/set ") && line != "/who").collect()
     }
 
@@ -783,79 +588,6 @@ mod tests {
             // Who means it types it once more.
             session.typed("correct-horse", Instant::now());
             assert!(!session.is_wary() && asked(&mut session).contains(&"/msg #a correct-horse".to_owned()));
-        }
-    }
-
-    #[test]
-    fn one_word_after_a_refused_command_for_a_password_is_not_said_at_once() {
-        for (line, replies, command) in [
-            ("/register", &["! token insecure x"][..], "/register"),
-            ("/register secret", &["! register insecure x"], "/register"),
-            ("/login bob secret", &["! login insecure x"], "/login"),
-            ("/login", &["! login usage x"], "/login"),
-            ("/login bob", &["! token insecure x"], "/login"),
-            ("/passwd", &[], "/passwd"),
-            ("/passwd a b", &["! passwd insecure x"], "/passwd"),
-            ("/drop secret", &["! drop insecure x"], "/drop"),
-            ("/token", &["! token no-account x"], "/token"),
-            ("/pass secret", &["! pass refused x"], "/pass"),
-        ] {
-            for (said, is_said) in [("correct-horse", false), ("what is that", true)] {
-                let mut session = greeted(Vec::new(), true);
-                hear(&mut session, &["+ nick alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
-                hear(&mut session, &["+ ping restored"]);
-                asked(&mut session);
-                session.typed(line, Instant::now());
-                asked(&mut session);
-                hear(&mut session, replies);
-                assert!(session.is_wary(), "{line}");
-                match session.typed(said, Instant::now()) {
-                    Taken::No(why) => {
-                        assert!(!is_said && why.starts_with(&format!("{command} was refused, ")), "{line}: {why}");
-                        session.typed(said, Instant::now());
-                    }
-                    taken => assert!(taken == Taken::Yes && is_said, "{line}"),
-                }
-                // Who means it types it once more.
-                assert_eq!(asked(&mut session).last(), Some(&format!("/msg #a {said}")), "{line}");
-                assert!(!session.is_wary(), "{line}");
-            }
-        }
-    }
-
-    #[test]
-    fn one_word_is_not_said_while_a_command_for_a_password_has_no_answer() {
-        for (line, sent) in [
-            ("/register", "/token"),
-            ("/register secret", "/register secret"),
-            ("/login bob secret", "/login bob secret"),
-            ("/passwd a b", "/passwd a b"),
-            ("/pass secret", "/pass secret"),
-        ] {
-            let mut session = greeted(Vec::new(), true);
-            hear(&mut session, &["+ nick alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
-            hear(&mut session, &["+ ping restored"]);
-            asked(&mut session);
-            let now = Instant::now();
-            session.typed(line, now);
-            assert_eq!(asked(&mut session), [sent], "{line}");
-            let is_doubted = |session: &mut Session, why: &str| {
-                assert!(session.is_wary(), "{line}");
-                matches!(session.typed("correct-horse", now), Taken::No(told) if told.contains(why))
-            };
-            assert!(is_doubted(&mut session, " has no answer yet, and this would be said to #a"), "{line}");
-            // Who thinks by then that it is asked for types it again.
-            hear(&mut session, &[&format!("! {} insecure x", cut(&sent[1..]).0)]);
-            assert!(is_doubted(&mut session, " was refused, and this would be said to #a"), "{line}");
-            assert_eq!(asked(&mut session), [""; 0], "{line}");
-            session.typed("correct-horse", now);
-            assert_eq!(asked(&mut session), ["/msg #a correct-horse"], "{line}");
-        }
-        // Several words are none, and after them one word is not either.
-        let mut session = online(&["#a"]);
-        session.logins.person = true;
-        for line in ["/register secret", "what is that", "hello"] {
-            assert_eq!(session.typed(line, Instant::now()), Taken::Yes, "{line}");
         }
     }
 

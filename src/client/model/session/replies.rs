@@ -1,8 +1,8 @@
 //! What the server answers.
 
 use super::deeds::deed;
-use super::login::Secret;
 use super::rows::row;
+use super::secret::Secret;
 use super::typed::{moves, name};
 use super::{Asked, Entry, Message, Pending, Session, cut, people};
 use crate::client::model::news::{Age, Mark, News, TransferAnswer, mark_of};
@@ -852,58 +852,6 @@ mod tests {
             news.sort();
             assert_eq!(news, want);
         }
-    }
-
-    #[test]
-    fn a_secret_that_is_left_out_is_asked_for() {
-        let nick = Nick::new("alice").unwrap();
-        let mut session = Session::new(Wish { nick: Some(nick), person: true, ..Wish::default() });
-        let coming = ["* hello guest1 x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"];
-        session.connected();
-        hear(&mut session, &coming);
-        hear(&mut session, &["+ nick alice", "+ ping restored"]);
-        shown(&mut session);
-        sent(&mut session);
-        let say = |session: &mut Session, line: &str| {
-            session.typed(line, Instant::now());
-            sent(session)
-        };
-        // Whether it may be sent at all is found out first.
-        assert_eq!(say(&mut session, "/register"), ["/token"]);
-        hear(&mut session, &["! token insecure this connection is not encrypted; ask"]);
-        assert_eq!(shown(&mut session), [News::Refused("/register: this connection is not encrypted; ask".to_owned())]);
-        assert!(say(&mut session, "/register") == ["/token"]);
-        hear(&mut session, &["! token no-account guests have no name of their own"]);
-        assert!(say(&mut session, "correct-horse").is_empty() && say(&mut session, "correct-hores").is_empty());
-        assert!(say(&mut session, "correct-horse").is_empty(), "they differ, so both are asked for again");
-        assert_eq!(say(&mut session, "correct-horse"), ["/register correct-horse"]);
-        hear(&mut session, &["+ register alice"]);
-        hear(&mut session, &[&format!("+ token {}", "A".repeat(43))]);
-        sent(&mut session);
-        // An owner has proved already that secrets may be sent.
-        assert!(say(&mut session, "/passwd").is_empty());
-        assert!(say(&mut session, "correct-horse").is_empty() && say(&mut session, "other-horse").is_empty());
-        assert_eq!(say(&mut session, "other-horse"), ["/passwd correct-horse other-horse"]);
-        hear(&mut session, &["+ passwd"]);
-        hear(&mut session, &[&format!("+ token {}", "A".repeat(43))]);
-        sent(&mut session);
-        // Who has a name by a token that an operator gave has no old one.
-        assert!(say(&mut session, "/passwd").is_empty() && say(&mut session, "").is_empty());
-        assert!(say(&mut session, "third-horse").is_empty());
-        assert_eq!(say(&mut session, "third-horse"), ["/passwd third-horse"]);
-        hear(&mut session, &["! passwd refused the old password comes first: /passwd OLD NEW"]);
-        shown(&mut session);
-        // Enter alone, or another command, gives it up.
-        assert!(say(&mut session, "/drop").is_empty() && say(&mut session, "").is_empty());
-        assert_eq!(shown(&mut session).pop(), Some(News::Note("/drop is not done".to_owned())));
-        assert!(say(&mut session, "/drop").is_empty());
-        assert_eq!(say(&mut session, "/who"), ["/who"]);
-        hear(&mut session, &["+ who 1 1"]);
-        assert!(say(&mut session, "/drop").is_empty());
-        assert_eq!(say(&mut session, "other-horse"), ["/drop other-horse"]);
-        hear(&mut session, &["+ drop guest1"]);
-        let told = format!("{:?}", shown(&mut session));
-        assert!(!told.contains("horse"), "{told}");
     }
 
     #[test]

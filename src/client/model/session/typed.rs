@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::login::Wary;
 use super::replies::OWN;
+use super::secret::Wary;
 use super::{Message, Pending, Phase, Session, Waiting, cut};
 use crate::client::model::news::{Extent, Taken, TransferRequest};
 use crate::commands;
