@@ -44,6 +44,11 @@ pub(super) struct Logins {
     rooms: Vec<RoomName>,
     found: Vec<RoomName>,
     changes: VecDeque<TokenChange>,
+    /// Whose token this server has refused on this connection. It may be good on the next one: another server may have answered, one that
+    /// was started with another folder say.
+    doubted: Option<Nick>,
+    /// Whether we owned our name when the last connection was lost.
+    pub(super) was_owner: bool,
     /// For whom it was told that a token is kept.
     noted: Option<Nick>,
 }
@@ -55,7 +60,7 @@ impl Logins {
 
     /// A connection is made or lost, and nobody has proved anything on it.
     pub(super) fn reset(&mut self) {
-        (self.owner, self.holds, self.typed) = (None, false, None);
+        (self.owner, self.holds, self.typed, self.doubted) = (None, false, None, None);
         self.rooms.clear();
         self.found.clear();
     }
@@ -70,14 +75,16 @@ impl Logins {
         self.wary = None;
     }
 
-    /// What proves that this name is ours.
+    /// What proves that this name is ours, unless it was refused just now.
     pub(super) fn token(&self, nick: Nick) -> Option<Token> {
-        self.tokens.iter().find(|(of, _)| *of == nick).map(|(_, token)| *token)
+        let is_good = |(of, _): &&(Nick, Token)| *of == nick && self.doubted != Some(nick);
+        self.tokens.iter().find(is_good).map(|(_, token)| *token)
     }
 
     fn keep(&mut self, nick: Nick, token: Token) {
         self.tokens.retain(|(of, _)| *of != nick);
         self.tokens.push((nick, token));
+        self.doubted = self.doubted.filter(|doubted| *doubted != nick);
         self.changes.push_back(TokenChange::Keep(nick, token));
     }
 
@@ -332,10 +339,15 @@ impl Session {
     pub(super) fn not_logged_in(&mut self, nick: Nick, token: Option<Token>, code: Code<'_>, text: &str) {
         match (token, code) {
             (Some(_), Code::Refused) => {
-                self.logins.forget(nick);
-                self.note(format!("the token that was kept for {nick} is not good any more"));
+                self.logins.doubted = Some(nick);
                 if !self.is_in() {
                     self.ask_entry();
+                    return;
+                }
+                // The same is said of a name that nobody owns, and only of one that somebody owns is the token bad for good.
+                self.ask(format!("/account {nick}"), Pending::Owned(nick));
+                if text.starts_with("nobody owns ") && self.wanted != Some(nick) {
+                    self.refuse(text.to_owned());
                 } else if self.wanted == Some(nick) {
                     self.ask_name();
                 } else {
@@ -368,6 +380,18 @@ impl Session {
                     self.logins.asking = Some(nick);
                 }
             },
+        }
+    }
+
+    /// The server has told whether somebody owns this name, of which it has refused the token that is kept.
+    pub(super) fn token_refused(&mut self, nick: Nick, is_owned: bool) {
+        if is_owned {
+            self.logins.forget(nick);
+            self.note(format!("the token that was kept for {nick} is not good any more"));
+        } else {
+            self.note(format!(
+                "this server knows nobody who owns {nick}; the token that is kept for it stays, and the next connection tries it again"
+            ));
         }
     }
 
@@ -477,15 +501,16 @@ pub(super) mod tests {
         let mut session = greeted(vec![(alice(), Token([0; 32]))], true);
         assert_eq!(asked(&mut session), [format!("/login alice token:{TOKEN}")]);
         hear(&mut session, &["! login refused that is no token of alice"]);
+        assert_eq!(changes(&mut session), [], "nobody may own the name here");
+        assert_eq!(asked(&mut session), ["/account alice", "/nick alice"]);
+        hear(&mut session, &["- name 2026-11-28 2026-12-01", "+ account alice owned"]);
         assert_eq!(changes(&mut session), [TokenChange::Forget(alice(), Token([0; 32]))]);
-        assert_eq!(asked(&mut session), ["/nick alice"]);
         hear(&mut session, &[OWNED, "! token no-account x"]);
         assert_eq!(session.asks_login(), Some(alice()));
         // Who cannot be asked is told, and comes into no room as somebody else.
         let mut session = greeted(vec![(alice(), Token([0; 32]))], false);
         assert_eq!(asked(&mut session), [format!("/login alice token:{TOKEN}")]);
-        hear(&mut session, &["! login refused that is no token of alice"]);
-        hear(&mut session, &[OWNED]);
+        hear(&mut session, &["! login refused that is no token of alice", "+ account alice owned", OWNED]);
         assert!(shown(&mut session).iter().any(|news| matches!(news, News::Refused(why) if why.contains("alice"))));
         // Whatever else is wrong, it may be good later.
         for code in ["too-many", "busy", "insecure"] {
@@ -493,6 +518,41 @@ pub(super) mod tests {
             hear(&mut session, &[&format!("! login {code} not now")]);
             assert_eq!(changes(&mut session), []);
             assert!(session.asks_login().is_none() && asked(&mut session).contains(&"/join #a".to_owned()), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_token_stays_where_nobody_owns_the_name_and_is_tried_again() {
+        let login = format!("/login alice token:{TOKEN}");
+        for (refused, account) in [
+            ("! login refused nobody owns alice; /nick alice takes it", "+ account alice free"),
+            ("! login refused this server keeps nothing", "! account refused this server keeps nothing"),
+        ] {
+            let mut session = greeted(vec![(alice(), Token([0; 32]))], true);
+            hear(&mut session, &["+ login alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
+            hear(&mut session, &["+ ping restored", "#a * bob made alice op"]);
+            session.stays = true;
+            session.lost("gone");
+            asked(&mut session);
+            again(&mut session);
+            assert_eq!(asked(&mut session)[0], login);
+            shown(&mut session);
+            hear(&mut session, &[refused]);
+            assert_eq!(asked(&mut session), ["/account alice", "/nick alice"]);
+            hear(&mut session, &["+ join #a 1", "+ query #a", "+ files 0", "+ ping restored", account, "+ nick alice"]);
+            hear(&mut session, &["+ op #a 0"]);
+            let told = format!("{:?}", shown(&mut session));
+            assert!(told.contains("this server knows nobody who owns alice") && !told.contains("no longer"), "{told}");
+            assert_eq!(changes(&mut session), []);
+            // What was the server's mistake is over with the connection.
+            session.lost("gone");
+            asked(&mut session);
+            again(&mut session);
+            assert_eq!(asked(&mut session)[0], login);
+            hear(&mut session, &["+ login alice", "+ join #a 1", "+ query #a", "+ files 0", "+ ping restored"]);
+            hear(&mut session, &["+ join #a 1", "+ query #a", "- op alice", "+ op #a 1"]);
+            let told = format!("{:?}", shown(&mut session));
+            assert!(!told.contains("no longer"), "{told}");
         }
     }
 
