@@ -161,6 +161,7 @@ impl Session {
             return false;
         }
         if let Some(token) = self.logins.token(nick) {
+            self.logins.wary = Some(Wary::Needless);
             self.ask(Command::Login(nick, Proof::Token(token)), Pending::Login(nick, Some(token)));
         } else if self.logins.owner.is_some() {
             self.ask_password(nick, is_known);
@@ -169,6 +170,17 @@ impl Session {
             self.ask(Command::Token, Pending::Probe(nick, is_known));
         }
         true
+    }
+
+    /// Whether the person is `nick` already, as its owner. Then they are told so, as a login would change nothing, and one word that they
+    /// type next may be the password all the same.
+    pub(super) fn is_own(&mut self, nick: Nick) -> bool {
+        let is_own = self.is_in() && self.logins.owner.is_some_and(|owner| owner.is_like(&nick));
+        if is_own {
+            self.logins.wary = Some(Wary::Needless);
+            self.answer(format!("you are {nick} already; no password is needed"));
+        }
+        is_own
     }
 
     pub(super) fn ask_password(&mut self, nick: Nick, is_known: bool) {
@@ -239,7 +251,9 @@ impl Session {
     pub(super) fn logged_in(&mut self, nick: Nick, by_token: bool) {
         let before = self.nick.replace(nick);
         (self.wanted, self.regaining, self.locked) = (Some(nick), false, None);
-        (self.logins.asking, self.logins.wary, self.logins.owner) = (None, None, Some(nick));
+        (self.logins.asking, self.logins.owner) = (None, Some(nick));
+        // By a token one comes in unasked, so the password may be typed behind that.
+        self.logins.wary = self.logins.wary.filter(|_| by_token);
         self.logins.found.clear();
         for room in std::mem::take(&mut self.logins.rooms) {
             if self.talks.room(room).is_none() {
@@ -519,6 +533,39 @@ pub(super) mod tests {
             assert_eq!(changes(&mut session), []);
             assert!(session.asks_login().is_none() && asked(&mut session).contains(&"/join #a".to_owned()), "{code}");
         }
+    }
+
+    #[test]
+    fn who_is_somebody_already_or_by_a_token_types_no_password_to_others() {
+        let mut session = greeted(vec![(alice(), Token([0; 32]))], true);
+        hear(&mut session, &["+ login alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
+        hear(&mut session, &["+ ping restored"]);
+        asked(&mut session);
+        let now = Instant::now();
+        let is_kept_back = |session: &mut Session| {
+            let taken = session.typed("correct-horse", now);
+            matches!(taken, Taken::No(why) if why.starts_with("no password is needed, and this would be said to #a"))
+        };
+        assert!(!session.is_wary(), "nobody was asked anything");
+        for line in ["/login alice", "/login A1ice"] {
+            shown(&mut session);
+            session.typed(line, now);
+            let told = format!("you are {} already; no password is needed", &line["/login ".len()..]);
+            assert_eq!((shown(&mut session), asked(&mut session)), (vec![News::Answer(told)], Vec::new()));
+            assert!(is_kept_back(&mut session), "{line}");
+            assert!(asked(&mut session).is_empty());
+        }
+        // So it is where a token that is kept does it, before it is answered and after.
+        session.typed("/nick carol", now);
+        hear(&mut session, &["+ nick carol"]);
+        for replies in [&[][..], &["+ login alice"]] {
+            session.typed("/login alice", now);
+            hear(&mut session, replies);
+            assert!(is_kept_back(&mut session), "{replies:?}");
+            hear(&mut session, if replies.is_empty() { &["! login busy x"] } else { &[] });
+        }
+        session.typed("several words are none", now);
+        assert!(!session.is_wary());
     }
 
     #[test]

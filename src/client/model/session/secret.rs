@@ -25,6 +25,8 @@ pub(super) enum Wary {
     Untold(Nick),
     /// This command that takes one has no answer yet: who expects to be asked for it types on.
     Unanswered(&'static str),
+    /// None was asked for, as none is needed: who expects to be asked for it types it all the same.
+    Needless,
     /// This command was refused that takes one: who expects to be asked for it then types it.
     Refused(&'static str),
 }
@@ -172,14 +174,15 @@ impl Session {
         last.filter(|_| self.logins.person)
     }
 
-    /// Why this line may be a password that is about to be said. It is asked once; a command shows that the person knows where
-    /// they are, and so do several words after a refusal.
-    pub(super) fn may_be_password(&mut self, line: &str, is_doubted: bool) -> Option<Wary> {
+    /// Why this line may be a password that is about to be said. It is asked once, but while a command has no answer each time: who
+    /// expects to be asked twice types it twice. A command shows that the person knows where they are, and so do several words after a
+    /// refusal.
+    pub(super) fn may_be_password(&mut self, line: &str) -> Option<Wary> {
         if line.trim().is_empty() {
             return None;
         }
         let is_one_word = !line.trim().contains(char::is_whitespace);
-        let unanswered = || self.unanswered_secret().filter(|_| !is_doubted).map(Wary::Unanswered);
+        let unanswered = || self.unanswered_secret().map(Wary::Unanswered);
         let wary = self.logins.wary.or_else(unanswered);
         self.logins.wary = None;
         wary.filter(|wary| name(line).is_empty() && (is_one_word || matches!(wary, Wary::Untold(_))))
@@ -269,7 +272,11 @@ mod tests {
                 assert!(session.is_wary(), "{line}");
                 matches!(session.typed("correct-horse", now), Taken::No(told) if told.contains(why))
             };
-            assert!(is_doubted(&mut session, " has no answer yet, and this would be said to #a"), "{line}");
+            // Who expects to be asked for it twice types it twice.
+            for _ in 0..3 {
+                let why = " has no answer yet, so this is not said to #a: it may be the password; wait for the answer";
+                assert!(is_doubted(&mut session, why), "{line}");
+            }
             // Who thinks by then that it is asked for types it again.
             hear(&mut session, &[&format!("! {} insecure x", cut(&sent[1..]).0)]);
             assert!(is_doubted(&mut session, " was refused, and this would be said to #a"), "{line}");

@@ -126,7 +126,7 @@ impl Session {
             return None;
         }
         let is_doubted = doubted == Some(line);
-        let wary = self.may_be_password(line, is_doubted);
+        let wary = self.may_be_password(line);
         let place = self.talks.target()?;
         let why = if let Some(wary) = wary {
             let (why, how) = match wary {
@@ -134,7 +134,11 @@ impl Session {
                     self.nick.map(|nick| format!("you are {nick} now, and ")).unwrap_or_default(),
                     format!("; /login {owned} asks for the password"),
                 ),
-                Wary::Unanswered(command) => (format!("/{command} has no answer yet, and "), String::new()),
+                Wary::Unanswered(command) => {
+                    let why = "it may be the password; wait for the answer";
+                    return Some(format!("/{command} has no answer yet, so this is not said to {place}: {why}"));
+                }
+                Wary::Needless => ("no password is needed, and ".to_owned(), String::new()),
                 Wary::Refused(command) => (format!("/{command} was refused, and "), String::new()),
             };
             format!("{why}this would be said to {place}; type it once more if you mean that{how}")
@@ -353,6 +357,7 @@ impl Session {
                     own(rest).into_iter().for_each(|help| self.answer(help.to_owned()));
                     return Taken::Yes;
                 }
+                "login" if Nick::new(rest.trim()).is_ok_and(|nick| self.is_own(nick)) => return Taken::Yes,
                 // Whose password it is does to be asked for it.
                 "login"
                     if (self.is_in() || self.may_ask_entry())
