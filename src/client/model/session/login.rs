@@ -43,6 +43,8 @@ pub(super) struct Logins {
     /// The rooms in which the last login found us, as its answer told, and that have been entered since then if they were new.
     rooms: Vec<RoomName>,
     found: Vec<RoomName>,
+    /// The rooms that let us in as a guest no more, which a login may change, and whether we talked there.
+    outside: Vec<(RoomName, bool)>,
     changes: VecDeque<TokenChange>,
     /// Whose token this server has refused on this connection. It may be good on the next one: another server may have answered, one that
     /// was started with another folder say.
@@ -264,6 +266,13 @@ impl Session {
                 self.logins.found.push(room);
             }
         }
+        // Where a guest may not be, the owner of a name may.
+        for (room, was_target) in std::mem::take(&mut self.logins.outside) {
+            self.talks.open(Place::Room(room));
+            if was_target && self.talks.target().is_none() {
+                self.talks.set_target(Some(Place::Room(room)));
+            }
+        }
         if self.logins.holds {
             self.settled();
         } else if self.is_in() {
@@ -320,6 +329,20 @@ impl Session {
             let line = key.map_or(Command::Join(room).to_string(), |(_, key)| format!("{} {key}", Command::Join(room)));
             self.ask(line, Pending::Join(room));
         }
+    }
+
+    /// A room does not let us in, of which this is known: whether we talked there. It is entered again with a login. Whether that is
+    /// awaited just now.
+    pub(super) fn stays_outside(&mut self, room: RoomName, was_target: bool) -> bool {
+        if self.logins.owner.is_some() {
+            return false;
+        }
+        let outside = &mut self.logins.outside;
+        if outside.len() < ROOMS && outside.iter().all(|(known, _)| *known != room) {
+            outside.push((room, was_target));
+        }
+        let is_tried = || self.regaining && self.wanted.is_some_and(|nick| self.logins.token(nick).is_some());
+        self.is_naming() || is_tried()
     }
 
     /// A room in which the last login found us.
@@ -566,6 +589,42 @@ pub(super) mod tests {
         }
         session.typed("several words are none", now);
         assert!(!session.is_wary());
+    }
+
+    #[test]
+    fn a_room_that_lets_no_guest_in_is_entered_with_the_login() {
+        let refused = "! join bad-key #a has a key; ask alice, an op of it, when they are here, for it";
+        let mut session = greeted(Vec::new(), true);
+        hear(&mut session, &["+ login alice", OWNED, "! token no-account x"]);
+        session.typed("correct-horse", Instant::now());
+        hear(&mut session, &["+ login alice", "+ join #a 1", "+ query #a", "+ ping restored", "! token busy x"]);
+        hear(&mut session, &["+ op #a 0", "+ history #a 0"]);
+        session.lost("gone");
+        again(&mut session);
+        asked(&mut session);
+        shown(&mut session);
+        hear(&mut session, &[OWNED, refused, "! query no-such-room x", "+ ping restored", "! token no-account x"]);
+        let told = format!("{:?}", shown(&mut session));
+        assert!(told.contains("you come into #a again once you are logged in"), "{told}");
+        assert!(!told.contains("ask alice") && !told.contains("you talk to nobody"), "{told}");
+        asked(&mut session);
+        session.typed("correct-horse", Instant::now());
+        hear(&mut session, &["+ login alice"]);
+        assert_eq!(asked(&mut session), ["/login alice correct-horse", "/join #a", "/query #a", "/token"]);
+        hear(&mut session, &["+ join #a 1", "+ query #a"]);
+        assert_eq!(session.talks.target(), Place::new("#a"));
+        // So is one that was to be entered at the start, by whoever logs in later.
+        let mut session = greeted(Vec::new(), true);
+        hear(&mut session, &[OWNED, "! token no-account x"]);
+        session.typed("", Instant::now());
+        hear(
+            &mut session,
+            &["! join no-account #a is for who owns a name", "! query no-such-room x", "+ ping restored"],
+        );
+        asked(&mut session);
+        session.typed("/login alice correct-horse", Instant::now());
+        hear(&mut session, &["+ login alice"]);
+        assert_eq!(asked(&mut session)[1..], ["/join #a", "/query #a", "/token"]);
     }
 
     #[test]

@@ -507,7 +507,10 @@ impl Session {
             }
             Pending::Join(room) => {
                 let is_nowhere = self.close(Place::Room(room));
-                if !self.first {
+                let is_awaited = self.stays_outside(room, is_nowhere);
+                if is_awaited {
+                    self.note(format!("you come into {room} again once you are logged in"));
+                } else if !self.first {
                     // Nobody has asked for that just now.
                     self.note(format!("you are not in {room} any more: {text}"));
                 } else if text.contains(&room.to_string()) {
@@ -515,7 +518,7 @@ impl Session {
                 } else {
                     self.refuse(format!("{room}: {text}"));
                 }
-                if is_nowhere {
+                if is_nowhere && !is_awaited {
                     self.note(self.nowhere());
                 }
                 self.report_limbo(room);
