@@ -20,7 +20,12 @@ const OWN_HELP: &[(&str, &[&str])] = &[
     ("/login ", &["/login NICK  be NICK, whose password you know; it is asked for, and not shown"]),
     ("/register ", &["/register  make the name that you have yours; the password is asked for, and not shown"]),
     ("/passwd ", &["/passwd  change the password of your name; both are asked for, and not shown"]),
-    ("/drop ", &["/drop  give your name up; the password is asked for, and not shown"]),
+    (
+        "/drop ",
+        &[
+            "/drop  give your name up, and its ranks, and nobody can have it for 30 days; the password is asked for, and not shown",
+        ],
+    ),
     ("/set ", &["/set [presence|typing on|off]  your settings, or change one"]),
     ("/quit ", &["/quit [REASON]  leave the server"]),
     // What the client does by itself.

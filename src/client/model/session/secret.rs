@@ -4,7 +4,7 @@ use super::typed::name;
 use super::{Asked, Pending, Session, Waiting, cut};
 use crate::client::model::news::Taken;
 use crate::commands;
-use crate::names::{Nick, clean};
+use crate::names::{Nick, Place, RoomName, clean};
 use crate::wire::{ClientLine, Code, Command};
 
 /// A secret that a command needs, and that the person is asked for.
@@ -84,12 +84,24 @@ impl Session {
                 "type the new password, one word which is not shown; Enter alone leaves all as it is".to_owned()
             }
             Secret::New { first: Some(_), .. } => "type the new password once more".to_owned(),
-            Secret::Drop => {
-                "type your password to give your name up, which is not shown; Enter alone leaves all as it is"
-                    .to_owned()
-            }
+            Secret::Drop => format!(
+                "type your password to give your name up, which is not shown; {}, and for 30 days nobody can have the name; Enter alone \
+                 leaves all as it is",
+                self.costs_of_drop()
+            ),
         });
         self.logins.secret = Some(secret);
+    }
+
+    /// What goes with our name, as far as we know.
+    fn costs_of_drop(&self) -> String {
+        let rank = |room: RoomName| Some((self.talks.ranks(Place::Room(room))?.of(self.nick?)?, room));
+        let ranks: Vec<_> =
+            self.talks.rooms().filter_map(rank).map(|(rank, room)| format!("{} of {room}", rank.as_str())).collect();
+        match &ranks[..] {
+            [] => "what belongs to it goes with it, ranks in rooms say".to_owned(),
+            ranks => format!("with it you are no more {}", ranks.join(", ")),
+        }
     }
 
     /// Takes what the person typed as the secret that a command needs, if they were asked for one.
@@ -334,6 +346,27 @@ mod tests {
         // Enter alone, or another command, gives it up.
         assert!(say(&mut session, "/drop").is_empty() && say(&mut session, "").is_empty());
         assert_eq!(shown(&mut session).pop(), Some(News::Note("/drop is not done".to_owned())));
+        // What it costs is told before it is too late.
+        for (rank, cost) in [
+            (
+                &[][..],
+                "; what belongs to it goes with it, ranks in rooms say, and for 30 days nobody can have the name; ",
+            ),
+            (&["#a * bob made alice founder"], "; with it you are no more founder of #a, and for 30 days nobody can "),
+        ] {
+            if !rank.is_empty() {
+                session.typed("/join #a", Instant::now());
+                hear(&mut session, &["+ join #a 2", "+ op #a 0", "+ history #a 0"]);
+                hear(&mut session, rank);
+                sent(&mut session);
+                shown(&mut session);
+            }
+            assert!(say(&mut session, "/drop").is_empty());
+            let told = shown(&mut session);
+            assert!(matches!(&told[..], [News::Note(text)] if text.contains(cost)), "{told:?}");
+            assert!(say(&mut session, "").is_empty());
+            shown(&mut session);
+        }
         assert!(say(&mut session, "/drop").is_empty());
         assert_eq!(say(&mut session, "/who"), ["/who"]);
         hear(&mut session, &["+ who 1 1"]);
