@@ -1,5 +1,7 @@
 //! Secrets that a command needs and that the person is asked for, and what may be one though none is asked for.
 
+use std::time::Instant;
+
 use super::typed::name;
 use super::{Asked, Pending, Session, Waiting, cut};
 use crate::client::model::news::Taken;
@@ -101,6 +103,20 @@ impl Session {
         match &ranks[..] {
             [] => "what belongs to it goes with it, ranks in rooms say".to_owned(),
             ranks => format!("with it you are no more {}", ranks.join(", ")),
+        }
+    }
+
+    /// The person wants to be asked no more.
+    pub fn leave_untold(&mut self, now: Instant) {
+        if matches!(self.logins.secret, Some(Secret::Old)) {
+            // There an empty line is an answer.
+            self.logins.secret = None;
+            self.note("/passwd is not done".to_owned());
+        } else {
+            self.typed("", now);
+        }
+        if self.logins.asking.is_none() && self.asks_pass() {
+            self.note("what you typed is cleared; type the password of the server, or /quit leaves".to_owned());
         }
     }
 
@@ -219,8 +235,6 @@ fn takes_secret(pending: &Pending) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::client::model::news::News;
     use crate::client::model::session::Wish;
@@ -366,6 +380,13 @@ mod tests {
             assert!(matches!(&told[..], [News::Note(text)] if text.contains(cost)), "{told:?}");
             assert!(say(&mut session, "").is_empty());
             shown(&mut session);
+        }
+        // Ctrl-C leaves each question, also that for the old password, where an empty line is an answer.
+        for line in ["/passwd", "/drop"] {
+            assert!(say(&mut session, line).is_empty());
+            session.leave_untold(Instant::now());
+            assert_eq!((session.asks_secret(), sent(&mut session)), (None, Vec::new()));
+            assert_eq!(shown(&mut session).pop(), Some(News::Note(format!("{line} is not done"))));
         }
         assert!(say(&mut session, "/drop").is_empty());
         assert_eq!(say(&mut session, "/who"), ["/who"]);
