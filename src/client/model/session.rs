@@ -111,6 +111,8 @@ enum Pending {
     Probe(Nick, bool),
     /// Whether somebody owns this name, of which the token that is kept was refused.
     Owned(Nick),
+    /// Whether this is the password that we have, for `/passwd`.
+    Old(String),
     /// Whether a password may be sent, for the name that we have.
     MaySend,
     /// A token for the next start, of this name.

@@ -51,7 +51,8 @@ pub(super) struct Logins {
     doubted: Option<Nick>,
     /// Whether we owned our name when the last connection was lost.
     pub(super) was_owner: bool,
-    /// For whom it was told that a token is kept.
+    /// Of whom it is to be told that a token is kept, once it is, and of whom it was.
+    kept: Option<Nick>,
     noted: Option<Nick>,
 }
 
@@ -119,6 +120,7 @@ impl Session {
 
     /// What changed of what is kept could not be written down, for this reason.
     pub fn untold(&mut self, why: &str) {
+        self.logins.kept = None;
         self.refuse(format!("the token cannot be kept, so the next start needs the password: {why}"));
     }
 
@@ -293,10 +295,15 @@ impl Session {
     }
 
     pub(super) fn got_token(&mut self, nick: Nick, token: Token) {
-        if self.logins.token(nick).is_none() && self.logins.noted.replace(nick) != Some(nick) {
-            self.note(format!("the next start needs no password for {nick}; /token off ends that"));
-        }
+        self.logins.kept = Some(nick).filter(|_| self.logins.token(nick).is_none());
         self.logins.keep(nick, token);
+    }
+
+    /// The token is written down.
+    pub fn kept(&mut self) {
+        if let Some(nick) = self.logins.kept.take().filter(|nick| self.logins.noted.replace(*nick) != Some(*nick)) {
+            self.note(format!("the next start needs no password for {nick}, as a token is kept; /token off ends that"));
+        }
     }
 
     /// We are called `nick` now, as we wished to be.

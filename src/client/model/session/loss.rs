@@ -75,6 +75,9 @@ impl Session {
                         self.astray = Some(line);
                     }
                 }
+                Pending::Old(_) => {
+                    self.refuse("the connection broke before /passwd was done; type it again".to_owned())
+                }
                 Pending::Password(password) => self.password = Some(password),
                 Pending::Search { word, .. } => self.found(&word, None, Vec::new()),
                 _ => {}

@@ -110,6 +110,7 @@ impl Session {
         let command = self.asked.front().map_or("", |asked| name(&asked.line));
         if let Detail::In { room, .. } = Detail::parse("login", text)
             && command == "login"
+            && !matches!(self.asked.front(), Some(Asked { pending: Pending::Old(_), .. }))
         {
             // It is told when it is entered.
             return self.logged_into(room);
@@ -253,6 +254,8 @@ impl Session {
         let mut is_nowhere = false;
         match done {
             Done::Nick(nick) => self.called(nick),
+            // It was only tried.
+            Done::Login(_) if matches!(pending, Pending::Old(_)) => {}
             Done::Login(nick) => {
                 // Who was asked who they are, or has a token that was kept, has no other line to tell them.
                 let is_news = self.first || self.regaining || self.wanted != Some(nick);
@@ -316,6 +319,7 @@ impl Session {
             // It was one of an owner after all.
             Pending::Probe(nick, is_known) => self.ask_password(nick, is_known),
             Pending::MaySend => self.await_secret(Secret::New { of: "register", old: None, first: None }),
+            Pending::Old(old) => self.await_secret(Secret::New { of: "passwd", old: Some(old), first: None }),
             Pending::Ranks { room, entry, told } => {
                 self.talks.room(room).into_iter().for_each(|talk| talk.ranks.replace(&told));
                 self.tell_rank_lost(room);
@@ -430,6 +434,11 @@ impl Session {
     pub(super) fn refused(&mut self, command: &str, code: Code<'_>, text: &str) {
         // `?` stands for any line that was not understood.
         let is_answer = self.asked.front().is_some_and(|asked| command == "?" || is_of(&asked.line, command));
+        // Whoever is asked for a password need not type it where it can be seen.
+        let text = match self.logins.person {
+            true => &text.replace(" PASSWORD", "").replace("/passwd OLD NEW", "/passwd"),
+            false => text,
+        };
         match if is_answer { self.asked.pop_front() } else { None } {
             Some(Asked { pending, .. }) => {
                 self.details = 0;
@@ -480,6 +489,11 @@ impl Session {
                 self.await_secret(Secret::New { of: "register", old: None, first: None });
             }
             Pending::MaySend => self.refuse(format!("/register: {text}")),
+            Pending::Old(_) if code == Code::Refused => {
+                self.refuse(text.to_owned());
+                self.await_secret(Secret::Old);
+            }
+            Pending::Old(_) => self.refuse(format!("/passwd: {text}")),
             Pending::Token(nick) => self.note(format!("the next start needs the password of {nick} again: {text}")),
             Pending::Ranks { room, entry, .. } => self.tell_entry(room, &entry),
             Pending::Nick if self.first => {

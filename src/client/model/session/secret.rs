@@ -6,8 +6,9 @@ use super::typed::name;
 use super::{Asked, Pending, Session, Waiting, cut};
 use crate::client::model::news::Taken;
 use crate::commands;
+use crate::limits::PASSWORD;
 use crate::names::{Nick, Place, RoomName, clean};
-use crate::wire::{ClientLine, Code, Command};
+use crate::wire::{ClientLine, Code, Command, Proof};
 
 /// A secret that a command needs, and that the person is asked for.
 #[derive(Debug)]
@@ -78,12 +79,31 @@ impl Session {
         Taken::Yes
     }
 
+    /// Whether what follows this command for a secret is not what it takes. Then the person is told the form without the secret, which they
+    /// may type next all the same.
+    pub(super) fn misses_the_form(&mut self, command: &'static str, rest: &str) -> bool {
+        let words = rest.split_whitespace().count();
+        let is_wrong = match command {
+            "login" => words == 0 || words > 2,
+            "passwd" => words > 2,
+            _ => words > 1,
+        };
+        let is_told = is_wrong && self.logins.person;
+        if is_told {
+            self.logins.wary = Some(Wary::Refused(command));
+        }
+        is_told
+    }
+
     /// Has the person asked for a secret.
     pub(super) fn await_secret(&mut self, secret: Secret) {
         self.note(match &secret {
             Secret::Old => "type your password, which is not shown; Enter alone if your name has none yet".to_owned(),
             Secret::New { first: None, .. } => {
-                "type the new password, one word which is not shown; Enter alone leaves all as it is".to_owned()
+                format!(
+                    "type the new password, one word of at least {} characters, which is not shown; Enter alone leaves all as it is",
+                    PASSWORD.start()
+                )
             }
             Secret::New { first: Some(_), .. } => "type the new password once more".to_owned(),
             Secret::Drop => format!(
@@ -135,21 +155,26 @@ impl Session {
             self.note(format!("/{command} is not done"));
             return (!is_command).then_some(Taken::Yes);
         } else if !self.is_in() && self.locked().is_none() {
-            Some("there is no connection; type the password again when there is")
+            Some("there is no connection; type the password again when there is".to_owned())
         } else if word.contains(' ') {
-            Some("a password is one word; type it again")
+            Some("a password is one word; type it again".to_owned())
+        } else if matches!(secret, Secret::New { first: None, .. }) && !PASSWORD.contains(&word.len()) {
+            Some(format!("a password has {} to {} bytes; type another one", PASSWORD.start(), PASSWORD.end()))
         } else {
             None
         };
         if let Some(why) = refused {
             self.logins.secret = Some(secret);
-            return Some(Taken::No(why.to_owned()));
+            return Some(Taken::No(why));
         }
         let done = |session: &mut Self, line: String| session.ask(line, Pending::Typed(format!("/{command}")));
         match secret {
+            Secret::Old if word.is_empty() => self.await_secret(Secret::New { of: "passwd", old: None, first: None }),
+            // To log in as whom we are changes nothing, and tells whether it is the right one before another is thought of.
             Secret::Old => {
-                let old = (!word.is_empty()).then(|| word.to_owned());
-                self.await_secret(Secret::New { of: "passwd", old, first: None });
+                let owner = self.logins.owner.or(self.nick);
+                let login = owner.map(|nick| Command::Login(nick, Proof::Password(word)));
+                login.into_iter().for_each(|login| self.ask(login, Pending::Old(word.to_owned())));
             }
             Secret::New { of, old, first: None } => {
                 self.await_secret(Secret::New { of, old, first: Some(word.to_owned()) });
@@ -227,6 +252,7 @@ fn takes_secret(pending: &Pending) -> Option<&'static str> {
     match pending {
         Pending::Typed(line) => secret_of(line),
         Pending::MaySend => Some("register"),
+        Pending::Old(_) => Some("passwd"),
         Pending::Probe(..) | Pending::Login(_, None) => Some("login"),
         Pending::Password(_) => Some("pass"),
         _ => None,
@@ -346,7 +372,18 @@ mod tests {
         sent(&mut session);
         // An owner has proved already that secrets may be sent.
         assert!(say(&mut session, "/passwd").is_empty());
-        assert!(say(&mut session, "correct-horse").is_empty() && say(&mut session, "other-horse").is_empty());
+        assert_eq!(say(&mut session, "wrong-horse"), ["/login alice wrong-horse"]);
+        hear(&mut session, &["! login refused that is not the password"]);
+        assert_eq!(session.asks_secret().as_deref(), Some("your password"), "no new one is asked for before");
+        assert_eq!(say(&mut session, "correct-horse"), ["/login alice correct-horse"]);
+        hear(&mut session, &["- in #a 7", "+ login alice"]);
+        assert!(say(&mut session, "short").is_empty());
+        assert_eq!(
+            session.asks_secret().as_deref(),
+            Some("new password"),
+            "it is not asked for twice before it is told"
+        );
+        assert!(say(&mut session, "other-horse").is_empty());
         assert_eq!(say(&mut session, "other-horse"), ["/passwd correct-horse other-horse"]);
         hear(&mut session, &["+ passwd"]);
         hear(&mut session, &[&format!("+ token {}", "A".repeat(43))]);

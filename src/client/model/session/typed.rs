@@ -322,6 +322,12 @@ impl Session {
                 "register" | "passwd" | "drop" if rest.is_empty() && self.may_ask_entry() => {
                     Err(format!("the server is locked: {}", self.locked().unwrap_or_default()))
                 }
+                "register" | "passwd" | "drop" | "login" if self.misses_the_form(self::name(line), rest) => {
+                    Err(match self::name(line) {
+                        "login" => "it is /login NICK; the password is asked for, and not shown".to_owned(),
+                        name => format!("a password is one word; /{name} alone asks for it, and does not show it"),
+                    })
+                }
                 "pass" if rest.trim().is_empty() && self.asks_pass() => {
                     self.note("type the password of the server, which is not shown".to_owned());
                     return Taken::Yes;
