@@ -38,6 +38,8 @@ pub(super) struct Logins {
     pub(super) wary: Option<Wary>,
     /// The name that we own and go by, as it is registered. We may be shown in another spelling.
     pub(super) owner: Option<Nick>,
+    /// The name that has no password, as the server told us.
+    pub(super) without_password: Option<Nick>,
     /// Whether nothing is restored before it is settled as whom.
     holds: bool,
     /// The rooms in which the last login found us, as its answer told, and that have been entered since then if they were new.

@@ -262,7 +262,14 @@ impl Session {
                 if is_news && matches!(pending, Pending::Login(..)) {
                     self.answer(format!("you are {nick}"));
                 }
-                self.logged_in(nick, matches!(pending, Pending::Login(_, Some(_))));
+                let is_kept = matches!(pending, Pending::Login(_, Some(_)));
+                let is_first = self.first;
+                self.logged_in(nick, is_kept);
+                // Who came by an invitation may have no password, which the server tells with that.
+                let is_typed = matches!(&pending, Pending::Typed(line) if line.contains(" token:"));
+                if self.logins.person && self.is_in() && (is_kept && is_first || is_typed) {
+                    self.ask("/account", Pending::Quiet);
+                }
             }
             Done::Register(nick) => self.ask_token(nick),
             Done::Passwd | Done::TokenOff | Done::Drop(_) => {
@@ -270,7 +277,10 @@ impl Session {
                 if let Some(nick) = self.owner().or(self.nick) {
                     self.logins.forget(nick);
                     match done {
-                        Done::Passwd => self.ask_token(nick),
+                        Done::Passwd => {
+                            self.logins.without_password = None;
+                            self.ask_token(nick);
+                        }
                         Done::Drop(nick) => self.became_guest(nick),
                         _ => {}
                     }
@@ -358,7 +368,8 @@ impl Session {
                             Done::Account(nick, Standing::Owned)
                                 if [self.nick, self.owner()].contains(&Some(*nick)) =>
                             {
-                                Some(format!("{nick} belongs to you"))
+                                let lack = "; it has no password yet, and /passwd gives it one";
+                                Some(format!("{nick} belongs to you{}", if self.lacks_password() { lack } else { "" }))
                             }
                             done => deed(&line, done),
                         };
@@ -434,11 +445,7 @@ impl Session {
     pub(super) fn refused(&mut self, command: &str, code: Code<'_>, text: &str) {
         // `?` stands for any line that was not understood.
         let is_answer = self.asked.front().is_some_and(|asked| command == "?" || is_of(&asked.line, command));
-        // Whoever is asked for a password need not type it where it can be seen.
-        let text = match self.logins.person {
-            true => &text.replace(" PASSWORD", "").replace("/passwd OLD NEW", "/passwd"),
-            false => text,
-        };
+        let text = &self.without_form(text);
         match if is_answer { self.asked.pop_front() } else { None } {
             Some(Asked { pending, .. }) => {
                 self.details = 0;

@@ -73,7 +73,15 @@ impl Session {
             (_, false) => {
                 return Taken::No(format!("/{command} is for who owns a name; /register makes yours your own"));
             }
+            ("passwd", true) if self.lacks_password() => {
+                self.await_secret(Secret::New { of: "passwd", old: None, first: None });
+            }
             ("passwd", true) => self.await_secret(Secret::Old),
+            (_, true) if self.lacks_password() => {
+                return Taken::No(
+                    "your name has no password yet, by which it is given up; /passwd gives it one".to_owned(),
+                );
+            }
             (_, true) => self.await_secret(Secret::Drop),
         }
         Taken::Yes
@@ -93,6 +101,25 @@ impl Session {
             self.logins.wary = Some(Wary::Refused(command));
         }
         is_told
+    }
+
+    /// What the server says, for somebody who is asked for passwords: they need not type one where it can be seen.
+    pub(super) fn without_form(&self, text: &str) -> String {
+        match self.logins.person {
+            true => text.replace(" PASSWORD", "").replace("/passwd OLD NEW", "/passwd"),
+            false => text.to_owned(),
+        }
+    }
+
+    /// Notes of which name a notice of the server's says that it has no password.
+    pub(super) fn notes_password(&mut self, text: &str) {
+        let nick = text.split_once(" has no password").and_then(|(nick, _)| Nick::new(nick).ok());
+        self.logins.without_password = nick.or(self.logins.without_password);
+    }
+
+    /// Whether the name that we own has no password, as far as we know.
+    pub(super) fn lacks_password(&self) -> bool {
+        self.logins.owner.is_some() && self.logins.owner == self.logins.without_password
     }
 
     /// Has the person asked for a secret.
@@ -266,6 +293,45 @@ mod tests {
     use crate::client::model::session::Wish;
     use crate::client::model::session::login::tests::{asked, greeted};
     use crate::client::model::session::tests::{hear, online, sent, shown};
+
+    #[test]
+    fn who_has_no_password_is_warned_before_the_tokens_end() {
+        let mut session = greeted(Vec::new(), true);
+        hear(&mut session, &["+ nick alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
+        hear(&mut session, &["+ ping restored"]);
+        let now = Instant::now();
+        session.typed(&format!("/login alice token:{}", "A".repeat(43)), now);
+        shown(&mut session);
+        hear(&mut session, &["+ login alice", "+ join #a 1", "+ query #a", &format!("+ token {}", "A".repeat(43))]);
+        hear(
+            &mut session,
+            &["* notice alice has no password yet; /passwd PASSWORD gives it one", "+ account alice owned"],
+        );
+        let told = format!("{:?}", shown(&mut session));
+        assert!(told.contains("alice has no password yet; /passwd gives it one"), "{told}");
+        asked(&mut session);
+        assert!(matches!(session.typed("/token off", now), Taken::No(why) if why.contains("nobody can log in by it")));
+        assert!(matches!(session.typed("/drop", now), Taken::No(why) if why.contains("/passwd gives it one")));
+        assert!(asked(&mut session).is_empty());
+        shown(&mut session);
+        session.typed("/account", now);
+        hear(&mut session, &["+ op #a 0", "+ history #a 0", "+ account alice owned"]);
+        let account = "alice belongs to you; it has no password yet, and /passwd gives it one";
+        assert!(shown(&mut session).contains(&News::Done(account.to_owned())));
+        // Who means it types it twice, and who gives it a password is warned no more.
+        asked(&mut session);
+        session.typed("/token off", now);
+        session.typed("/token off", now);
+        assert_eq!(asked(&mut session), ["/token off"]);
+        hear(&mut session, &["+ token off"]);
+        for line in ["/passwd", "correct-horse", "correct-horse"] {
+            session.typed(line, now);
+        }
+        assert_eq!(asked(&mut session), ["/passwd correct-horse"], "there is no old one to be asked for");
+        hear(&mut session, &["+ passwd", &format!("+ token {}", "A".repeat(43))]);
+        session.typed("/token off", now);
+        assert!(asked(&mut session).contains(&"/token off".to_owned()));
+    }
 
     #[test]
     fn one_word_after_a_refused_command_for_a_password_is_not_said_at_once() {

@@ -40,7 +40,10 @@ impl Session {
                 // Who only spelled their name like one that is somebody's now goes by their own again.
                 if nick.is_guest() { self.became_guest(nick) } else { self.called(nick) }
             }
-            ServerLine::Notice(text) => self.note(text.to_owned()),
+            ServerLine::Notice(text) => {
+                self.notes_password(text);
+                self.note(self.without_form(text));
+            }
             ServerLine::Wall { from, text } => self.note(format!("{from} tells everybody: {text}")),
             ServerLine::Other(_) => self.note(line.to_string()),
             ServerLine::Hello { .. }
