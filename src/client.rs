@@ -277,8 +277,13 @@ impl Client {
                 TokenChange::Keep(nick, token) => tokens::keep(&self.address, nick, token),
                 TokenChange::Forget(nick, token) => tokens::forget(&self.address, nick, token),
             };
-            if let Err(e) = done {
-                self.session.untold(&crate::listener::reason(&e));
+            match (done, change) {
+                (Ok(()), TokenChange::Keep(..)) => self.session.kept(),
+                (Ok(()), TokenChange::Forget(..)) => {}
+                (Err(e), TokenChange::Keep(nick, _) | TokenChange::Forget(nick, _)) => {
+                    let path = tokens::path(&self.address, nick).unwrap_or_default();
+                    self.session.untold(&format!("{}: {}", path.display(), crate::listener::reason(&e)));
+                }
             }
         }
         while let Some(line) = self.kept.poll_line() {

@@ -139,7 +139,7 @@ table! {
         };
     Token Yours "token" "/token [off]" "a secret for a program that is you; off ends all of them"
         |w| Ok(Request::Token(if w.keyword("off") { Wanted::Off } else { Wanted::New }));
-    Drop Yours "drop" "/drop PASSWORD" "give your name up"
+    Drop Yours "drop" "/drop PASSWORD" "give your name up, and its ranks; nobody can have it for 30 days"
         |w| Ok(Request::Drop(w.need()?));
     Account Yours "account" "/account [NICK]" "whose a name is, and what you have"
         |w| Ok(Request::Account(w.word().map(person)));

@@ -190,6 +190,8 @@ pub enum Event {
     Garbled,
     /// One is called so now, as one can have the old name no longer.
     NameLost { nick: Nick, old: Nick, why: Loss },
+    /// One asks about one's own name, this one, which has no password.
+    NoPassword(Nick),
     /// One is an operator from now on, or none any more.
     Operating(bool),
     /// An operator tells everybody something.

@@ -176,6 +176,7 @@ impl Home {
     /// The folder `dir`, made if there is none, which no other server may use at the same time. The lock dies with the
     /// process; a server that is saying goodbye is waited for.
     pub fn at(dir: &Path) -> io::Result<Self> {
+        let (is_there, is_used) = (dir.is_dir(), dir.join(LOCK).exists());
         make_folder(dir).map_err(|e| if dir.is_dir() { e } else { not_made(dir, &e) })?;
         let lock = open_lock(dir).map_err(|e| about("lock in it", &e, dir))?;
         let held = take(&lock, dir)?;
@@ -185,6 +186,11 @@ impl Home {
         make_own_folder(&rooms).map_err(|e| about("rooms in it", &e, dir))?;
         if let Some(warning) = open_to_others(dir, &fs::metadata(dir)?) {
             warn!("{warning}");
+        }
+        // Whoever has mistaken the folder for another one finds nothing of what they look for.
+        if !is_used {
+            let what = if is_there { "nothing was kept before in the folder" } else { "made a new folder" };
+            info!("{what} {}", fs::canonicalize(dir).as_deref().unwrap_or(dir).display());
         }
         let hold = Hold { dir: dir.to_owned(), locks: Mutex::new((lock, held)) };
         Ok(Self { spool, rooms: Some(rooms), ids: Some(ids), kept: Kept::Locked(Arc::new(hold)) })

@@ -247,6 +247,9 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     let mut shown = certificate.clone();
     let has_secret_names = settings.log.is_some() && settings.accounts != Accounts::Off && !settings.clear_passwords;
     let addresses = options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
+    if options.data.is_none() {
+        info!("without --data nothing is kept beyond the end of this process, and nobody can own a name");
+    }
     info!("at most {} connections", settings.max_clients);
     let door = Door { dialect: &PLAIN, addresses };
     let addresses = options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;

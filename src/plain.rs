@@ -440,6 +440,12 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         )
         .write(out),
         Event::Operating(false) => ServerLine::Notice("you are no operator of this server any more").write(out),
+        Event::NoPassword(nick) => {
+            let text = format!(
+                "{nick} has no password yet, so once its tokens end nobody can log in as {nick}; /passwd PASSWORD gives it one"
+            );
+            ServerLine::Notice(&text).write(out);
+        }
         Event::Garbled => ServerLine::Notice(
             "some of what you sent is no UTF-8, and others see \u{fffd} in its place; set your terminal or program to UTF-8 (telnet: Ctrl-], and set outbinary)",
         )

@@ -297,6 +297,7 @@ impl Chat {
         let now = Instant::now();
         match action {
             Some(Intent::Submit(line)) => self.visit.typed(&line, now),
+            Some(Intent::Untold) => self.visit.client.session.leave_untold(now),
             Some(Intent::Say(lines)) => self.visit.say(&lines, now),
             // Who asks twice does not want to wait for anything.
             Some(Intent::Leave) => {

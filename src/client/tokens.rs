@@ -46,16 +46,21 @@ fn read(path: &Path) -> Option<(Nick, Token)> {
 
 /// Keeps a token of a name for later runs, in the place of the one before.
 pub fn keep(server: &str, nick: Nick, token: Token) -> io::Result<()> {
-    let Some(folder) = folder(server) else { return Ok(()) };
-    saved::keep(&folder.join(name(nick)), &format!("{nick} {}\n", wire::token_text(token)))
+    let Some(path) = path(server, nick) else { return Ok(()) };
+    saved::keep(&path, &format!("{nick} {}\n", wire::token_text(token)))
 }
 
 /// Keeps a token no longer. Another one of that name, which another client may have been given meanwhile, stays.
 pub fn forget(server: &str, nick: Nick, token: Token) -> io::Result<()> {
-    match folder(server).map(|folder| folder.join(name(nick))) {
+    match path(server, nick) {
         Some(path) if read(&path) == Some((nick, token)) => fs::remove_file(path),
         _ => Ok(()),
     }
+}
+
+/// Where that of a name is kept.
+pub fn path(server: &str, nick: Nick) -> Option<PathBuf> {
+    Some(folder(server)?.join(name(nick)))
 }
 
 /// Where those of this server are kept.

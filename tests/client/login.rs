@@ -599,3 +599,162 @@ fn what_was_typed_before_holds_no_secret_and_nothing_private() {
     terminal.keys("/quit\r");
     terminal.wait_exit();
 }
+
+/// Somebody else before a plain terminal.
+fn start_as(folder: &Path, server: &Server, nick: &str) -> Terminal {
+    let mut command = Command::new(binary());
+    command.args(["connect", "--plain", "--nick", nick, "--join", "#lobby", &server.address()]);
+    command.env("XDG_STATE_HOME", folder.join("state"));
+    Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing)
+}
+
+/// Another server at the same address.
+fn again(mut server: Server, options: &[&str]) -> (Server, String) {
+    let address = server.address();
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    let mut command = Command::new(binary());
+    (Server::start_with(command.args(["serve", "--listen", &address, "--rate", "0"]).args(options)), log)
+}
+
+#[test]
+fn a_token_outlives_a_server_that_was_started_without_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let data = folder.join("data");
+    let with_data = ["--data", data.to_str().unwrap()];
+    let server = server(folder);
+    let grant = |nick: &str| {
+        let output = Command::new(binary()).args(["ctl", with_data[0], with_data[1], "grant", nick]).output().unwrap();
+        good(&output).trim().rsplit(' ').next().unwrap().to_owned()
+    };
+    let invitation = grant("carol");
+    let mut terminal = start_as(folder, &server, "erin");
+    told(&terminal, "in #lobby: ");
+    terminal.keys(format!("/login carol {invitation}\n"));
+    told(&terminal, "carol has no password yet");
+    told(&terminal, "the next start needs no password for carol");
+    terminal.keys("/token off\n");
+    told(&terminal, "your name has no password, so after this nobody can log in by it");
+    let path = kept(folder, &server).with_file_name("carol");
+    let token = fs::read_to_string(&path).unwrap();
+    let (server, log) = again(server, &[]);
+    assert!(log.contains(&format!("made a new folder {}", fs::canonicalize(&data).unwrap().display())), "{log}");
+    told(&terminal, "this server knows nobody who owns carol");
+    let (server, log) = again(server, &with_data);
+    assert!(log.contains("without --data nothing is kept"), "{log}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), token);
+    terminal.wait_until("a connection once more", |screen| {
+        screen.unbroken().iter().filter(|line| line.contains("connected again")).count() == 2
+    });
+    terminal.keys("/account\n");
+    told(&terminal, "done: carol belongs to you; it has no password yet");
+    terminal.keys("/quit\n");
+    assert!(terminal.wait_exit().success());
+    let (_server, log) = again(server, &with_data);
+    assert!(!log.contains("new folder"), "{log}");
+}
+
+#[test]
+fn no_password_is_said_by_whoever_expects_to_be_asked_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = server(folder);
+    let mut bob = log_in(&server, "bob");
+    bob.send("/join #lobby");
+    bob.until("+ join #lobby 1");
+    // As a password manager types it, or a paste brings it.
+    let terminal = start_as(folder, &server, "dora");
+    told(&terminal, "in #lobby: ");
+    terminal.keys("/register\nabcd1234\nabcd1234\n/me waves\n");
+    let heard = bob.until("#lobby <dora> /me waves");
+    assert!(!heard.iter().any(|line| line.contains("abcd")), "{heard:?}");
+    // Who is somebody already is told so, and what they type then is not said.
+    let terminal = start(folder, &server, &["--plain"]);
+    told(&terminal, "which is not shown");
+    terminal.keys(format!("{PASSWORD}\n"));
+    told(&terminal, "in #lobby: ");
+    terminal.keys("/login alice\n");
+    told(&terminal, "you are alice already; no password is needed");
+    terminal.keys(format!("{PASSWORD}\n"));
+    told(&terminal, "no: no password is needed, and this would be said to #lobby");
+    // The form is taught without the password.
+    for (line, told_so) in [
+        ("/register a b", "a password is one word; /register alone asks for it, and does not show it"),
+        ("/login", "it is /login NICK; the password is asked for, and not shown"),
+    ] {
+        terminal.keys(format!("{line}\n"));
+        told(&terminal, told_so);
+    }
+    terminal.keys("/passwd\n");
+    told(&terminal, "type your password, which is not shown");
+    terminal.keys("wrong-horse\n");
+    told(&terminal, "no: that is neither the password nor a token of alice");
+    terminal.keys(format!("{PASSWORD}\n"));
+    told(&terminal, "type the new password, one word of at least 8 characters");
+    terminal.keys("short\n");
+    told(&terminal, "no: a password has 8 to 128 bytes; type another one");
+    terminal.keys("\n");
+    told(&terminal, "/passwd is not done");
+    bob.send("/ping");
+    assert!(!bob.until("+ ping").iter().any(|line| line.contains("horse")));
+}
+
+#[test]
+fn whoever_leaves_a_question_for_a_password_sees_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = server(folder);
+    let terminal = start(folder, &server, &[]);
+    row(&terminal, "password of alice>");
+    terminal.keys("half of it\x03");
+    row(&terminal, "#lobby>");
+    // Where the token cannot be kept, that alone is told, and where.
+    let tokens = folder.join("state/chinwag/tokens");
+    let _ = fs::remove_dir_all(&tokens);
+    fs::create_dir_all(tokens.parent().unwrap()).unwrap();
+    fs::write(&tokens, "").unwrap();
+    terminal.keys("/login alice");
+    row(&terminal, "#lobby> /login alice");
+    terminal.keys("\r");
+    row(&terminal, "password of alice>");
+    terminal.keys(format!("{PASSWORD}\r"));
+    told(&terminal, "the token cannot be kept, so the next start needs the password: ");
+    assert!(holds(&terminal, "chinwag/tokens/") && !holds(&terminal, "the next start needs no password"));
+}
+
+#[test]
+fn an_op_by_name_is_in_their_room_again_once_they_have_logged_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let data = folder.join("data");
+    let server = server(folder);
+    let mut other = log_in(&server, "alice");
+    let terminal = start(folder, &server, &["--plain"]);
+    told(&terminal, "which is not shown");
+    terminal.keys(format!("{PASSWORD}\n"));
+    told(&terminal, "the next start needs no password");
+    terminal.keys("/join #den\n/room #den key sesame\n");
+    told(&terminal, "you set key to sesame in #den");
+    other.send("/token off");
+    other.until("+ token off");
+    let (server, _) = again(server, &["--data", data.to_str().unwrap()]);
+    told(&terminal, "the token that was kept for alice is not good any more");
+    told(&terminal, "you come into #den again once you are logged in");
+    // The question comes once it is known that a password may be sent.
+    terminal.wait_until("the question for the password again", |screen| {
+        screen.unbroken().iter().filter(|line| line.contains("type the password, which is not shown")).count() == 2
+    });
+    assert!(!holds(&terminal, "ask alice"));
+    terminal.keys(format!("{PASSWORD}\n"));
+    let mut guest = server.connect();
+    eventually("alice in #den", || {
+        guest.send("/who");
+        guest.until_starting("+ who ").iter().any(|line| line.starts_with("- alice ") && line.contains("#den"))
+    });
+    terminal.keys("/who #den\n");
+    told(&terminal, "@alice");
+    // What one talked to is what one talks to.
+    terminal.keys("/query\n");
+    told(&terminal, "you talk to #den");
+}

@@ -40,6 +40,8 @@ pub enum Intent {
     Submit(String),
     /// Carry out these lines, which were pasted, in this order. They are text and no commands, whatever they begin with.
     Say(Vec<String>),
+    /// Leave untold the secret that is asked for: Ctrl-C.
+    Untold,
     /// Leave: Ctrl-D on an empty line.
     Leave,
     /// Draw everything again: Ctrl-L.
@@ -117,8 +119,11 @@ impl Editor {
         if self.is_hidden() {
             match key {
                 Key::Enter => return Some(Intent::Submit(mem::take(&mut self.line).value().to_owned())),
-                // The way to leave it untold.
-                Key::Ctrl('c') if self.text().is_empty() => return Some(Intent::Submit(String::new())),
+                // The way to leave it untold. What was typed goes unseen, so to clear that alone would look like nothing.
+                Key::Ctrl('c') => {
+                    mem::take(&mut self.line);
+                    return Some(Intent::Untold);
+                }
                 Key::Tab | Key::Up | Key::Down | Key::Ctrl('r' | 'p' | 'n') => return None,
                 _ => {}
             }

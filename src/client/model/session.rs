@@ -8,6 +8,7 @@ mod loss;
 mod replies;
 mod rows;
 mod search;
+mod secret;
 mod told;
 mod typed;
 
@@ -108,6 +109,10 @@ enum Pending {
     Login(Nick, Option<Token>),
     /// Whether a password may be sent, for this name, and whether it is known to be somebody's.
     Probe(Nick, bool),
+    /// Whether somebody owns this name, of which the token that is kept was refused.
+    Owned(Nick),
+    /// Whether this is the password that we have, for `/passwd`.
+    Old(String),
     /// Whether a password may be sent, for the name that we have.
     MaySend,
     /// A token for the next start, of this name.

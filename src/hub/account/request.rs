@@ -1,7 +1,7 @@
 //! What people and operators ask about names that have owners.
 
 use crate::effect::{Output, PasswordTask};
-use crate::event::{Deed, Detail, Done, Fault, Owning, Quota, Standing, Vacancy, Verb};
+use crate::event::{Deed, Detail, Done, Event, Fault, Owning, Quota, Standing, Vacancy, Verb};
 use crate::limits;
 use crate::metrics::LoginBy;
 use crate::names::{KeptNick, Nick, Origin, Text, Token, Wire};
@@ -247,8 +247,12 @@ impl Hub {
         let shown = person.map(Person::nick);
         if let Some(owned) = owned {
             let seen = if shown.is_some() { today } else { owned.seen() };
-            turn.out.detail(turn.conn, &Detail::Name { since: owned.since(), seen });
             let is_own = person.is_some_and(|person| person.id == turn.who);
+            // Whoever came by an invitation has nothing but tokens, and may end these.
+            if is_own && owned.password().is_none() {
+                turn.out.answer(turn.conn, &Event::NoPassword(owned.nick()));
+            }
+            turn.out.detail(turn.conn, &Detail::Name { since: owned.since(), seen });
             if is_own {
                 turn.out.detail(turn.conn, &Detail::Tokens(owned.tokens(today)));
             }

@@ -15,7 +15,7 @@ pub(super) fn deed(line: &str, done: &Done<'_>) -> Option<String> {
         Done::Nick(nick) | Done::Login(nick) => format!("you are {nick}"),
         Done::Register(nick) => format!("{nick} is yours now; /login {nick} is how you come back to it"),
         Done::Logout(nick) => format!("you are {nick}, a guest, now"),
-        Done::Passwd => "your password is another now, and all tokens have ended".to_owned(),
+        Done::Passwd => "your password is another now, and no token from before is good any more".to_owned(),
         Done::TokenOff => "none of your tokens is good any more".to_owned(),
         Done::Drop(nick) => format!("you gave your name up, and are {nick}, a guest, now"),
         Done::Account(nick, Standing::Free) => format!("{nick} belongs to nobody"),

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::typed::name;
-use super::{Asked, Entry, Pending, Session, Waiting, cut};
+use super::secret::{Secret, Wary};
+use super::{Asked, Entry, Pending, Session, cut};
 use crate::client::model::news::Taken;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName, Token, clean};
@@ -21,52 +21,40 @@ pub enum TokenChange {
     Forget(Nick, Token),
 }
 
-/// A secret that a command needs, and that the person is asked for.
-#[derive(Debug)]
-pub(super) enum Secret {
-    /// The password that they have, for `/passwd`.
-    Old,
-    /// The one that they will have, for the command `of`, typed once and then once more.
-    New { of: &'static str, old: Option<String>, first: Option<String> },
-    /// The password that they have, for `/drop`.
-    Drop,
-}
-
-/// Why what is typed next may be a password.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Wary {
-    /// The one of this name was asked for, and left untold.
-    Untold(Nick),
-    /// This command that takes one has no answer yet: who expects to be asked for it types on.
-    Unanswered(&'static str),
-    /// This command was refused that takes one: who expects to be asked for it then types it.
-    Refused(&'static str),
-}
-
 /// What proves that names are ours.
 #[derive(Default, Debug)]
 pub(super) struct Logins {
     /// What is kept of them.
     tokens: Vec<(Nick, Token)>,
     /// Whether somebody is there who can be asked for a password. For them a token is kept, too.
-    person: bool,
+    pub(super) person: bool,
     /// Whose password the person is being asked for.
-    asking: Option<Nick>,
+    pub(super) asking: Option<Nick>,
     /// What they typed as that password, if it may be a token.
     typed: Option<Token>,
     /// What else they are being asked for.
-    secret: Option<Secret>,
+    pub(super) secret: Option<Secret>,
     /// Why what the person types next may be a password, though none is asked for.
-    wary: Option<Wary>,
+    pub(super) wary: Option<Wary>,
     /// The name that we own and go by, as it is registered. We may be shown in another spelling.
-    owner: Option<Nick>,
+    pub(super) owner: Option<Nick>,
+    /// The name that has no password, as the server told us.
+    pub(super) without_password: Option<Nick>,
     /// Whether nothing is restored before it is settled as whom.
     holds: bool,
     /// The rooms in which the last login found us, as its answer told, and that have been entered since then if they were new.
     rooms: Vec<RoomName>,
     found: Vec<RoomName>,
+    /// The rooms that let us in as a guest no more, which a login may change, and whether we talked there.
+    outside: Vec<(RoomName, bool)>,
     changes: VecDeque<TokenChange>,
-    /// For whom it was told that a token is kept.
+    /// Whose token this server has refused on this connection. It may be good on the next one: another server may have answered, one that
+    /// was started with another folder say.
+    doubted: Option<Nick>,
+    /// Whether we owned our name when the last connection was lost.
+    pub(super) was_owner: bool,
+    /// Of whom it is to be told that a token is kept, once it is, and of whom it was.
+    kept: Option<Nick>,
     noted: Option<Nick>,
 }
 
@@ -77,7 +65,7 @@ impl Logins {
 
     /// A connection is made or lost, and nobody has proved anything on it.
     pub(super) fn reset(&mut self) {
-        (self.owner, self.holds, self.typed) = (None, false, None);
+        (self.owner, self.holds, self.typed, self.doubted) = (None, false, None, None);
         self.rooms.clear();
         self.found.clear();
     }
@@ -92,14 +80,16 @@ impl Logins {
         self.wary = None;
     }
 
-    /// What proves that this name is ours.
+    /// What proves that this name is ours, unless it was refused just now.
     pub(super) fn token(&self, nick: Nick) -> Option<Token> {
-        self.tokens.iter().find(|(of, _)| *of == nick).map(|(_, token)| *token)
+        let is_good = |(of, _): &&(Nick, Token)| *of == nick && self.doubted != Some(nick);
+        self.tokens.iter().find(is_good).map(|(_, token)| *token)
     }
 
     fn keep(&mut self, nick: Nick, token: Token) {
         self.tokens.retain(|(of, _)| *of != nick);
         self.tokens.push((nick, token));
+        self.doubted = self.doubted.filter(|doubted| *doubted != nick);
         self.changes.push_back(TokenChange::Keep(nick, token));
     }
 
@@ -121,167 +111,10 @@ impl Session {
     pub fn asks_login(&self) -> Option<Nick> {
         self.logins.asking
     }
-
-    /// What secret the person is being asked for, in words. The next line that they type is that.
-    pub fn asks_secret(&self) -> Option<String> {
-        match &self.logins.secret {
-            None => {
-                let of_server = || self.asks_pass().then(|| "password of the server".to_owned());
-                self.logins.asking.map(|nick| format!("password of {nick}")).or_else(of_server)
-            }
-            Some(Secret::Old | Secret::Drop) => Some("your password".to_owned()),
-            Some(Secret::New { first: None, .. }) => Some("new password".to_owned()),
-            Some(Secret::New { first: Some(_), .. }) => Some("new password once more".to_owned()),
-        }
-    }
-
-    /// Whether somebody is there who can be asked for a secret now.
-    pub(super) fn may_ask_secret(&self) -> bool {
-        self.logins.person && self.is_in()
-    }
-
-    /// Whether somebody is there who can be asked for one before the server lets them in.
-    pub(super) fn may_ask_entry(&self) -> bool {
-        self.logins.person && self.locked().is_some()
-    }
-
-    /// Asks for what this command needs, which has come without it.
-    pub(super) fn ask_for_secret(&mut self, command: &'static str) -> Taken {
-        let is_owner = self.logins.owner.is_some();
-        if is_owner == (command == "register") {
-            self.logins.wary = Some(Wary::Refused(command));
-        }
-        match (command, is_owner) {
-            // A guest gets no token. But how that is refused tells whether a password may be sent, before anybody types one.
-            ("register", false) => self.ask(Command::Token, Pending::MaySend),
-            ("register", true) => {
-                return Taken::No("your name is yours already; /passwd changes its password".to_owned());
-            }
-            (_, false) => {
-                return Taken::No(format!("/{command} is for who owns a name; /register makes yours your own"));
-            }
-            ("passwd", true) => self.await_secret(Secret::Old),
-            (_, true) => self.await_secret(Secret::Drop),
-        }
-        Taken::Yes
-    }
-
     /// The name that we own and go by, as it is registered.
     pub(super) fn owner(&self) -> Option<Nick> {
         self.logins.owner
     }
-
-    /// Has the person asked for a secret.
-    pub(super) fn await_secret(&mut self, secret: Secret) {
-        self.note(match &secret {
-            Secret::Old => "type your password, which is not shown; Enter alone if your name has none yet".to_owned(),
-            Secret::New { first: None, .. } => {
-                "type the new password, one word which is not shown; Enter alone leaves all as it is".to_owned()
-            }
-            Secret::New { first: Some(_), .. } => "type the new password once more".to_owned(),
-            Secret::Drop => {
-                "type your password to give your name up, which is not shown; Enter alone leaves all as it is"
-                    .to_owned()
-            }
-        });
-        self.logins.secret = Some(secret);
-    }
-
-    /// Takes what the person typed as the secret that a command needs, if they were asked for one.
-    fn take_secret(&mut self, line: &str) -> Option<Taken> {
-        let secret = self.logins.secret.take()?;
-        let line = clean(line.as_bytes());
-        let word = line.trim();
-        let command = match &secret {
-            Secret::Old => "passwd",
-            Secret::New { of, .. } => of,
-            Secret::Drop => "drop",
-        };
-        let is_command = matches!(ClientLine::parse(cut(word).0), ClientLine::Command { name, .. } if commands::find(name).is_some());
-        let refused = if is_command || word.is_empty() && !matches!(secret, Secret::Old) {
-            self.note(format!("/{command} is not done"));
-            return (!is_command).then_some(Taken::Yes);
-        } else if !self.is_in() && self.locked().is_none() {
-            Some("there is no connection; type the password again when there is")
-        } else if word.contains(' ') {
-            Some("a password is one word; type it again")
-        } else {
-            None
-        };
-        if let Some(why) = refused {
-            self.logins.secret = Some(secret);
-            return Some(Taken::No(why.to_owned()));
-        }
-        let done = |session: &mut Self, line: String| session.ask(line, Pending::Typed(format!("/{command}")));
-        match secret {
-            Secret::Old => {
-                let old = (!word.is_empty()).then(|| word.to_owned());
-                self.await_secret(Secret::New { of: "passwd", old, first: None });
-            }
-            Secret::New { of, old, first: None } => {
-                self.await_secret(Secret::New { of, old, first: Some(word.to_owned()) });
-            }
-            Secret::New { of, old, first: Some(first) } if first != word => {
-                self.refuse("these two are not the same".to_owned());
-                self.await_secret(Secret::New { of, old, first: None });
-            }
-            Secret::New { of, old, .. } => {
-                let old = old.map(|old| format!("{old} ")).unwrap_or_default();
-                done(self, format!("/{of} {old}{word}"));
-            }
-            Secret::Drop => done(self, format!("/drop {word}")),
-        }
-        Some(Taken::Yes)
-    }
-
-    /// Whether what is typed next may be a password, though none is asked for any more.
-    pub fn is_wary(&self) -> bool {
-        self.logins.wary.is_some() || self.unanswered_secret().is_some()
-    }
-
-    /// What was asked for with this was refused, and a password may come after it.
-    pub(super) fn grow_wary(&mut self, pending: &Pending, code: Code<'_>) {
-        // So a guest is told that a password may be sent.
-        let is_question = matches!(pending, Pending::MaySend | Pending::Probe(..)) && code == Code::NoAccount;
-        // Whoever has typed on expects to be asked for nothing.
-        let is_typed =
-            |asked: &Asked| matches!(asked.pending, Pending::Typed(_) | Pending::Said | Pending::Password(_));
-        let is_last = self.waiting.is_empty() && !self.asked.iter().any(is_typed);
-        if self.logins.person
-            && is_last
-            && !is_question
-            && let Some(command) = takes_secret(pending)
-        {
-            self.logins.wary = Some(Wary::Refused(command));
-        }
-    }
-
-    /// The command that was typed last, if it takes a secret and has no answer yet.
-    fn unanswered_secret(&self) -> Option<&'static str> {
-        let is_typed = |asked: &&Asked| {
-            matches!(asked.pending, Pending::Typed(_) | Pending::Said) || takes_secret(&asked.pending).is_some()
-        };
-        let last = match self.waiting.back() {
-            Some(Waiting::Command(line)) => secret_of(line),
-            Some(_) => None,
-            None => self.asked.iter().rev().find(is_typed).and_then(|asked| takes_secret(&asked.pending)),
-        };
-        last.filter(|_| self.logins.person)
-    }
-
-    /// Why this line may be a password that is about to be said. It is asked once; a command shows that the person knows where
-    /// they are, and so do several words after a refusal.
-    pub(super) fn may_be_password(&mut self, line: &str, is_doubted: bool) -> Option<Wary> {
-        if line.trim().is_empty() {
-            return None;
-        }
-        let is_one_word = !line.trim().contains(char::is_whitespace);
-        let unanswered = || self.unanswered_secret().filter(|_| !is_doubted).map(Wary::Unanswered);
-        let wary = self.logins.wary.or_else(unanswered);
-        self.logins.wary = None;
-        wary.filter(|wary| name(line).is_empty() && (is_one_word || matches!(wary, Wary::Untold(_))))
-    }
-
     /// The next change of what is kept for later runs.
     pub fn poll_token(&mut self) -> Option<TokenChange> {
         self.logins.changes.pop_front()
@@ -289,6 +122,7 @@ impl Session {
 
     /// What changed of what is kept could not be written down, for this reason.
     pub fn untold(&mut self, why: &str) {
+        self.logins.kept = None;
         self.refuse(format!("the token cannot be kept, so the next start needs the password: {why}"));
     }
 
@@ -333,6 +167,7 @@ impl Session {
             return false;
         }
         if let Some(token) = self.logins.token(nick) {
+            self.logins.wary = Some(Wary::Needless);
             self.ask(Command::Login(nick, Proof::Token(token)), Pending::Login(nick, Some(token)));
         } else if self.logins.owner.is_some() {
             self.ask_password(nick, is_known);
@@ -341,6 +176,17 @@ impl Session {
             self.ask(Command::Token, Pending::Probe(nick, is_known));
         }
         true
+    }
+
+    /// Whether the person is `nick` already, as its owner. Then they are told so, as a login would change nothing, and one word that they
+    /// type next may be the password all the same.
+    pub(super) fn is_own(&mut self, nick: Nick) -> bool {
+        let is_own = self.is_in() && self.logins.owner.is_some_and(|owner| owner.is_like(&nick));
+        if is_own {
+            self.logins.wary = Some(Wary::Needless);
+            self.answer(format!("you are {nick} already; no password is needed"));
+        }
+        is_own
     }
 
     pub(super) fn ask_password(&mut self, nick: Nick, is_known: bool) {
@@ -411,7 +257,9 @@ impl Session {
     pub(super) fn logged_in(&mut self, nick: Nick, by_token: bool) {
         let before = self.nick.replace(nick);
         (self.wanted, self.regaining, self.locked) = (Some(nick), false, None);
-        (self.logins.asking, self.logins.wary, self.logins.owner) = (None, None, Some(nick));
+        (self.logins.asking, self.logins.owner) = (None, Some(nick));
+        // By a token one comes in unasked, so the password may be typed behind that.
+        self.logins.wary = self.logins.wary.filter(|_| by_token);
         self.logins.found.clear();
         for room in std::mem::take(&mut self.logins.rooms) {
             if self.talks.room(room).is_none() {
@@ -420,6 +268,13 @@ impl Session {
                 // Whatever is said from now on comes after what was said before.
                 self.entered(room, Entry::default());
                 self.logins.found.push(room);
+            }
+        }
+        // Where a guest may not be, the owner of a name may.
+        for (room, was_target) in std::mem::take(&mut self.logins.outside) {
+            self.talks.open(Place::Room(room));
+            if was_target && self.talks.target().is_none() {
+                self.talks.set_target(Some(Place::Room(room)));
             }
         }
         if self.logins.holds {
@@ -442,10 +297,15 @@ impl Session {
     }
 
     pub(super) fn got_token(&mut self, nick: Nick, token: Token) {
-        if self.logins.token(nick).is_none() && self.logins.noted.replace(nick) != Some(nick) {
-            self.note(format!("the next start needs no password for {nick}; /token off ends that"));
-        }
+        self.logins.kept = Some(nick).filter(|_| self.logins.token(nick).is_none());
         self.logins.keep(nick, token);
+    }
+
+    /// The token is written down.
+    pub fn kept(&mut self) {
+        if let Some(nick) = self.logins.kept.take().filter(|nick| self.logins.noted.replace(*nick) != Some(*nick)) {
+            self.note(format!("the next start needs no password for {nick}, as a token is kept; /token off ends that"));
+        }
     }
 
     /// We are called `nick` now, as we wished to be.
@@ -480,6 +340,20 @@ impl Session {
         }
     }
 
+    /// A room does not let us in, of which this is known: whether we talked there. It is entered again with a login. Whether that is
+    /// awaited just now.
+    pub(super) fn stays_outside(&mut self, room: RoomName, was_target: bool) -> bool {
+        if self.logins.owner.is_some() {
+            return false;
+        }
+        let outside = &mut self.logins.outside;
+        if outside.len() < ROOMS && outside.iter().all(|(known, _)| *known != room) {
+            outside.push((room, was_target));
+        }
+        let is_tried = || self.regaining && self.wanted.is_some_and(|nick| self.logins.token(nick).is_some());
+        self.is_naming() || is_tried()
+    }
+
     /// A room in which the last login found us.
     pub(super) fn found_in(&self) -> Option<RoomName> {
         self.logins.found.first().copied()
@@ -511,10 +385,15 @@ impl Session {
     pub(super) fn not_logged_in(&mut self, nick: Nick, token: Option<Token>, code: Code<'_>, text: &str) {
         match (token, code) {
             (Some(_), Code::Refused) => {
-                self.logins.forget(nick);
-                self.note(format!("the token that was kept for {nick} is not good any more"));
+                self.logins.doubted = Some(nick);
                 if !self.is_in() {
                     self.ask_entry();
+                    return;
+                }
+                // The same is said of a name that nobody owns, and only of one that somebody owns is the token bad for good.
+                self.ask(format!("/account {nick}"), Pending::Owned(nick));
+                if text.starts_with("nobody owns ") && self.wanted != Some(nick) {
+                    self.refuse(text.to_owned());
                 } else if self.wanted == Some(nick) {
                     self.ask_name();
                 } else {
@@ -550,6 +429,18 @@ impl Session {
         }
     }
 
+    /// The server has told whether somebody owns this name, of which it has refused the token that is kept.
+    pub(super) fn token_refused(&mut self, nick: Nick, is_owned: bool) {
+        if is_owned {
+            self.logins.forget(nick);
+            self.note(format!("the token that was kept for {nick} is not good any more"));
+        } else {
+            self.note(format!(
+                "this server knows nobody who owns {nick}; the token that is kept for it stays, and the next connection tries it again"
+            ));
+        }
+    }
+
     /// No secret is taken on this connection.
     pub(super) fn insecure(&mut self, nick: Nick, text: &str) {
         let other = self.nick.map(|nick| format!(" Until then you are {nick}.")).unwrap_or_default();
@@ -558,24 +449,8 @@ impl Session {
     }
 }
 
-/// The command of this line, if it takes a secret.
-fn secret_of(line: &str) -> Option<&'static str> {
-    Some(name(line)).filter(|name| ["register", "login", "passwd", "drop", "pass", "token"].contains(name))
-}
-
-/// The command with a secret that this is for.
-fn takes_secret(pending: &Pending) -> Option<&'static str> {
-    match pending {
-        Pending::Typed(line) => secret_of(line),
-        Pending::MaySend => Some("register"),
-        Pending::Probe(..) | Pending::Login(_, None) => Some("login"),
-        Pending::Password(_) => Some("pass"),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Instant;
 
     use super::*;
@@ -591,7 +466,7 @@ mod tests {
     }
 
     /// A session of alice's in #a that has just been greeted, with the answers to what comes before the name.
-    fn greeted(tokens: Vec<(Nick, Token)>, person: bool) -> Session {
+    pub(in super::super) fn greeted(tokens: Vec<(Nick, Token)>, person: bool) -> Session {
         let rooms = vec![RoomName::new("#a").unwrap()];
         let mut session = Session::new(Wish { nick: Some(alice()), rooms, tokens, person, ..Wish::default() });
         again(&mut session);
@@ -605,7 +480,7 @@ mod tests {
     }
 
     /// What is sent besides what every connection begins with.
-    fn asked(session: &mut Session) -> Vec<String> {
+    pub(in super::super) fn asked(session: &mut Session) -> Vec<String> {
         sent(session).into_iter().filter(|line| !line.starts_with("/set ") && line != "/who").collect()
     }
 
@@ -672,15 +547,16 @@ mod tests {
         let mut session = greeted(vec![(alice(), Token([0; 32]))], true);
         assert_eq!(asked(&mut session), [format!("/login alice token:{TOKEN}")]);
         hear(&mut session, &["! login refused that is no token of alice"]);
+        assert_eq!(changes(&mut session), [], "nobody may own the name here");
+        assert_eq!(asked(&mut session), ["/account alice", "/nick alice"]);
+        hear(&mut session, &["- name 2026-11-28 2026-12-01", "+ account alice owned"]);
         assert_eq!(changes(&mut session), [TokenChange::Forget(alice(), Token([0; 32]))]);
-        assert_eq!(asked(&mut session), ["/nick alice"]);
         hear(&mut session, &[OWNED, "! token no-account x"]);
         assert_eq!(session.asks_login(), Some(alice()));
         // Who cannot be asked is told, and comes into no room as somebody else.
         let mut session = greeted(vec![(alice(), Token([0; 32]))], false);
         assert_eq!(asked(&mut session), [format!("/login alice token:{TOKEN}")]);
-        hear(&mut session, &["! login refused that is no token of alice"]);
-        hear(&mut session, &[OWNED]);
+        hear(&mut session, &["! login refused that is no token of alice", "+ account alice owned", OWNED]);
         assert!(shown(&mut session).iter().any(|news| matches!(news, News::Refused(why) if why.contains("alice"))));
         // Whatever else is wrong, it may be good later.
         for code in ["too-many", "busy", "insecure"] {
@@ -688,6 +564,110 @@ mod tests {
             hear(&mut session, &[&format!("! login {code} not now")]);
             assert_eq!(changes(&mut session), []);
             assert!(session.asks_login().is_none() && asked(&mut session).contains(&"/join #a".to_owned()), "{code}");
+        }
+    }
+
+    #[test]
+    fn who_is_somebody_already_or_by_a_token_types_no_password_to_others() {
+        let mut session = greeted(vec![(alice(), Token([0; 32]))], true);
+        hear(&mut session, &["+ login alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
+        hear(&mut session, &["+ ping restored"]);
+        asked(&mut session);
+        let now = Instant::now();
+        let is_kept_back = |session: &mut Session| {
+            let taken = session.typed("correct-horse", now);
+            matches!(taken, Taken::No(why) if why.starts_with("no password is needed, and this would be said to #a"))
+        };
+        assert!(!session.is_wary(), "nobody was asked anything");
+        for line in ["/login alice", "/login A1ice"] {
+            shown(&mut session);
+            session.typed(line, now);
+            let told = format!("you are {} already; no password is needed", &line["/login ".len()..]);
+            assert_eq!((shown(&mut session), asked(&mut session)), (vec![News::Answer(told)], Vec::new()));
+            assert!(is_kept_back(&mut session), "{line}");
+            assert!(asked(&mut session).is_empty());
+        }
+        // So it is where a token that is kept does it, before it is answered and after.
+        session.typed("/nick carol", now);
+        hear(&mut session, &["+ nick carol"]);
+        for replies in [&[][..], &["+ login alice"]] {
+            session.typed("/login alice", now);
+            hear(&mut session, replies);
+            assert!(is_kept_back(&mut session), "{replies:?}");
+            hear(&mut session, if replies.is_empty() { &["! login busy x"] } else { &[] });
+        }
+        session.typed("several words are none", now);
+        assert!(!session.is_wary());
+    }
+
+    #[test]
+    fn a_room_that_lets_no_guest_in_is_entered_with_the_login() {
+        let refused = "! join bad-key #a has a key; ask alice, an op of it, when they are here, for it";
+        let mut session = greeted(Vec::new(), true);
+        hear(&mut session, &["+ login alice", OWNED, "! token no-account x"]);
+        session.typed("correct-horse", Instant::now());
+        hear(&mut session, &["+ login alice", "+ join #a 1", "+ query #a", "+ ping restored", "! token busy x"]);
+        hear(&mut session, &["+ op #a 0", "+ history #a 0"]);
+        session.lost("gone");
+        again(&mut session);
+        asked(&mut session);
+        shown(&mut session);
+        hear(&mut session, &[OWNED, refused, "! query no-such-room x", "+ ping restored", "! token no-account x"]);
+        let told = format!("{:?}", shown(&mut session));
+        assert!(told.contains("you come into #a again once you are logged in"), "{told}");
+        assert!(!told.contains("ask alice") && !told.contains("you talk to nobody"), "{told}");
+        asked(&mut session);
+        session.typed("correct-horse", Instant::now());
+        hear(&mut session, &["+ login alice"]);
+        assert_eq!(asked(&mut session), ["/login alice correct-horse", "/join #a", "/query #a", "/token"]);
+        hear(&mut session, &["+ join #a 1", "+ query #a"]);
+        assert_eq!(session.talks.target(), Place::new("#a"));
+        // So is one that was to be entered at the start, by whoever logs in later.
+        let mut session = greeted(Vec::new(), true);
+        hear(&mut session, &[OWNED, "! token no-account x"]);
+        session.typed("", Instant::now());
+        hear(
+            &mut session,
+            &["! join no-account #a is for who owns a name", "! query no-such-room x", "+ ping restored"],
+        );
+        asked(&mut session);
+        session.typed("/login alice correct-horse", Instant::now());
+        hear(&mut session, &["+ login alice"]);
+        assert_eq!(asked(&mut session)[1..], ["/join #a", "/query #a", "/token"]);
+    }
+
+    #[test]
+    fn a_token_stays_where_nobody_owns_the_name_and_is_tried_again() {
+        let login = format!("/login alice token:{TOKEN}");
+        for (refused, account) in [
+            ("! login refused nobody owns alice; /nick alice takes it", "+ account alice free"),
+            ("! login refused this server keeps nothing", "! account refused this server keeps nothing"),
+        ] {
+            let mut session = greeted(vec![(alice(), Token([0; 32]))], true);
+            hear(&mut session, &["+ login alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
+            hear(&mut session, &["+ ping restored", "#a * bob made alice op"]);
+            session.stays = true;
+            session.lost("gone");
+            asked(&mut session);
+            again(&mut session);
+            assert_eq!(asked(&mut session)[0], login);
+            shown(&mut session);
+            hear(&mut session, &[refused]);
+            assert_eq!(asked(&mut session), ["/account alice", "/nick alice"]);
+            hear(&mut session, &["+ join #a 1", "+ query #a", "+ files 0", "+ ping restored", account, "+ nick alice"]);
+            hear(&mut session, &["+ op #a 0"]);
+            let told = format!("{:?}", shown(&mut session));
+            assert!(told.contains("this server knows nobody who owns alice") && !told.contains("no longer"), "{told}");
+            assert_eq!(changes(&mut session), []);
+            // What was the server's mistake is over with the connection.
+            session.lost("gone");
+            asked(&mut session);
+            again(&mut session);
+            assert_eq!(asked(&mut session)[0], login);
+            hear(&mut session, &["+ login alice", "+ join #a 1", "+ query #a", "+ files 0", "+ ping restored"]);
+            hear(&mut session, &["+ join #a 1", "+ query #a", "- op alice", "+ op #a 1"]);
+            let told = format!("{:?}", shown(&mut session));
+            assert!(!told.contains("no longer"), "{told}");
         }
     }
 
@@ -783,79 +763,6 @@ mod tests {
             // Who means it types it once more.
             session.typed("correct-horse", Instant::now());
             assert!(!session.is_wary() && asked(&mut session).contains(&"/msg #a correct-horse".to_owned()));
-        }
-    }
-
-    #[test]
-    fn one_word_after_a_refused_command_for_a_password_is_not_said_at_once() {
-        for (line, replies, command) in [
-            ("/register", &["! token insecure x"][..], "/register"),
-            ("/register secret", &["! register insecure x"], "/register"),
-            ("/login bob secret", &["! login insecure x"], "/login"),
-            ("/login", &["! login usage x"], "/login"),
-            ("/login bob", &["! token insecure x"], "/login"),
-            ("/passwd", &[], "/passwd"),
-            ("/passwd a b", &["! passwd insecure x"], "/passwd"),
-            ("/drop secret", &["! drop insecure x"], "/drop"),
-            ("/token", &["! token no-account x"], "/token"),
-            ("/pass secret", &["! pass refused x"], "/pass"),
-        ] {
-            for (said, is_said) in [("correct-horse", false), ("what is that", true)] {
-                let mut session = greeted(Vec::new(), true);
-                hear(&mut session, &["+ nick alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
-                hear(&mut session, &["+ ping restored"]);
-                asked(&mut session);
-                session.typed(line, Instant::now());
-                asked(&mut session);
-                hear(&mut session, replies);
-                assert!(session.is_wary(), "{line}");
-                match session.typed(said, Instant::now()) {
-                    Taken::No(why) => {
-                        assert!(!is_said && why.starts_with(&format!("{command} was refused, ")), "{line}: {why}");
-                        session.typed(said, Instant::now());
-                    }
-                    taken => assert!(taken == Taken::Yes && is_said, "{line}"),
-                }
-                // Who means it types it once more.
-                assert_eq!(asked(&mut session).last(), Some(&format!("/msg #a {said}")), "{line}");
-                assert!(!session.is_wary(), "{line}");
-            }
-        }
-    }
-
-    #[test]
-    fn one_word_is_not_said_while_a_command_for_a_password_has_no_answer() {
-        for (line, sent) in [
-            ("/register", "/token"),
-            ("/register secret", "/register secret"),
-            ("/login bob secret", "/login bob secret"),
-            ("/passwd a b", "/passwd a b"),
-            ("/pass secret", "/pass secret"),
-        ] {
-            let mut session = greeted(Vec::new(), true);
-            hear(&mut session, &["+ nick alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
-            hear(&mut session, &["+ ping restored"]);
-            asked(&mut session);
-            let now = Instant::now();
-            session.typed(line, now);
-            assert_eq!(asked(&mut session), [sent], "{line}");
-            let is_doubted = |session: &mut Session, why: &str| {
-                assert!(session.is_wary(), "{line}");
-                matches!(session.typed("correct-horse", now), Taken::No(told) if told.contains(why))
-            };
-            assert!(is_doubted(&mut session, " has no answer yet, and this would be said to #a"), "{line}");
-            // Who thinks by then that it is asked for types it again.
-            hear(&mut session, &[&format!("! {} insecure x", cut(&sent[1..]).0)]);
-            assert!(is_doubted(&mut session, " was refused, and this would be said to #a"), "{line}");
-            assert_eq!(asked(&mut session), [""; 0], "{line}");
-            session.typed("correct-horse", now);
-            assert_eq!(asked(&mut session), ["/msg #a correct-horse"], "{line}");
-        }
-        // Several words are none, and after them one word is not either.
-        let mut session = online(&["#a"]);
-        session.logins.person = true;
-        for line in ["/register secret", "what is that", "hello"] {
-            assert_eq!(session.typed(line, Instant::now()), Taken::Yes, "{line}");
         }
     }
 

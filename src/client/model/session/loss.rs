@@ -47,6 +47,7 @@ impl Session {
             self.tell_loss(loss.as_ref().map_or(why, |loss| &loss.why));
         }
         if let Some(nick) = self.nick.filter(|_| self.stays) {
+            self.logins.was_owner = self.owner().is_some() || self.logins.was_owner && !self.had.is_empty();
             for room in self.talks.rooms() {
                 let rank = self.talks.ranks(Place::Room(room)).and_then(|ranks| ranks.of(nick));
                 if let Some(rank) = rank.filter(|_| self.had.iter().all(|(had, _)| *had != room)) {
@@ -73,6 +74,9 @@ impl Session {
                         self.stay();
                         self.astray = Some(line);
                     }
+                }
+                Pending::Old(_) => {
+                    self.refuse("the connection broke before /passwd was done; type it again".to_owned())
                 }
                 Pending::Password(password) => self.password = Some(password),
                 Pending::Search { word, .. } => self.found(&word, None, Vec::new()),

@@ -1,8 +1,8 @@
 //! What the server answers.
 
 use super::deeds::deed;
-use super::login::Secret;
 use super::rows::row;
+use super::secret::Secret;
 use super::typed::{moves, name};
 use super::{Asked, Entry, Message, Pending, Session, cut, people};
 use crate::client::model::news::{Age, Mark, News, TransferAnswer, mark_of};
@@ -20,7 +20,12 @@ const OWN_HELP: &[(&str, &[&str])] = &[
     ("/login ", &["/login NICK  be NICK, whose password you know; it is asked for, and not shown"]),
     ("/register ", &["/register  make the name that you have yours; the password is asked for, and not shown"]),
     ("/passwd ", &["/passwd  change the password of your name; both are asked for, and not shown"]),
-    ("/drop ", &["/drop  give your name up; the password is asked for, and not shown"]),
+    (
+        "/drop ",
+        &[
+            "/drop  give your name up, and its ranks, and nobody can have it for 30 days; the password is asked for, and not shown",
+        ],
+    ),
     ("/set ", &["/set [presence|typing on|off]  your settings, or change one"]),
     ("/quit ", &["/quit [REASON]  leave the server"]),
     // What the client does by itself.
@@ -105,6 +110,7 @@ impl Session {
         let command = self.asked.front().map_or("", |asked| name(&asked.line));
         if let Detail::In { room, .. } = Detail::parse("login", text)
             && command == "login"
+            && !matches!(self.asked.front(), Some(Asked { pending: Pending::Old(_), .. }))
         {
             // It is told when it is entered.
             return self.logged_into(room);
@@ -248,13 +254,22 @@ impl Session {
         let mut is_nowhere = false;
         match done {
             Done::Nick(nick) => self.called(nick),
+            // It was only tried.
+            Done::Login(_) if matches!(pending, Pending::Old(_)) => {}
             Done::Login(nick) => {
                 // Who was asked who they are, or has a token that was kept, has no other line to tell them.
                 let is_news = self.first || self.regaining || self.wanted != Some(nick);
                 if is_news && matches!(pending, Pending::Login(..)) {
                     self.answer(format!("you are {nick}"));
                 }
-                self.logged_in(nick, matches!(pending, Pending::Login(_, Some(_))));
+                let is_kept = matches!(pending, Pending::Login(_, Some(_)));
+                let is_first = self.first;
+                self.logged_in(nick, is_kept);
+                // Who came by an invitation may have no password, which the server tells with that.
+                let is_typed = matches!(&pending, Pending::Typed(line) if line.contains(" token:"));
+                if self.logins.person && self.is_in() && (is_kept && is_first || is_typed) {
+                    self.ask("/account", Pending::Quiet);
+                }
             }
             Done::Register(nick) => self.ask_token(nick),
             Done::Passwd | Done::TokenOff | Done::Drop(_) => {
@@ -262,7 +277,10 @@ impl Session {
                 if let Some(nick) = self.owner().or(self.nick) {
                     self.logins.forget(nick);
                     match done {
-                        Done::Passwd => self.ask_token(nick),
+                        Done::Passwd => {
+                            self.logins.without_password = None;
+                            self.ask_token(nick);
+                        }
                         Done::Drop(nick) => self.became_guest(nick),
                         _ => {}
                     }
@@ -307,9 +325,11 @@ impl Session {
                     self.got_token(nick, token);
                 }
             }
+            Pending::Owned(nick) => self.token_refused(nick, matches!(done, Done::Account(_, Standing::Owned))),
             // It was one of an owner after all.
             Pending::Probe(nick, is_known) => self.ask_password(nick, is_known),
             Pending::MaySend => self.await_secret(Secret::New { of: "register", old: None, first: None }),
+            Pending::Old(old) => self.await_secret(Secret::New { of: "passwd", old: Some(old), first: None }),
             Pending::Ranks { room, entry, told } => {
                 self.talks.room(room).into_iter().for_each(|talk| talk.ranks.replace(&told));
                 self.tell_rank_lost(room);
@@ -348,7 +368,8 @@ impl Session {
                             Done::Account(nick, Standing::Owned)
                                 if [self.nick, self.owner()].contains(&Some(*nick)) =>
                             {
-                                Some(format!("{nick} belongs to you"))
+                                let lack = "; it has no password yet, and /passwd gives it one";
+                                Some(format!("{nick} belongs to you{}", if self.lacks_password() { lack } else { "" }))
                             }
                             done => deed(&line, done),
                         };
@@ -424,6 +445,7 @@ impl Session {
     pub(super) fn refused(&mut self, command: &str, code: Code<'_>, text: &str) {
         // `?` stands for any line that was not understood.
         let is_answer = self.asked.front().is_some_and(|asked| command == "?" || is_of(&asked.line, command));
+        let text = &self.without_form(text);
         match if is_answer { self.asked.pop_front() } else { None } {
             Some(Asked { pending, .. }) => {
                 self.details = 0;
@@ -465,14 +487,20 @@ impl Session {
             }
             Pending::Nick if code == Code::Owned && self.wanted.is_some_and(|nick| self.owned(nick, true)) => {}
             Pending::Login(nick, token) => self.not_logged_in(nick, token, code, text),
+            Pending::Owned(nick) => self.token_refused(nick, false),
             Pending::Probe(nick, _) if code == Code::Insecure => self.insecure(nick, text),
             // Nobody owns a name there.
-            Pending::Probe(_, false) if code == Code::Refused => self.refuse(format!("/login: {text}")),
+            Pending::Probe(..) if code == Code::Refused => self.refuse(format!("/login: {text}")),
             Pending::Probe(nick, is_known) => self.ask_password(nick, is_known),
             Pending::MaySend if code == Code::NoAccount => {
                 self.await_secret(Secret::New { of: "register", old: None, first: None });
             }
             Pending::MaySend => self.refuse(format!("/register: {text}")),
+            Pending::Old(_) if code == Code::Refused => {
+                self.refuse(text.to_owned());
+                self.await_secret(Secret::Old);
+            }
+            Pending::Old(_) => self.refuse(format!("/passwd: {text}")),
             Pending::Token(nick) => self.note(format!("the next start needs the password of {nick} again: {text}")),
             Pending::Ranks { room, entry, .. } => self.tell_entry(room, &entry),
             Pending::Nick if self.first => {
@@ -505,7 +533,10 @@ impl Session {
             }
             Pending::Join(room) => {
                 let is_nowhere = self.close(Place::Room(room));
-                if !self.first {
+                let is_awaited = self.stays_outside(room, is_nowhere);
+                if is_awaited {
+                    self.note(format!("you come into {room} again once you are logged in"));
+                } else if !self.first {
                     // Nobody has asked for that just now.
                     self.note(format!("you are not in {room} any more: {text}"));
                 } else if text.contains(&room.to_string()) {
@@ -513,7 +544,7 @@ impl Session {
                 } else {
                     self.refuse(format!("{room}: {text}"));
                 }
-                if is_nowhere {
+                if is_nowhere && !is_awaited {
                     self.note(self.nowhere());
                 }
                 self.report_limbo(room);
@@ -852,58 +883,6 @@ mod tests {
             news.sort();
             assert_eq!(news, want);
         }
-    }
-
-    #[test]
-    fn a_secret_that_is_left_out_is_asked_for() {
-        let nick = Nick::new("alice").unwrap();
-        let mut session = Session::new(Wish { nick: Some(nick), person: true, ..Wish::default() });
-        let coming = ["* hello guest1 x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"];
-        session.connected();
-        hear(&mut session, &coming);
-        hear(&mut session, &["+ nick alice", "+ ping restored"]);
-        shown(&mut session);
-        sent(&mut session);
-        let say = |session: &mut Session, line: &str| {
-            session.typed(line, Instant::now());
-            sent(session)
-        };
-        // Whether it may be sent at all is found out first.
-        assert_eq!(say(&mut session, "/register"), ["/token"]);
-        hear(&mut session, &["! token insecure this connection is not encrypted; ask"]);
-        assert_eq!(shown(&mut session), [News::Refused("/register: this connection is not encrypted; ask".to_owned())]);
-        assert!(say(&mut session, "/register") == ["/token"]);
-        hear(&mut session, &["! token no-account guests have no name of their own"]);
-        assert!(say(&mut session, "correct-horse").is_empty() && say(&mut session, "correct-hores").is_empty());
-        assert!(say(&mut session, "correct-horse").is_empty(), "they differ, so both are asked for again");
-        assert_eq!(say(&mut session, "correct-horse"), ["/register correct-horse"]);
-        hear(&mut session, &["+ register alice"]);
-        hear(&mut session, &[&format!("+ token {}", "A".repeat(43))]);
-        sent(&mut session);
-        // An owner has proved already that secrets may be sent.
-        assert!(say(&mut session, "/passwd").is_empty());
-        assert!(say(&mut session, "correct-horse").is_empty() && say(&mut session, "other-horse").is_empty());
-        assert_eq!(say(&mut session, "other-horse"), ["/passwd correct-horse other-horse"]);
-        hear(&mut session, &["+ passwd"]);
-        hear(&mut session, &[&format!("+ token {}", "A".repeat(43))]);
-        sent(&mut session);
-        // Who has a name by a token that an operator gave has no old one.
-        assert!(say(&mut session, "/passwd").is_empty() && say(&mut session, "").is_empty());
-        assert!(say(&mut session, "third-horse").is_empty());
-        assert_eq!(say(&mut session, "third-horse"), ["/passwd third-horse"]);
-        hear(&mut session, &["! passwd refused the old password comes first: /passwd OLD NEW"]);
-        shown(&mut session);
-        // Enter alone, or another command, gives it up.
-        assert!(say(&mut session, "/drop").is_empty() && say(&mut session, "").is_empty());
-        assert_eq!(shown(&mut session).pop(), Some(News::Note("/drop is not done".to_owned())));
-        assert!(say(&mut session, "/drop").is_empty());
-        assert_eq!(say(&mut session, "/who"), ["/who"]);
-        hear(&mut session, &["+ who 1 1"]);
-        assert!(say(&mut session, "/drop").is_empty());
-        assert_eq!(say(&mut session, "other-horse"), ["/drop other-horse"]);
-        hear(&mut session, &["+ drop guest1"]);
-        let told = format!("{:?}", shown(&mut session));
-        assert!(!told.contains("horse"), "{told}");
     }
 
     #[test]

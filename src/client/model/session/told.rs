@@ -40,7 +40,10 @@ impl Session {
                 // Who only spelled their name like one that is somebody's now goes by their own again.
                 if nick.is_guest() { self.became_guest(nick) } else { self.called(nick) }
             }
-            ServerLine::Notice(text) => self.note(text.to_owned()),
+            ServerLine::Notice(text) => {
+                self.notes_password(text);
+                self.note(self.without_form(text));
+            }
             ServerLine::Wall { from, text } => self.note(format!("{from} tells everybody: {text}")),
             ServerLine::Other(_) => self.note(line.to_string()),
             ServerLine::Hello { .. }
@@ -329,6 +332,11 @@ impl Session {
         // By another name we may have another rank.
         let Some(nick) = self.nick.filter(|nick| self.wanted == Some(*nick)) else { return };
         let Some(at) = self.had.iter().position(|(had, _)| *had == room) else { return };
+        // The rank of an owner is there again once they log in.
+        let is_owner = self.owner().is_some();
+        if self.logins.was_owner && !is_owner {
+            return;
+        }
         let (_, rank) = self.had.remove(at);
         if self.talks.ranks(Place::Room(room)).and_then(|ranks| ranks.of(nick)).is_some() {
             return;
@@ -336,7 +344,8 @@ impl Session {
         let rank = rank.as_str();
         let has_op = self.talks.ranks(Place::Room(room)).is_some_and(Ranks::has_op);
         let who = if has_op { "an op" } else { "the server's operator" };
-        let why = format!("the rank of a guest goes with the connection; {who} can give it again");
+        let how = if is_owner { "somebody took it meanwhile" } else { "the rank of a guest goes with the connection" };
+        let why = format!("{how}; {who} can give it again");
         self.note(format!("you are {rank} of {room} no longer, as {why}"));
     }
 

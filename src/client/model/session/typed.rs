@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::login::Wary;
 use super::replies::OWN;
+use super::secret::Wary;
 use super::{Message, Pending, Phase, Session, Waiting, cut};
 use crate::client::model::news::{Extent, Taken, TransferRequest};
 use crate::commands;
@@ -126,7 +126,7 @@ impl Session {
             return None;
         }
         let is_doubted = doubted == Some(line);
-        let wary = self.may_be_password(line, is_doubted);
+        let wary = self.may_be_password(line);
         let place = self.talks.target()?;
         let why = if let Some(wary) = wary {
             let (why, how) = match wary {
@@ -134,7 +134,11 @@ impl Session {
                     self.nick.map(|nick| format!("you are {nick} now, and ")).unwrap_or_default(),
                     format!("; /login {owned} asks for the password"),
                 ),
-                Wary::Unanswered(command) => (format!("/{command} has no answer yet, and "), String::new()),
+                Wary::Unanswered(command) => {
+                    let why = "it may be the password; wait for the answer";
+                    return Some(format!("/{command} has no answer yet, so this is not said to {place}: {why}"));
+                }
+                Wary::Needless => ("no password is needed, and ".to_owned(), String::new()),
                 Wary::Refused(command) => (format!("/{command} was refused, and "), String::new()),
             };
             format!("{why}this would be said to {place}; type it once more if you mean that{how}")
@@ -266,119 +270,134 @@ impl Session {
     fn command(&mut self, line: &str, word: &str, rest: &str, doubted: Option<&str>) -> Taken {
         let name = commands::find(word).map_or(word, |spec| spec.name).to_lowercase();
         let file = || rest.trim().parse().map(FileId).map_err(|_| format!("it is /{name} ID; /files lists them"));
-        let request =
-            match name.as_str() {
-                "msg" => {
-                    let (word, text) = cut(rest);
-                    return match target(word) {
-                        Some(place) => self.message(place, text),
-                        None => Taken::No("it is /msg TARGET TEXT".to_owned()),
-                    };
+        let request = match name.as_str() {
+            "msg" => {
+                let (word, text) = cut(rest);
+                return match target(word) {
+                    Some(place) => self.message(place, text),
+                    None => Taken::No("it is /msg TARGET TEXT".to_owned()),
+                };
+            }
+            "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
+            "me" => return self.say_here(line, &format!("/me {rest}"), doubted),
+            "query" if rest.is_empty() => {
+                let whom = self.talks.target().map_or("nobody".to_owned(), |place| place.to_string());
+                self.answer(format!("you talk to {whom}; /query TARGET for another"));
+                return Taken::Yes;
+            }
+            "send" => {
+                let (word, path) = cut(rest);
+                let (place, path) = match target(word) {
+                    Some(place) if !path.trim().is_empty() => (Some(place), path),
+                    // Where only a path is given, the file is for those whom one talks to.
+                    _ if rest.starts_with(['#', '@']) => (None, ""),
+                    _ => (self.talks.target(), rest),
+                };
+                match place {
+                    Some(place) if !path.is_empty() => match self.may_be_another(place) {
+                        None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
+                        Some(why) => Err(why),
+                    },
+                    _ => Err("it is /send [TARGET] PATH, as in /send #lobby ~/cat.png".to_owned()),
                 }
-                "me" if rest.is_empty() => Err("it is /me TEXT".to_owned()),
-                "me" => return self.say_here(line, &format!("/me {rest}"), doubted),
-                "query" if rest.is_empty() => {
-                    let whom = self.talks.target().map_or("nobody".to_owned(), |place| place.to_string());
-                    self.answer(format!("you talk to {whom}; /query TARGET for another"));
-                    return Taken::Yes;
-                }
-                "send" => {
-                    let (word, path) = cut(rest);
-                    let (place, path) = match target(word) {
-                        Some(place) if !path.trim().is_empty() => (Some(place), path),
-                        // Where only a path is given, the file is for those whom one talks to.
-                        _ if rest.starts_with(['#', '@']) => (None, ""),
-                        _ => (self.talks.target(), rest),
-                    };
-                    match place {
-                        Some(place) if !path.is_empty() => match self.may_be_another(place) {
-                            None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
-                            Some(why) => Err(why),
-                        },
-                        _ => Err("it is /send [TARGET] PATH, as in /send #lobby ~/cat.png".to_owned()),
-                    }
-                }
-                "get" => file().map(TransferRequest::Get),
-                "show" => shown(rest).ok_or_else(|| "it is /show ID, or /show ID full; /files lists them".to_owned()),
-                "cancel" if rest.trim().is_empty() => {
-                    Err("it is /cancel ID, or /cancel NAME of what is being sent".to_owned())
-                }
-                // What still waits for its turn has no ID.
-                "cancel" => Ok(file()
-                    .map_or_else(|_| TransferRequest::CancelNamed(rest.trim().to_owned()), TransferRequest::Cancel)),
-                "set"
-                    if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str())
-                        && switch(cut(rest).1) != Some(true) =>
+            }
+            "get" => file().map(TransferRequest::Get),
+            "show" => shown(rest).ok_or_else(|| "it is /show ID, or /show ID full; /files lists them".to_owned()),
+            "cancel" if rest.trim().is_empty() => {
+                Err("it is /cancel ID, or /cancel NAME of what is being sent".to_owned())
+            }
+            // What still waits for its turn has no ID.
+            "cancel" => {
+                Ok(file()
+                    .map_or_else(|_| TransferRequest::CancelNamed(rest.trim().to_owned()), TransferRequest::Cancel))
+            }
+            "set"
+                if ["echo", "stamp", "whole"].contains(&cut(rest).0.to_lowercase().as_str())
+                    && switch(cut(rest).1) != Some(true) =>
+            {
+                Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
+            }
+            "register" | "passwd" | "drop" if rest.is_empty() && self.may_ask_secret() => {
+                return self.ask_for_secret(self::name(line));
+            }
+            "register" | "passwd" | "drop" if rest.is_empty() && self.may_ask_entry() => {
+                Err(format!("the server is locked: {}", self.locked().unwrap_or_default()))
+            }
+            "register" | "passwd" | "drop" | "login" if self.misses_the_form(self::name(line), rest) => {
+                Err(match self::name(line) {
+                    "login" => "it is /login NICK; the password is asked for, and not shown".to_owned(),
+                    name => format!("a password is one word; /{name} alone asks for it, and does not show it"),
+                })
+            }
+            // Nobody could log in any more but with an operator's help.
+            "token" if rest.trim().eq_ignore_ascii_case("off") && self.lacks_password() && doubted != Some(line) => {
+                self.doubted = Some(line.to_owned());
+                Err("your name has no password, so after this nobody can log in by it; /passwd gives it one first, or type it \
+                         once more if you mean that"
+                        .to_owned())
+            }
+            "pass" if rest.trim().is_empty() && self.asks_pass() => {
+                self.note("type the password of the server, which is not shown".to_owned());
+                return Taken::Yes;
+            }
+            "set" if cut(rest).0.eq_ignore_ascii_case("typing") && switch(cut(rest).1).is_some() => {
+                self.without_typing = switch(cut(rest).1) == Some(false);
+                // Whoever was shown it before must not see it for longer.
+                if self.without_typing
+                    && let Some((told, _)) = self.typing.take()
                 {
-                    Err("this client needs echo, stamp and whole on, to lose no line and to double none".to_owned())
+                    self.ask(Command::Typing(told, false), Pending::Quiet);
                 }
-                "register" | "passwd" | "drop" if rest.is_empty() && self.may_ask_secret() => {
-                    return self.ask_for_secret(self::name(line));
-                }
-                "register" | "passwd" | "drop" if rest.is_empty() && self.may_ask_entry() => {
-                    Err(format!("the server is locked: {}", self.locked().unwrap_or_default()))
-                }
-                "pass" if rest.trim().is_empty() && self.asks_pass() => {
-                    self.note("type the password of the server, which is not shown".to_owned());
-                    return Taken::Yes;
-                }
-                "set" if cut(rest).0.eq_ignore_ascii_case("typing") && switch(cut(rest).1).is_some() => {
-                    self.without_typing = switch(cut(rest).1) == Some(false);
-                    // Whoever was shown it before must not see it for longer.
-                    if self.without_typing
-                        && let Some((told, _)) = self.typing.take()
-                    {
-                        self.ask(Command::Typing(told, false), Pending::Quiet);
-                    }
-                    return self.wait(Waiting::Command(line.to_owned()));
-                }
-                "nick" if rest.trim().contains(char::is_whitespace) => {
-                    let joined = rest.split_whitespace().collect::<Vec<_>>().join("-");
-                    let example = Nick::new(&joined).map(|nick| format!(", as in /nick {nick}")).unwrap_or_default();
-                    Err(format!("a name has no blanks; it is /nick NAME{example}"))
-                }
-                "?" | "hilfe" => Err("it is /help that lists the commands".to_owned()),
-                word if is_automatic(word) => Err(KEEPS.to_owned()),
-                "help" if is_automatic(&rest.trim().trim_start_matches('/').to_lowercase()) => {
-                    self.answer(KEEPS.to_owned());
-                    return Taken::Yes;
-                }
-                "search" => return self.search(rest.trim()),
-                "fold" if rest.trim().is_empty() => return Taken::Fold(None),
-                "fold" => match switch(rest) {
-                    Some(is_on) => return Taken::Fold(Some(is_on)),
-                    None => Err("it is /fold on or /fold off".to_owned()),
-                },
-                "help" if own(rest).is_some() => {
-                    own(rest).into_iter().for_each(|help| self.answer(help.to_owned()));
-                    return Taken::Yes;
-                }
-                // Whose password it is does to be asked for it.
-                "login"
-                    if (self.is_in() || self.may_ask_entry())
-                        && Nick::new(rest.trim()).is_ok_and(|nick| self.owned(nick, false)) =>
-                {
-                    return Taken::Yes;
-                }
-                // What was typed before is said before, unless the person cannot wait.
-                "quit" if (self.is_online() || self.loss.is_some()) && !std::mem::replace(&mut self.quitting, true) => {
-                    return self.wait(Waiting::Command(line.to_owned()));
-                }
-                "quit" => {
-                    self.quitting = true;
-                    self.ask(line.to_owned(), Pending::Quiet);
-                    return Taken::Yes;
-                }
-                "pass" if self.phase == Phase::Offline && !rest.trim().is_empty() => {
-                    self.password = Some(rest.trim().to_owned());
-                    return Taken::Yes;
-                }
-                _ if self.phase == Phase::Knocking && matches!(name.as_str(), "pass" | "login" | "help" | "ping") => {
-                    self.send_command(line.to_owned());
-                    return Taken::Yes;
-                }
-                _ => return self.wait(Waiting::Command(line.to_owned())),
-            };
+                return self.wait(Waiting::Command(line.to_owned()));
+            }
+            "nick" if rest.trim().contains(char::is_whitespace) => {
+                let joined = rest.split_whitespace().collect::<Vec<_>>().join("-");
+                let example = Nick::new(&joined).map(|nick| format!(", as in /nick {nick}")).unwrap_or_default();
+                Err(format!("a name has no blanks; it is /nick NAME{example}"))
+            }
+            "?" | "hilfe" => Err("it is /help that lists the commands".to_owned()),
+            word if is_automatic(word) => Err(KEEPS.to_owned()),
+            "help" if is_automatic(&rest.trim().trim_start_matches('/').to_lowercase()) => {
+                self.answer(KEEPS.to_owned());
+                return Taken::Yes;
+            }
+            "search" => return self.search(rest.trim()),
+            "fold" if rest.trim().is_empty() => return Taken::Fold(None),
+            "fold" => match switch(rest) {
+                Some(is_on) => return Taken::Fold(Some(is_on)),
+                None => Err("it is /fold on or /fold off".to_owned()),
+            },
+            "help" if own(rest).is_some() => {
+                own(rest).into_iter().for_each(|help| self.answer(help.to_owned()));
+                return Taken::Yes;
+            }
+            "login" if Nick::new(rest.trim()).is_ok_and(|nick| self.is_own(nick)) => return Taken::Yes,
+            // Whose password it is does to be asked for it.
+            "login"
+                if (self.is_in() || self.may_ask_entry())
+                    && Nick::new(rest.trim()).is_ok_and(|nick| self.owned(nick, false)) =>
+            {
+                return Taken::Yes;
+            }
+            // What was typed before is said before, unless the person cannot wait.
+            "quit" if (self.is_online() || self.loss.is_some()) && !std::mem::replace(&mut self.quitting, true) => {
+                return self.wait(Waiting::Command(line.to_owned()));
+            }
+            "quit" => {
+                self.quitting = true;
+                self.ask(line.to_owned(), Pending::Quiet);
+                return Taken::Yes;
+            }
+            "pass" if self.phase == Phase::Offline && !rest.trim().is_empty() => {
+                self.password = Some(rest.trim().to_owned());
+                return Taken::Yes;
+            }
+            _ if self.phase == Phase::Knocking && matches!(name.as_str(), "pass" | "login" | "help" | "ping") => {
+                self.send_command(line.to_owned());
+                return Taken::Yes;
+            }
+            _ => return self.wait(Waiting::Command(line.to_owned())),
+        };
         match request {
             Ok(request) => Taken::Transfer(request),
             Err(why) => Taken::No(why),
