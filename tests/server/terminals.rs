@@ -285,7 +285,6 @@ fn somebody_is_found_whose_name_is_written_nearly() {
     alice.ask("/nick alice,", "! nick bad-name alice, is no name: , is in it; use letters, digits, - and _ alone");
 }
 
-
 #[test]
 fn who_writes_to_a_name_that_has_changed_hands_is_told_once() {
     let server = Server::start(&[]);
