@@ -155,6 +155,38 @@ test("a locked server is told, and how many tries are left", async () => {
   assert.ok(!JSON.stringify(world.kept ?? {}).includes("tea"));
 });
 
+test("a token stays where nobody owns the name, and is tried again", async () => {
+  const token = { nick: "anna", token: "secret" };
+  for (const [answer, kept] of [
+    ["+ account anna free", token],
+    ["! account refused this server keeps nothing", token],
+    ["+ account anna owned", null],
+  ]) {
+    const world = await start({ local: { name: "anna", token } });
+    for (const _ of [1, 2]) {
+      world.open();
+      world.hear(HELLO);
+      assert.ok(world.sent().includes("/login anna token:secret"));
+      world.hear("! login refused that is no token of anna");
+      assert.ok(world.sent().includes("/account anna"));
+      // It is not tried again on this connection, nor taken for the proof of a name.
+      world.session.enter("anna");
+      assert.deepEqual([world.sent().filter((line) => /login/.test(line)), world.session.me.owned], [[], false]);
+      if (kept) {
+        world.hear(answer);
+        world.session.save();
+        assert.deepEqual(world.kept.local.token, kept);
+      }
+      world.lose();
+      world.wait(60_000);
+    }
+    world.open();
+    world.hear(HELLO, "! login refused that is no token of anna", answer);
+    world.session.save();
+    assert.deepEqual(world.kept.local.token, kept);
+  }
+});
+
 test("a password that was right once is tried once more, and a token before it", async () => {
   const LOCKED = "* locked chinwag/0.2.0 send /pass PASSWORD";
   for (const [token, said, told] of [

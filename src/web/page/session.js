@@ -356,14 +356,13 @@ export class Session {
   /** Asks to be called as we want to be: with what proves that the name is ours, if there is that. */
   askName() {
     const { name, token } = this;
-    const isOwn = token && (!name || fold(token.nick) === fold(name));
+    const isOwn = token && !this.rest?.doubts && (!name || fold(token.nick) === fold(name));
     /** @type {Then} */
     const then = (f) => {
       if (f?.is === "done" && isOwn) this.with((rest) => rest.owns(f, false));
       else if (f?.is === "done") this.called(f.text);
       else if (f?.is === "refused") {
-        if (isOwn && f.code === "refused") this.token = null;
-        this.with((rest) => rest.unnamed(f, name));
+        this.with((rest) => rest.unnamed(f, name, !!isOwn));
       }
     };
     if (isOwn) this.ask(`/login ${token.nick} token:${token.token}`, (f, rows) => then(f, rows));

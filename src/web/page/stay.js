@@ -249,6 +249,8 @@ export class Stay {
   #resumeBy = /** @type {number | null} */ (null);
   #unanswered = 0;
   #savedAt = 0;
+  /** Whether our token was not taken on this connection. */
+  doubts = false;
   /** What the person did while the server waited no more for somebody to come in. It is done on the next connection. */
   onLocked = /** @type {(() => void) | null} */ (null);
 
@@ -375,6 +377,7 @@ export class Stay {
     this.s.fence = "";
     this.s.me.owned = this.s.me.operator = false;
     this.#presence = this.#regain = null;
+    this.doubts = false;
     for (const { then } of this.s.asked.splice(0)) then(null, []);
     for (const talk of this.s.talks.values()) {
       talk.joined = false;
@@ -416,7 +419,7 @@ export class Stay {
     if (this.place.isOld) {
       this.place.isOld = false;
       this.s.phase = "in";
-      this.s.me.owned = !!this.s.token && fold(this.s.token.nick) === fold(nick);
+      this.s.me.owned = !!this.s.token && !this.doubts && fold(this.s.token.nick) === fold(nick);
       this.s.fence = `fence-${Math.floor(this.hooks.random() * 1e15)}`;
       this.s.ask(`/ping ${this.s.fence}`);
       this.s.begin(0);
@@ -436,8 +439,9 @@ export class Stay {
     if (line) this.s.out += `${line}\n`;
   }
 
-  /** @param {Refused} f @param {string} name */
-  unnamed(f, name) {
+  /** @param {Refused} f @param {string} name @param {boolean} byToken */
+  unnamed(f, name, byToken) {
+    if (byToken && f.code === "refused") this.#doubt();
     // There is another way in.
     if (this.s.phase === "new" && this.s.password) return this.s.unlock(this.s.password, true);
     // Our own dead connection may have it.
@@ -448,6 +452,18 @@ export class Stay {
     if (this.s.phase === "new") return;
     if (this.s.entered || this.#regain) this.s.named();
     else this.s.set("naming");
+  }
+
+  /** Our token is not taken. It is forgotten only where the name is somebody's, as another server may have answered than that which gave it. */
+  #doubt() {
+    this.doubts = true;
+    const forget = () => {
+      this.s.token = null;
+      this.s.isDirty = true;
+    };
+    // A locked server tells nothing of names.
+    if (this.s.phase === "new") forget();
+    else this.s.ask(`/account ${this.s.token?.nick}`, (f) => f?.is === "done" && / owned$/.test(f.text) && forget());
   }
 
   /** The server has said something. */
@@ -489,6 +505,7 @@ export class Stay {
     const wasIn = this.s.isRestoring;
     this.s.me.owned = true;
     if (byPassword) this.s.token = null;
+    this.doubts = false;
     this.s.called(nick);
     // On a locked server it is asked for behind the greeting.
     if (byPassword && this.s.phase !== "new") this.askToken();
