@@ -9,9 +9,10 @@ fn main() {
     println!("cargo::rerun-if-changed=link.rs");
     println!("cargo::rerun-if-changed=link.ld");
     let is = |name, value: &str| env::var(name).is_ok_and(|is| is == value);
-    // mold reads no such script.
-    let is_mold = env::var("CARGO_ENCODED_RUSTFLAGS").is_ok_and(|flags| flags.contains("mold"));
-    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") && !is_mold {
+    // These read no such script.
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let is_other = ["mold", "gold", "wild"].iter().any(|linker| flags.contains(linker));
+    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") && !is_other {
         println!("cargo::rustc-link-arg-bins=-T{}/link.ld", env!("CARGO_MANIFEST_DIR"));
     }
 }

@@ -211,7 +211,8 @@ impl Hub {
     }
 }
 
-/// Whether two names begin alike and differ by one letter, which is missing, too much or wrong, or by two in each other's place.
+/// Whether two names begin alike and differ by one letter, which is missing, too much or wrong, or by two in each other's place. Digits are
+/// not written by a slip.
 fn is_slip(one: &str, other: &str) -> bool {
     let letters = |name: &str| name.chars().flat_map(char::to_lowercase).collect::<Vec<_>>();
     let first = |name: &str| name.chars().flat_map(char::to_lowercase).next();
@@ -224,9 +225,13 @@ fn is_slip(one: &str, other: &str) -> bool {
     let begin = alike(&mut one.iter().zip(&other));
     let (one_end, other_end) = (&one[begin..], &other[begin..]);
     let end = alike(&mut one_end.iter().rev().zip(other_end.iter().rev()));
+    let (one_end, other_end) = (&one_end[..one_end.len() - end], &other_end[..other_end.len() - end]);
     let is_long = one.len().min(other.len()) > 2;
+    // One guest is not another.
+    let is_number = one_end.iter().chain(other_end).any(|c| c.is_numeric());
     is_long
-        && match (&one_end[..one_end.len() - end], &other_end[..other_end.len() - end]) {
+        && !is_number
+        && match (one_end, other_end) {
             ([] | [_], [] | [_]) => true,
             ([a, b], [c, d]) => (a, b) == (d, c),
             _ => false,
@@ -244,9 +249,14 @@ mod tests {
         {
             assert!(is_slip(typed, name) && is_slip(name, typed), "{typed} {name}");
         }
-        for (typed, name) in
-            [("bo", "bob"), ("emil", "cecil"), ("anna", "anton"), ("guest1", "guest20"), ("mil", "emil")]
-        {
+        for (typed, name) in [
+            ("bo", "bob"),
+            ("emil", "cecil"),
+            ("anna", "anton"),
+            ("guest1", "guest20"),
+            ("guest1", "guest2"),
+            ("mil", "emil"),
+        ] {
             assert!(!is_slip(typed, name) && !is_slip(name, typed), "{typed} {name}");
         }
     }
