@@ -67,6 +67,9 @@ fn nobody_notices_that_a_kept_place_was_lost_and_taken_up() {
     let (mut alice, told) = resume(&server, &token, 4);
     assert_eq!(told, ["- had 3", "+ resume alice"]);
     assert_eq!(alice.settle(), [""; 0]);
+    alice.send("/set");
+    alice.until("- presence off");
+    alice.until("+ set");
     alice.ask("/quit", "+ quit");
     bob.expect("#lobby * alice quit");
     let mut late = server.connect();
@@ -636,6 +639,7 @@ fn a_connection_that_stands_is_closed_when_its_place_is_taken_up() {
     let (mut anew, _) = resume(&server, &token, 0);
     anew.expect("#lobby <bob> into the tunnel");
     proxy.stall(false);
+    alice.rest();
     proxy.cut(Cut::Close);
     assert_eq!(anew.settle(), [""; 0]);
     assert_eq!(bob.settle(), [""; 0]);
