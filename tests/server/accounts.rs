@@ -8,27 +8,24 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chinwag::commands;
-use chinwag::event::{Done, Fault, Reply, Verb};
-use chinwag::hub::{Departure, Hub};
-use chinwag::limits::{self, PASSWORDS_WAITING};
-use chinwag::names::{ConnId, Nick, Origin, Prefix, RoomName, Wire};
+use chinwag::limits;
+use chinwag::names::{Nick, Origin, Prefix, RoomName};
 use chinwag::register::{Entry, Founder, Register, Role};
 use chinwag::settings::{Logging, Settings};
 use chinwag::time::{Day, in_seconds};
 use testkit::disk::SmallDisk;
-use testkit::memory::{Memory, Notes, Told, look_at};
+use testkit::memory::Memory;
 use testkit::{Client, Server, binary, eventually, timed};
 
 const PASSWORD: &str = "correct-horse";
 
-fn start(dir: &Path, options: &[&str]) -> Server {
+pub fn start(dir: &Path, options: &[&str]) -> Server {
     let dir = dir.to_str().unwrap();
     Server::start(&[&["--data", dir, "--rate", "0"], options].concat())
 }
 
 /// Somebody whose name is theirs from now on.
-fn owner(server: &Server, nick: &str) -> Client {
+pub fn owner(server: &Server, nick: &str) -> Client {
     let mut client = server.person(nick);
     client.ask(&format!("/register {PASSWORD}"), &format!("+ register {nick}"));
     client
@@ -81,7 +78,7 @@ fn a_name_is_shown_to_nobody_but_its_owner() {
     other.starting_after("/token", "! token no-account ");
 }
 
-trait Asks {
+pub trait Asks {
     /// Sends a line whose answer begins so.
     fn starting_after(&mut self, line: &str, want: &str) -> String;
 }
@@ -576,23 +573,6 @@ fn lines_behind_a_password_wait_for_it_and_so_does_the_end_of_input() {
 }
 
 #[test]
-fn the_fifth_wrong_password_closes_and_each_is_in_the_log() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut server = start(dir.path(), &[]);
-    drop(owner(&server, "alice"));
-    let mut other = server.person("bob");
-    for n in 0..5 {
-        let wrong = if n % 2 == 0 { "/login alice wrong-password" } else { "/login alice token:wrong" };
-        other.starting_after(wrong, "! login refused ");
-    }
-    other.starting("* bye refused ");
-    assert_eq!(other.line(), None);
-    server.signal("TERM");
-    let (_, log) = server.wait();
-    assert_eq!(log.matches("login failed for alice from 127.0.0.1").count(), 5, "{log}");
-}
-
-#[test]
 fn a_login_lets_in_where_the_server_is_locked() {
     let dir = tempfile::tempdir().unwrap();
     drop(owner(&start(dir.path(), &[]), "alice"));
@@ -676,7 +656,7 @@ fn a_full_disk_refuses_a_name_and_leaves_nothing_of_it() {
 }
 
 /// A server in memory that keeps names, with somebody on another machine.
-fn keeping(settings: Settings) -> Memory {
+pub fn keeping(settings: Settings) -> Memory {
     let log = Some(Logging { max: u64::MAX, sync: Duration::ZERO });
     Memory::new(Settings { log, rate: 0, ..settings })
 }
@@ -686,12 +666,12 @@ fn last(memory: &mut Memory, name: &str) -> String {
     std::iter::from_fn(|| memory.next(name)).last().unwrap_or_default()
 }
 
-fn ask(memory: &mut Memory, name: &str, line: &str) -> String {
+pub fn ask(memory: &mut Memory, name: &str, line: &str) -> String {
     memory.send(name, format!("{line}\n").as_bytes());
     last(memory, name)
 }
 
-fn network(last: u8) -> Origin {
+pub fn network(last: u8) -> Origin {
     Origin::Network(Prefix::v4([192, 0, 2, last]))
 }
 
@@ -793,108 +773,6 @@ fn a_token_is_used_for_as_long_as_somebody_is_in_by_it() {
     assert!(ask(&mut memory, "other", "/logout").starts_with("+ logout "));
     memory.wait(DAY * 91);
     assert!(ask(&mut memory, "other", &format!("/login alice token:{}", tokens[0])).starts_with("! login refused "));
-}
-
-#[test]
-fn registrations_and_tries_are_counted_by_network_and_on_this_machine_by_connection() {
-    let mut memory = keeping(Settings { clear_passwords: true, ..Settings::default() });
-    let register = |memory: &mut Memory, n: usize, origin| {
-        let name = format!("c{n}");
-        memory.connect_from(&name, origin);
-        ask(memory, &name, &format!("/nick owner{n}"));
-        ask(memory, &name, "/register correct-horse")
-    };
-    for n in 0..3 {
-        assert_eq!(register(&mut memory, n, network(1)), format!("+ register owner{n}"));
-    }
-    let said = register(&mut memory, 3, network(1));
-    assert!(said.starts_with("! register too-many at most 3 names a day "), "{said}");
-    assert!(said.ends_with(", or ask the operator, who gives names with chinwag ctl grant NAME"), "{said}");
-    memory.wait(Duration::from_secs(86_400));
-    assert_eq!(ask(&mut memory, "c3", "/register correct-horse"), "+ register owner3");
-    for n in 4..33 {
-        let loopback = Origin::Loopback;
-        assert_eq!(register(&mut memory, n, loopback), format!("+ register owner{n}"));
-    }
-    let said = register(&mut memory, 33, network(2));
-    assert!(said.starts_with("! register too-many many names "), "{said}");
-    // Ten wrong ones end the tries of a network, and its right ones too; a name without an owner is no try.
-    memory.connect_from("right", network(3));
-    for n in 0..10 {
-        let name = format!("wrong{n}");
-        memory.connect_from(&name, network(3));
-        assert!(ask(&mut memory, &name, "/login nobody wrong-password").starts_with("! login refused "));
-        assert!(ask(&mut memory, &name, "/login owner1 wrong-password").starts_with("! login refused "));
-    }
-    let said = ask(&mut memory, "right", "/login owner1 correct-horse");
-    assert!(said.starts_with("! login too-many too many wrong passwords "), "{said}");
-    memory.connect_from("elsewhere", network(4));
-    memory.end("c1");
-    assert_eq!(ask(&mut memory, "elsewhere", "/login owner1 correct-horse"), "+ login owner1");
-    assert_eq!(memory.notes.failed_logins.len(), 20);
-}
-
-#[test]
-fn who_guesses_passwords_keeps_nobody_from_logging_in() {
-    let mut memory = keeping(Settings { clear_passwords: true, ..Settings::default() });
-    for name in ["alice", "bob"] {
-        memory.connect(name);
-        ask(&mut memory, name, &format!("/nick {name}"));
-        assert_eq!(ask(&mut memory, name, "/register correct-horse"), format!("+ register {name}"));
-        memory.end(name);
-    }
-    let now = memory.now();
-    let Memory { hub, notes, .. } = &mut memory;
-    let mut count = 1_000;
-    let mut login = |hub: &mut Hub, notes: &mut Notes, from: u16, line: &str| {
-        count += 1;
-        let (conn, [high, low]) = (ConnId::new(count, 0), from.to_be_bytes());
-        hub.connect(conn, Origin::Network(Prefix::v4([203, 0, high, low])), Wire::Clear, now, notes);
-        hub.handle(conn, now, commands::parse(line).unwrap(), notes);
-        conn
-    };
-    let look = |hub: &mut Hub, notes: &mut Notes| {
-        let task = notes.tasks.pop_front()?;
-        assert!(notes.tasks.is_empty(), "one password is looked at after the other");
-        hub.password_did(now, look_at(&task), notes);
-        hub.check();
-        Some(())
-    };
-    let replies = |notes: &Notes, conn| -> Vec<Reply> {
-        let of = |(to, told): &(ConnId, Told)| match told {
-            Told::Reply(reply) if *to == conn => Some(reply.clone()),
-            _ => None,
-        };
-        notes.told.iter().filter_map(of).collect()
-    };
-    let done = |name| [Reply::Done(Done::Login(Nick::new(name).unwrap()))];
-    // From each of two hundred addresses as many as may wait, which is more than there are places for.
-    let guesses: Vec<ConnId> = (0..400).map(|n| login(hub, notes, n / 2, "/login alice wrong-password")).collect();
-    let bob = login(hub, notes, 1_000, "/login bob correct-horse");
-    look(hub, notes).unwrap();
-    look(hub, notes).unwrap();
-    assert_eq!(replies(notes, bob), done("bob"));
-    while look(hub, notes).is_some() {}
-    let mut busy = 0;
-    for conn in guesses {
-        let [Reply::Refused { verb: Verb::Login, why }] = &replies(notes, conn)[..] else {
-            panic!("not one refusal: {:?}", replies(notes, conn))
-        };
-        busy += u32::from(*why == Fault::PasswordsBusy);
-    }
-    // One was looked at, and one of those that waited made place for bob.
-    assert_eq!(busy as usize, 400 + 1 - 1 - PASSWORDS_WAITING);
-    // They come again, and who owns the name that they guess comes before them.
-    for n in 0..400 {
-        login(hub, notes, n / 2, "/login alice wrong-password");
-    }
-    let alice = login(hub, notes, 1_001, "/login alice correct-horse");
-    // Whoever goes need not be waited for.
-    let gone = login(hub, notes, 1_002, "/login alice wrong-password");
-    hub.disconnect(gone, now, Departure::Quit, notes);
-    look(hub, notes).unwrap();
-    look(hub, notes).unwrap();
-    assert_eq!(replies(notes, alice), done("alice"));
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod doors;
 mod evasion;
 mod fairness;
 mod gathering;
+mod guesses;
 mod help;
 mod kept;
 mod lines;
