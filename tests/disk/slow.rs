@@ -263,6 +263,32 @@ fn what_an_operator_does_is_in_the_audit_log_on_the_disk_before_it_is_done() {
     let synced = meddler.calls().len();
     control(&door, "/wall for whom nobody waits\n");
     eventually("it is synced too", || meddler.calls().len() > synced);
+    drop(meddler);
+    // It is written before what it tells of is.
+    let ledger = folder.path.join("ledger");
+    let Some(watcher) = Meddler::attach(&server, WRITES, "", &[&audit, &ledger]) else { return };
+    control(&door, "/grant yves\n");
+    let calls = watcher.calls();
+    let at = |what: &str| calls.iter().position(|call| call.contains(what)).unwrap_or_else(|| panic!("{calls:?}"));
+    assert!(at("server ctl ") < at("name yves"), "{calls:?}");
+}
+
+#[test]
+fn a_disk_that_is_slow_takes_every_deed() {
+    const DEEDS: usize = 1_000;
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let (audit, door) = (folder.path.join("audit.log"), folder.path.join("ctl"));
+    control(&door, "/wall hello\n");
+    let Some(meddler) = Meddler::attach(&server, WRITES, "delay_enter=1s:when=1", &[&audit]) else { return };
+    let lines: String = (0..DEEDS).map(|n| format!("/wall {n}\n")).collect();
+    control(&door, &lines);
+    let written = || fs::read_to_string(&audit).unwrap();
+    eventually("all is written", || written().ends_with(&format!(" {}\n", DEEDS - 1)));
+    drop(meddler);
+    let numbers: Vec<usize> =
+        written().lines().skip(1).filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+    assert!(numbers.into_iter().eq(0..DEEDS), "some are missing");
 }
 
 #[test]

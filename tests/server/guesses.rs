@@ -7,7 +7,9 @@ use chinwag::event::{Done, Fault, Reply, Verb};
 use chinwag::hub::{Departure, Hub};
 use chinwag::limits::PASSWORDS_WAITING;
 use chinwag::names::{ConnId, Nick, Origin, Prefix, Wire};
+use chinwag::request::Credential;
 use chinwag::settings::Settings;
+use testkit::Client;
 use testkit::memory::{Memory, Notes, Told, look_at};
 
 use crate::accounts::{Asks as _, ask, keeping, network, owner, start};
@@ -52,6 +54,16 @@ fn registrations_and_tries_are_counted_by_network_and_on_this_machine_by_connect
     }
     let said = register(&mut memory, 33, network(2));
     assert!(said.starts_with("! register too-many many names "), "{said}");
+    memory.wait(Duration::from_secs(86_400));
+    memory.connect("many");
+    for n in 40..44 {
+        ask(&mut memory, "many", "/logout");
+        ask(&mut memory, "many", &format!("/nick owner{n}"));
+        let said = ask(&mut memory, "many", "/register correct-horse");
+        let want =
+            if n < 43 { format!("+ register owner{n}") } else { "! register too-many at most 3 names ".to_owned() };
+        assert!(said.starts_with(&want), "{said}");
+    }
     // Ten wrong ones end the tries of a network, and its right ones too; a name without an owner is no try.
     memory.connect_from("right", network(3));
     for n in 0..10 {
@@ -129,4 +141,73 @@ fn who_guesses_passwords_keeps_nobody_from_logging_in() {
     look(hub, notes).unwrap();
     look(hub, notes).unwrap();
     assert_eq!(replies(notes, alice), done("alice"));
+    while look(hub, notes).is_some() {}
+    // A wrong one that came from one's network before counts against one, and so does one that waits beside it: bob's turn would
+    // come before alice's, and that of the second from a network before that of the first.
+    login(hub, notes, 1_003, "/login alice wrong-password");
+    let behind = login(hub, notes, 5, "/login bob correct-horse");
+    let [first, second] = [(); 2].map(|()| login(hub, notes, 1_004, "/login alice wrong-password"));
+    look(hub, notes).unwrap();
+    for conn in [first, second, behind] {
+        assert!(replies(notes, conn).is_empty(), "it was not their turn");
+        look(hub, notes).unwrap();
+        assert_eq!(replies(notes, conn).len(), 1, "it was their turn");
+    }
+    assert_eq!(replies(notes, behind), done("bob"));
+}
+
+#[test]
+fn two_passwords_of_a_network_wait_at_a_time() {
+    let mut memory = keeping(Settings { clear_passwords: true, ..Settings::default() });
+    memory.connect("alice");
+    ask(&mut memory, "alice", "/nick alice");
+    assert_eq!(ask(&mut memory, "alice", "/register correct-horse"), "+ register alice");
+    let now = memory.now();
+    let Memory { hub, notes, .. } = &mut memory;
+    let credential = Credential::Password("correct-horse");
+    let mut login = |hub: &mut Hub, n: u32, origin| {
+        let conn = ConnId::new(1_000 + n, 0);
+        hub.connect(conn, origin, Wire::Clear, now, notes);
+        let may_be = hub.may_be_looked_at(&credential, origin);
+        notes.told.clear();
+        hub.handle(conn, now, commands::parse("/login alice correct-horse").unwrap(), notes);
+        let is_busy = |told: &(ConnId, Told)| {
+            matches!(told, (_, Told::Reply(Reply::Refused { verb: Verb::Login, why: Fault::PasswordsBusy })))
+        };
+        assert_eq!(may_be, !notes.told.iter().any(is_busy), "who is held back is who would be refused");
+        may_be
+    };
+    // On the server's own machine each connection is counted for itself.
+    for (n, origin, want) in [
+        (0, network(1), true),
+        (1, network(1), true),
+        (2, network(1), false),
+        (3, network(2), true),
+        (4, Origin::Loopback, true),
+        (5, Origin::Loopback, true),
+        (6, Origin::Loopback, true),
+    ] {
+        assert_eq!(login(hub, n, origin), want, "{n}");
+    }
+}
+
+#[test]
+fn passwords_are_looked_at_while_others_are_served() {
+    const LOGINS: usize = 8;
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    drop(owner(&server, "alice"));
+    let mut guesses: Vec<Client> = (0..LOGINS).map(|n| server.person(&format!("guess{n}"))).collect();
+    let mut bob = server.person("bob");
+    for guess in &mut guesses {
+        guess.send("/login alice wrong-password");
+        guess.stream.set_nonblocking(true).unwrap();
+    }
+    let mut answered = 0;
+    while !guesses.iter().all(|guess| guess.stream.peek(&mut [0]).is_ok()) {
+        bob.settle();
+        answered += 1;
+    }
+    // A loop that waited for each would answer one or two meanwhile.
+    assert!(answered > 5 * LOGINS, "{answered} pings were answered while {LOGINS} passwords were looked at");
 }

@@ -554,13 +554,14 @@ impl Faithful {
     }
 
     fn line(&mut self) -> String {
-        loop {
+        for _ in 0..20 {
             if let Some(line) = self.try_line() {
                 self.lines += 1;
                 return line;
             }
             while !self.try_resume() {}
         }
+        panic!("the place is taken up again and again, and nothing comes, after {} lines", self.lines);
     }
 
     fn try_resume(&mut self) -> bool {

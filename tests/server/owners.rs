@@ -302,6 +302,34 @@ fn a_password_that_is_being_made_undoes_no_revoke() {
 }
 
 #[test]
+fn a_password_that_was_right_is_not_once_it_has_been_changed() {
+    let mut slow = Slow::new();
+    slow.owner("alice");
+    slow.connect("new");
+    slow.begin("alice", &format!("/passwd {PASSWORD} stolen-horse"));
+    slow.look();
+    slow.begin("new", &format!("/login alice {PASSWORD}"));
+    slow.look();
+    slow.write();
+    slow.look();
+    assert_eq!(slow.told("alice"), ["+ passwd"]);
+    starts(slow.told("new").last().unwrap(), "! login refused ");
+}
+
+#[test]
+fn what_is_granted_is_good_for_three_days() {
+    let mut slow = Slow::new();
+    let [early, late] = ["erika", "lena"].map(|name| slow.grant(name));
+    slow.connect("new");
+    let three_days = Duration::from_secs(72 * 3600);
+    slow.memory.wait(three_days - Duration::from_secs(1));
+    assert_eq!(slow.ask("new", &format!("/login erika {early}")), "+ login erika");
+    slow.memory.wait(Duration::from_secs(1));
+    starts(&slow.ask("new", &format!("/login lena {late}")), "! login refused ");
+    assert!(slow.is_owned("lena"), "the name is granted still");
+}
+
+#[test]
 fn a_password_or_a_token_that_is_being_made_undoes_no_grant() {
     let mut slow = Slow::new();
     slow.owner("erika");
