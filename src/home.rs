@@ -372,8 +372,7 @@ fn take(lock: &File, dir: &Path) -> io::Result<Option<File>> {
 
 /// Locks a folder itself, where the file system can do that.
 fn hold(dir: &Path) -> Result<File, TryLockError> {
-    let folder = File::options().read(true).custom_flags(OFlags::DIRECTORY.bits().cast_signed()).open(dir);
-    let folder = folder.map_err(TryLockError::Error)?;
+    let folder = open_folder(dir).map_err(TryLockError::Error)?;
     folder.try_lock().map(|()| folder)
 }
 
@@ -527,7 +526,12 @@ pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<
 
 /// Waits until the disk knows what is called how in the folder of this file.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    path.parent().map_or(Ok(()), |folder| open_folder(folder)?.sync_all())
+}
+
+/// Opens a folder to lock or to sync it. A pipe in its place is not waited for.
+pub fn open_folder(path: &Path) -> io::Result<File> {
+    File::options().read(true).custom_flags(OFlags::DIRECTORY.bits().cast_signed()).open(path)
 }
 
 /// A whole file that has not taken the place of another one yet. Unless it does, it goes again, as a full disk needs every block.
@@ -607,7 +611,8 @@ fn make_own_folder(path: &Path) -> io::Result<()> {
     no_link(path).and_then(|()| make_folder(path))
 }
 
-fn no_link(path: &Path) -> io::Result<()> {
+/// A link is an error: what lies where it leads is none of ours.
+pub fn no_link(path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path).is_ok_and(|data| data.is_symlink()) {
         return Err(io::Error::other(
             "it is a link, which is not followed; mount the folder there, or let the data folder itself be the link",

@@ -18,7 +18,8 @@ use super::format::{self, Reading};
 use super::search;
 use crate::effect::{Logged, PastRoom};
 use crate::home::{
-    Durability, Hold, Replacement, files_open, is_of_reserve, make_again, not_ours, open_regular, private, read_text,
+    Durability, Hold, Replacement, files_open, is_of_reserve, make_again, no_link, not_ours, open_regular, private,
+    read_text,
 };
 use crate::limits;
 use crate::names::{RoomName, Text};
@@ -146,9 +147,10 @@ impl Logs {
         make_again(&self.folder, "the logs")
     }
 
-    /// Sees to it that no other server has the folder, where somebody has swept it away.
+    /// Sees to it that no other server has the folder, where somebody has swept it away, and that it is the one in which it stands.
     fn still_hold(&self) -> io::Result<()> {
-        self.hold.as_ref().map_or(Ok(()), |hold| hold.mend())
+        self.hold.as_ref().map_or(Ok(()), |hold| hold.mend())?;
+        no_link(&self.folder).map_err(|e| io::Error::other(format!("{}: {e}", self.folder.display())))
     }
 
     fn open(&self, room: RoomName) -> io::Result<Open> {
@@ -375,8 +377,13 @@ fn load_room(folder: &Path, name: RoomName, wanted: Wanted, damaged: Damaged) ->
     }
     let Some(last_seq) = lines.last().map(|line| line.seq) else { return Ok(None) };
     lines.drain(..lines.len().saturating_sub(wanted.lines));
-    let topic = read_text(&path(folder, name, "topic")).ok();
-    let topic = topic.and_then(|topic| topic.lines().next().map(Text::new));
+    let topic = path(folder, name, "topic");
+    let read = read_text(&topic).inspect_err(|e| {
+        if e.kind() != io::ErrorKind::NotFound {
+            warn!("cannot read what {name} is about, in {}: {e}", topic.display());
+        }
+    });
+    let topic = read.ok().and_then(|topic| topic.lines().next().map(Text::new));
     let topic = topic.filter(|topic| topic.as_str().len() <= limits::TOPIC);
     Ok(Some(PastRoom { name, topic, last_seq, lines }))
 }

@@ -17,7 +17,7 @@ use rustix::fs::{Access, access};
 use super::batch::{Batch, Work};
 use super::logs::Logs;
 use crate::event::{Keeping, Trouble};
-use crate::home::{Durability, files_open, is_of_reserve, lacks_descriptors};
+use crate::home::{Durability, files_open, is_of_reserve, lacks_descriptors, open_folder};
 use crate::keeper::trouble;
 use crate::limits;
 use crate::names::RoomName;
@@ -90,7 +90,7 @@ impl Unsynced {
 
     /// Waits until all of it, and what was created or renamed in `folder`, is on the disk.
     fn sync(&self, folder: &Path) -> io::Result<()> {
-        let folder = match File::open(folder) {
+        let folder = match open_folder(folder) {
             // Somebody has swept it away. The next line makes it anew, and says so.
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             folder => folder?,

@@ -571,6 +571,51 @@ fn what_stands_in_the_place_of_a_file_or_a_folder_is_named_at_the_start() {
 }
 
 #[test]
+fn what_is_put_in_the_place_of_the_logs_is_neither_followed_nor_waited_for() {
+    let folder = Folder::new();
+    let others = tempfile::tempdir().unwrap();
+    let precious = ["a.log", "a.topic"].map(|name| others.path().join(name));
+    precious.iter().for_each(|path| fs::write(path, "precious\n").unwrap());
+    let mut server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    alice.ask("/msg #a one", "+ msg #a");
+    alice.settle();
+    let rooms = folder.path.join("rooms");
+    fs::remove_dir_all(&rooms).unwrap();
+    symlink(others.path(), &rooms).unwrap();
+    alice.send("/msg #a two");
+    alice.until_starting("* notice history is not being kept");
+    alice.send("/topic of links");
+    alice.until("+ topic #a of links");
+    precious.iter().for_each(|path| assert_eq!(fs::read_to_string(path).unwrap(), "precious\n"));
+    fs::remove_file(&rooms).unwrap();
+    assert!(Command::new("mkfifo").arg(&rooms).status().unwrap().success());
+    alice.send("/msg #a three");
+    alice.until("+ msg #a");
+    server.signal("TERM");
+    let (_, told) = server.wait();
+    assert!(told.contains("rooms: it is a link, which is not followed;"), "{told}");
+}
+
+#[test]
+fn a_topic_that_cannot_be_read_is_told_at_the_start_and_before() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    server.in_room("alice", "#a").ask("/msg #a one", "+ msg #a");
+    kill(server);
+    fs::create_dir(folder.log("a").with_extension("topic")).unwrap();
+    let want = "cannot read what #a is about, in ";
+    let mut check = Command::new(binary());
+    let output = check.args(["check", "--data"]).arg(&folder.path).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.contains(want), "{told}");
+    let mut server = folder.serve(&[]);
+    server.signal("TERM");
+    let (_, told) = server.wait();
+    assert!(told.contains(want), "{told}");
+}
+
+#[test]
 fn a_clock_before_1970_ends_nothing() {
     let Some(preload) = faketime() else { return };
     let folder = Folder::new();
