@@ -592,10 +592,12 @@ pub enum Durability {
 }
 
 /// Lets the loop go first where it and this thread want the same processor: otherwise a chat line waits for as long as the
-/// system lets a thread run, some milliseconds. On Linux this is a matter of one thread, elsewhere of the whole process.
+/// system lets a thread run, some milliseconds. It gives way by no more than that takes, as other programs go first too: at the
+/// lowest priority a login took ten seconds beside two that kept the processors busy, and half a second now. On Linux this is a
+/// matter of one thread, elsewhere of the whole process.
 pub(crate) fn give_way() {
     #[cfg(target_os = "linux")]
-    if let Err(e) = rustix::process::setpriority_process(None, 19) {
+    if let Err(e) = rustix::process::setpriority_process(None, 5) {
         let thread = std::thread::current();
         warn!("the thread {} keeps its priority: {e}", thread.name().unwrap_or_default());
     }
