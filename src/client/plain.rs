@@ -285,7 +285,7 @@ impl Plain {
         let is_text = !line.starts_with('/') && self.visit.client.session.asks_secret().is_none();
         let msg = self.msg.take().filter(|_| self.is_person && is_at_once && is_text);
         let Some((msg, is_told)) = msg else {
-            let msg = addressee(line);
+            let (msg, _) = addressee(line);
             self.msg = (!msg.is_empty()).then_some((msg, false));
             return false;
         };

@@ -159,8 +159,8 @@ impl Visit {
     }
 
     /// Carries out a line that a person has typed, or dropped: a file that is dropped into a terminal is typed there as its path,
-    /// which nobody means to say.
-    pub fn typed(&mut self, line: &str, now: Instant) {
+    /// which nobody means to say. Whether it could be taken.
+    pub fn typed(&mut self, line: &str, now: Instant) -> bool {
         let dropped = self.dropped.take();
         let target = self.client.session.talks.target();
         if let Some(place) = target
@@ -173,8 +173,9 @@ impl Visit {
             self.tell(News::Refused(format!("that is a file; /send {} shares it with {place}{say}", line.trim())));
         } else {
             let taken = self.client.session.typed(line, now);
-            self.carry_out(taken);
+            return self.carry_out(taken);
         }
+        false
     }
 
     /// Carries out a line that is meant as it stands. Whether it could be taken.

@@ -13,7 +13,7 @@ mod told;
 mod typed;
 
 pub use login::TokenChange;
-pub use typed::{is_automatic, is_quit, own_commands};
+pub use typed::{is_automatic, is_known, is_quit, own_commands};
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -439,6 +439,12 @@ pub fn is_automatic(name: &str) -> bool {
     matches!(name, "keep" | "resume")
 }
 
+/// Whether a line begins with no slash, or with a command that there is.
+pub fn is_known(line: &str) -> bool {
+    let ClientLine::Command { name, .. } = ClientLine::parse(line.trim_start()) else { return true };
+    commands::find(name).is_some() || own_commands().any(|own| own.eq_ignore_ascii_case(name))
+}
+
 /// Whether this is no more than the wish to leave.
 pub fn is_quit(line: &str) -> bool {
     name(line) == "quit"
