@@ -70,7 +70,8 @@ pub fn run(options: Options) -> Result<(), String> {
     chat.hear_out();
     let last = chat.rows.clear() + &chat.above + chat.title_of_others();
     let _ = chat.terminal.show(&last);
-    let _ = chat.terminal.show(&screen::lines(chat.visit.left().iter().map(String::as_str)));
+    let left = [chat.visit.left(), chat.visit.stopped()].concat();
+    let _ = chat.terminal.show(&screen::lines(left.iter().map(String::as_str)));
     ended
 }
 
