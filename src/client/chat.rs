@@ -19,7 +19,7 @@ use crate::client::line::editor::{Direction, Editor, Intent};
 use crate::client::line::history::{self, History};
 use crate::client::line::keys::{self, Decoder, Input, Key, TerminalAnswer};
 use crate::client::model::news::{Extent, News};
-use crate::client::model::session::{is_automatic, own_commands};
+use crate::client::model::session::{is_automatic, is_known, own_commands};
 use crate::client::screen::notify::{self, Notifier};
 use crate::client::screen::pictures::Window;
 use crate::client::screen::terminal::{Terminal, is_over_mosh};
@@ -70,7 +70,8 @@ pub fn run(options: Options) -> Result<(), String> {
     chat.hear_out();
     let last = chat.rows.clear() + &chat.above + chat.title_of_others();
     let _ = chat.terminal.show(&last);
-    let _ = chat.terminal.show(&screen::lines(chat.visit.left().iter().map(String::as_str)));
+    let left = [chat.visit.left(), chat.visit.stopped()].concat();
+    let _ = chat.terminal.show(&screen::lines(left.iter().map(String::as_str)));
     ended
 }
 
@@ -296,9 +297,15 @@ impl Chat {
         };
         let now = Instant::now();
         match action {
-            Some(Intent::Submit(line)) => self.visit.typed(&line, now),
+            Some(Intent::Submit(line)) => {
+                let is_taken = self.visit.typed(&line, now);
+                self.editor.history.settle(is_taken && is_known(&line));
+            }
             Some(Intent::Untold) => self.visit.client.session.leave_untold(now),
-            Some(Intent::Say(lines)) => self.visit.say(&lines, now),
+            Some(Intent::Say(lines)) => {
+                self.visit.say(&lines, now);
+                self.editor.history.settle(true);
+            }
             // Who asks twice does not want to wait for anything.
             Some(Intent::Leave) => {
                 let is_given_up = self.visit.leave(now);
@@ -519,7 +526,8 @@ impl Chat {
             self.clear(window);
         }
         self.editor.hide(self.visit.client.session.asks_secret().is_some());
-        let row = self.editor.row(&self.prompt(), width);
+        let place = self.visit.client.session.talks.target().map(|place| place.to_string()).unwrap_or_default();
+        let row = self.editor.row(&self.prompt(), &place, width);
         let status = (window.rows > 1).then(|| self.look.status(&self.status(now), width));
         let most = usize::from(window.rows).saturating_sub(2).min(UNSURE_ROWS);
         let unsure = self.visit.unsure(UNSURE).take(most).map(|line| self.look.unsure(&line, width)).collect();

@@ -1,13 +1,15 @@
 //! Standard input, read in a thread of its own while the client goes on.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use memchr::memchr;
 use mio::Waker;
 use rustix::event::PollFlags;
+use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::client::patient;
 use crate::limits::LINE;
@@ -18,6 +20,9 @@ pub const WAITING: usize = 100;
 
 /// How soon behind another a line comes that was pasted with it: nobody types one so quickly.
 const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// What is told of a line that was not ended before Ctrl-D.
+pub const HALF: &str = "the line that you had begun is not said, as Enter did not end it";
 
 /// What is told once of input that is no UTF-8: the server cannot know, as it gets what stands in its place.
 pub const UNREADABLE: &str =
@@ -45,6 +50,8 @@ pub struct Typed {
     pub line: Vec<u8>,
     /// Whether it came right behind the one before it.
     pub is_at_once: bool,
+    /// Whether Ctrl-D was pressed in a terminal: then nobody has ended the line, if there is one. More may be typed all the same.
+    pub is_left: bool,
 }
 
 /// The lines of standard input, while the client goes on. Of one that is too long for any message its beginning comes.
@@ -52,6 +59,22 @@ pub fn lines(waker: Arc<Waker>) -> Result<Receiver<Result<Typed, String>>, Strin
     let woken = waker.clone();
     beside(waker, move |sender| {
         let mut input = BufReader::new(Patient(io::stdin()));
+        let (is_terminal, mut was_left) = (io::stdin().is_terminal(), false);
+        while is_terminal {
+            let (mut line, since) = (Vec::new(), Instant::now());
+            let read = read_typed(&mut input, &mut line);
+            let is_at_once = since.elapsed() < AT_ONCE;
+            let is_left = matches!(read, Ok(true));
+            // A terminal that is gone has no end of ends.
+            let is_end = read.is_err() || is_left && was_left && is_at_once;
+            was_left = is_left;
+            let typed = Typed { line, is_at_once, is_left };
+            let typed = read.map(|_| typed).map_err(|e| format!("cannot read standard input: {}", reason(&e)));
+            if sender.send(typed).is_err() || is_end {
+                return;
+            }
+            let _ = woken.wake();
+        }
         loop {
             let (mut line, since) = (Vec::new(), Instant::now());
             let read = input.by_ref().take(LINE as u64 + 1).read_until(b'\n', &mut line);
@@ -60,7 +83,7 @@ pub fn lines(waker: Arc<Waker>) -> Result<Receiver<Result<Typed, String>>, Strin
             let is_end = matches!(read, Err(_) | Ok(0));
             let line = match read {
                 Err(e) => Err(format!("cannot read standard input: {}", reason(&e))),
-                Ok(_) => Ok(Typed { line, is_at_once: since.elapsed() < AT_ONCE }),
+                Ok(_) => Ok(Typed { line, is_at_once: since.elapsed() < AT_ONCE, is_left: false }),
             };
             if sender.send(line).is_err() || is_end {
                 break;
@@ -68,6 +91,23 @@ pub fn lines(waker: Arc<Waker>) -> Result<Receiver<Result<Typed, String>>, Strin
             let _ = woken.wake();
         }
     })
+}
+
+/// Reads a line as a terminal hands it over. Whether it comes without its end, as Ctrl-D was pressed behind it.
+fn read_typed(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    loop {
+        let bytes = input.fill_buf()?;
+        let end = memchr(b'\n', bytes);
+        let taken = end.map_or(bytes.len(), |end| end + 1);
+        line.extend_from_slice(&bytes[..taken]);
+        input.consume(taken);
+        line.truncate(LINE + 1);
+        // A terminal in other modes hands over each key.
+        let is_left = || tcgetattr(io::stdin()).is_ok_and(|modes| modes.local_modes.contains(LocalModes::ICANON));
+        if end.is_some() || taken == 0 || is_left() {
+            return Ok(end.is_none());
+        }
+    }
 }
 
 /// Runs `work` in a thread of its own, and wakes the client when it is done.

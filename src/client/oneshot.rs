@@ -87,7 +87,7 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
         Some(text) => {
             let (sender, lines) = mpsc::channel();
             for line in text.split(|&byte| byte == b'\n') {
-                let _ = sender.send(Ok(Typed { line: line.to_owned(), is_at_once: true }));
+                let _ = sender.send(Ok(Typed { line: line.to_owned(), is_at_once: true, is_left: false }));
             }
             lines
         }
@@ -98,6 +98,13 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
     while is_more || client.session.unsent().chain(client.session.unanswered()).next().is_some() {
         while is_more && client.session.unsent().count() < input::WAITING {
             let line = match lines.try_recv() {
+                Ok(Ok(Typed { line, is_left: true, .. })) => {
+                    is_more = false;
+                    if !line.is_empty() {
+                        failed.note(input::HALF.to_owned());
+                    }
+                    String::new()
+                }
                 Ok(Ok(Typed { line, .. })) => {
                     let line = String::from_utf8_lossy(&line);
                     if matches!(line, Cow::Owned(_)) && !std::mem::replace(&mut told_unreadable, true) {

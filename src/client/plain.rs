@@ -53,9 +53,9 @@ pub fn run(options: Options) -> Result<(), String> {
     // What came with the end is told before it.
     plain.gather();
     plain.visit.part();
-    let left = plain.visit.left();
+    let (left, stopped) = (plain.visit.left(), plain.visit.stopped());
     // If nobody takes it, nobody is told.
-    left.iter().for_each(|line| plain.line(line));
+    left.iter().chain(&stopped).for_each(|line| plain.line(line));
     let _ = plain.show();
     if plain.is_person {
         forget_unread();
@@ -79,6 +79,8 @@ struct Plain {
     /// The `/msg NAME ` of the line that was typed last and of all that came at once with it, and whether the person was told that it is
     /// for one line alone.
     msg: Option<(String, bool)>,
+    /// Whether Ctrl-D was pressed.
+    is_left: bool,
     /// There while a password is asked for.
     unseen: Option<Unseen>,
     /// Whether the person has been told so.
@@ -145,6 +147,7 @@ impl Plain {
             input,
             is_person: io::stdin().is_terminal(),
             msg: None,
+            is_left: false,
             unseen: None,
             told_unseen: false,
             characters: Characters::open(),
@@ -186,15 +189,15 @@ impl Plain {
             let is_interrupt = self.interrupted.swap(false, Ordering::Relaxed);
             is_open = is_open && self.typed();
             // Who asks twice does not want to wait for anything.
-            let is_given_up = is_interrupt && self.visit.leave(Instant::now());
+            let is_given_up = (std::mem::take(&mut self.is_left) || is_interrupt) && self.visit.leave(Instant::now());
             // What a script has to say is said before it leaves, and its files are sent and fetched.
-            let is_done = self.visit.client.session.is_online() && self.visit.client.transfers.is_empty();
+            let is_done = self.visit.client.session.is_online() && !self.visit.has_transfers();
             if !is_open && !is_leaving && (self.is_person || is_done) {
                 is_leaving = true;
                 if let Some(line) = self.goodbye.take() {
                     self.visit.meant(&line, Instant::now());
-                } else {
-                    self.visit.leave(Instant::now());
+                } else if !self.visit.client.session.is_quitting() {
+                    self.visit.meant("/quit", Instant::now());
                 }
             }
             self.stuck(is_open)?;
@@ -245,7 +248,14 @@ impl Plain {
         // A script may have more to say than can wait; a person may not be kept from leaving.
         while self.is_person || self.visit.client.session.unsent().count() < input::WAITING {
             match self.input.try_recv() {
-                Ok(Ok(Typed { line, is_at_once })) => {
+                Ok(Ok(Typed { line, is_left: true, .. })) => {
+                    if !line.is_empty() {
+                        self.visit.tell(News::Note(input::HALF.to_owned()));
+                    }
+                    self.is_left = true;
+                    return true;
+                }
+                Ok(Ok(Typed { line, is_at_once, .. })) => {
                     let line = String::from_utf8_lossy(&line);
                     if matches!(line, Cow::Owned(_)) && !std::mem::replace(&mut self.told_unreadable, true) {
                         self.visit.tell(News::Note(UNREADABLE.to_owned()));
@@ -285,7 +295,7 @@ impl Plain {
         let is_text = !line.starts_with('/') && self.visit.client.session.asks_secret().is_none();
         let msg = self.msg.take().filter(|_| self.is_person && is_at_once && is_text);
         let Some((msg, is_told)) = msg else {
-            let msg = addressee(line);
+            let (msg, _) = addressee(line);
             self.msg = (!msg.is_empty()).then_some((msg, false));
             return false;
         };

@@ -10,7 +10,8 @@ use mio::Token;
 use crate::client::Client;
 use crate::client::model::fold::Fold;
 use crate::client::model::news::{News, Taken, TransferRequest};
-use crate::client::model::session::Wish;
+use crate::client::model::session::{Wish, is_quit};
+use crate::client::model::transfer::{Progress, Way};
 use crate::client::saved;
 use crate::client::wire::paths;
 use crate::client::wire::server::Server;
@@ -87,6 +88,8 @@ pub struct Visit {
     unsure: Option<Instant>,
     /// Since when the person wants to leave and so many lines are not said or not answered yet.
     quitting: Option<(Instant, usize)>,
+    /// Whether the person was told, when they wanted to leave, which files do not get there then.
+    is_warned: bool,
     /// The path that was typed or dropped last, and not said.
     dropped: Option<String>,
     shown: VecDeque<Shown>,
@@ -103,8 +106,9 @@ impl Visit {
         fold.set(is_on, &mut VecDeque::new());
         let client = Client::new(server, wish, downloads.clone()).map_err(|e| reason(&e))?;
         let (files, shown) = (Vec::new(), VecDeque::new());
-        let (unsure, quitting, dropped, has_failed) = (None, None, None, false);
-        Ok(Self { client, address, downloads, files, fold, unsure, quitting, dropped, shown, has_failed })
+        let (unsure, quitting, dropped) = (None, None, None);
+        let (is_warned, has_failed) = (false, false);
+        Ok(Self { client, address, downloads, files, fold, unsure, quitting, is_warned, dropped, shown, has_failed })
     }
 
     /// One turn of the client, and what came of it. It is an error if the server cannot be reached, or turns us away, before it
@@ -159,8 +163,8 @@ impl Visit {
     }
 
     /// Carries out a line that a person has typed, or dropped: a file that is dropped into a terminal is typed there as its path,
-    /// which nobody means to say.
-    pub fn typed(&mut self, line: &str, now: Instant) {
+    /// which nobody means to say. Whether it could be taken.
+    pub fn typed(&mut self, line: &str, now: Instant) -> bool {
         let dropped = self.dropped.take();
         let target = self.client.session.talks.target();
         if let Some(place) = target
@@ -171,10 +175,11 @@ impl Visit {
             self.dropped = Some(line.to_owned());
             let say = if line.starts_with('/') { "" } else { ", or type it once more to say it as it is" };
             self.tell(News::Refused(format!("that is a file; /send {} shares it with {place}{say}", line.trim())));
-        } else {
+        } else if !(line.starts_with('/') && is_quit(line) && self.warns()) {
             let taken = self.client.session.typed(line, now);
-            self.carry_out(taken);
+            return self.carry_out(taken);
         }
+        false
     }
 
     /// Carries out a line that is meant as it stands. Whether it could be taken.
@@ -202,10 +207,49 @@ impl Visit {
     /// Leaves, once all that was typed has been said. Whether that was asked for already: then the person does not want to wait.
     pub fn leave(&mut self, now: Instant) -> bool {
         let is_second = self.quitting.is_some();
-        if !is_second {
+        if !is_second && !self.warns() {
             self.meant("/quit", now);
         }
         is_second
+    }
+
+    /// Whether files are on their way, or wait for that.
+    pub fn has_transfers(&self) -> bool {
+        !self.client.transfers.is_empty() || self.client.session.has_files()
+    }
+
+    /// Tells a person who wants to leave that files do not get there then, and has them say it once more. Whether that was told now.
+    fn warns(&mut self) -> bool {
+        let session = &self.client.session;
+        if !self.has_transfers()
+            || !session.has_person()
+            || session.is_quitting()
+            || std::mem::replace(&mut self.is_warned, true)
+        {
+            return false;
+        }
+        let names: Vec<_> = self.client.transfers.progress(Instant::now()).map(|progress| called(&progress)).collect();
+        let what = match &names[..] {
+            [] => "a file waits".to_owned(),
+            [name] => format!("{name} is on its way"),
+            [name, ..] => format!("{name} and {} more are on their way", names.len() - 1),
+        };
+        self.tell(News::Refused(format!(
+            "{what}, and leaving stops that; leave once more, by /quit or Ctrl-D, if you mean it"
+        )));
+        true
+    }
+
+    /// What is to be told at the end of files that did not get there.
+    pub fn stopped(&self) -> Vec<String> {
+        let told = |progress: Progress<'_>| match (progress.way, progress.file) {
+            (Way::Down, Some(file)) => {
+                format!("not fetched: {}; /get {file} goes on where it stopped", called(&progress))
+            }
+            _ => format!("not sent: {}", called(&progress)),
+        };
+        let progress = self.client.transfers.progress(Instant::now());
+        progress.filter(|_| self.client.session.has_person()).map(told).collect()
     }
 
     /// The program ends, however that comes. The server is told, so that it keeps no place for somebody who has left.
@@ -316,6 +360,13 @@ impl Visit {
         }
         self.fold.release(now, &mut out);
         self.shown.extend(out.into_iter().map(Shown::News));
+        while let Some(request) = self.client.session.poll_file() {
+            if let Err(why) = self.transfer(request) {
+                self.has_failed = true;
+                self.shown.push_back(Shown::News(News::Refused(why)));
+            }
+        }
+        self.is_warned &= self.has_transfers();
         while let Some(end) = self.client.transfers.poll_end() {
             self.shown.push_back(match end {
                 TransferEnd::Sent { file, place, name } => {
@@ -329,6 +380,8 @@ impl Visit {
                 TransferEnd::Picture(picture) => Shown::Picture(picture),
                 TransferEnd::Failed { what, why } => {
                     self.has_failed = true;
+                    let is_left = self.client.session.is_quitting() && self.client.session.has_person();
+                    let why = if is_left { "you left before all of it was there".to_owned() } else { why };
                     Shown::News(News::Refused(format!("{what}: {why}")))
                 }
             });
@@ -344,5 +397,13 @@ impl Visit {
                 self.quitting = Some((now, left));
             }
         }
+    }
+}
+
+/// What a file is called of which that may not be known yet.
+fn called(progress: &Progress<'_>) -> String {
+    match progress.file {
+        Some(file) if progress.name.is_empty() => format!("file {file}"),
+        _ => progress.name.to_owned(),
     }
 }

@@ -171,11 +171,14 @@ pub fn holds_secret(line: &str) -> bool {
         Some(word) if SECRET_ELSEWHERE.iter().any(|other| word.eq_ignore_ascii_case(other)) => words.next().is_some(),
         Some(word) => {
             let is_meant = |name: &&str| SECRET.iter().any(|start| begins(name, start));
+            let is_password = || word.len() <= SLIP_MAX && slips_between(&word.to_lowercase(), "password") <= 2;
             // Alone it tells nothing.
-            words.next().is_some() && find(word).is_none() && meant(word, is_common).iter().any(is_meant)
+            words.next().is_some()
+                && find(word).is_none()
+                && (is_password() || meant(word, is_common).iter().any(is_meant))
         }
         // Who forgot the slash did not mean to say it either.
-        None => SECRET.iter().chain(&["passwd"]).any(|start| word.eq_ignore_ascii_case(start)),
+        None => SECRET.iter().chain(&["passwd", "password"]).any(|start| word.eq_ignore_ascii_case(start)),
     }
 }
 
@@ -288,6 +291,8 @@ mod tests {
             "/oper root correct-horse",
             "/loign alice correct-horse",
             "/password correct-horse",
+            "/pasword correct-horse",
+            "/Passowrd correct-horse",
         ] {
             assert!(holds_secret(line), "{line}");
         }

@@ -445,6 +445,47 @@ fn lines_pasted_behind_a_private_message_go_to_nobody_else() {
 }
 
 #[test]
+fn half_a_line_is_not_said_when_one_leaves() {
+    let (server, mut bob) = lobby();
+    let mut terminal = alice(&server.address(), &["--plain"]);
+    terminal.keys("I take this back\x04");
+    told(&terminal, "note: the line that you had begun is not said");
+    assert!(terminal.wait_exit().success());
+    let heard = bob.until_starting("#lobby * alice quit");
+    assert!(heard.iter().all(|line| !line.contains("<alice>")), "{heard:?}");
+}
+
+#[test]
+fn a_file_behind_a_command_that_goes_elsewhere_is_for_there() {
+    let (server, mut bob) = lobby();
+    let mut carol = server.in_room("carol", "#tea");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cat.png");
+    fs::write(&path, b"meow").unwrap();
+    let lines = format!("/join #tea\n/send {}\nhello\n", path.display());
+    let mut terminal = alice(&server.address(), &["--plain"]);
+    terminal.keys(lines.as_str());
+    told(&terminal, "cat.png is shared with #tea, as file 1");
+    carol.until("#tea * alice file 1 4 cat.png");
+    terminal.keys("/quit\n");
+    terminal.wait_exit();
+    bob.until_starting("#lobby * alice quit");
+    // So it is where a script says nothing else, and it waits until the file is there.
+    let mut command = connect(&server.address(), &["--plain"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    carol.until("#tea * alice file 2 4 cat.png");
+    carol.until("#tea <alice> hello");
+    assert!(bob.settle().iter().all(|line| !line.contains("file")));
+    // A path alone is not said either, wherever it begins.
+    let mut command = connect(&server.address(), &["--plain"]);
+    let terminal = start(command.current_dir(folder.path()));
+    terminal.keys("./cat.png\n");
+    told(&terminal, "no: that is a file; /send ./cat.png shares it with #lobby");
+}
+
+#[test]
 fn a_line_with_keys_that_move_the_cursor_is_not_said() {
     let (server, mut bob) = lobby();
     let terminal = alice(&server.address(), &["--plain"]);

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use testkit::proxy::Proxy;
 use testkit::pty::{Emulator, Speaks, Terminal};
-use testkit::{Client, noise};
+use testkit::{Client, eventually, noise};
 
 use super::terminal::{alice, come_in, connect, contains, enter, lobby, told, typed};
 
@@ -171,6 +171,42 @@ fn a_path_is_found_as_it_was_dropped() {
     }
     terminal.keys("/send #lobby 'none'\r");
     told(&terminal, "cannot send 'none': no such file");
+}
+
+#[test]
+fn who_leaves_while_files_are_on_their_way_is_asked_once() {
+    let (server, mut bob) = lobby();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("big");
+    fs::write(&path, noise(4_000_000, 1)).unwrap();
+    for (options, end, leave) in
+        [(&[][..], "\r", "/quit\r"), (&[], "\r", "\x04"), (&["--plain"], "\n", "/quit\n"), (&["--plain"], "\n", "\x04")]
+    {
+        let proxy = Proxy::start(server.port);
+        proxy.limit(500_000, usize::MAX);
+        let mut command = connect(&proxy.address(), options);
+        let mut terminal = Terminal::start(&mut command, 100, 30, Emulator::Clipping, Speaks::Nothing);
+        told(&terminal, "in #lobby: ");
+        terminal.keys(format!("/send #lobby {}{end}", path.display()));
+        bob.until_starting("#lobby * alice file");
+        terminal.keys(leave);
+        told(
+            &terminal,
+            "big is on its way, and leaving stops that; leave once more, by /quit or Ctrl-D, if you mean it",
+        );
+        eventually("it waits", || terminal.is_at_rest());
+        assert!(bob.settle().iter().all(|line| !line.contains("quit")));
+        terminal.keys(leave);
+        eventually("it is taken", || terminal.is_at_rest());
+        proxy.limit(usize::MAX, usize::MAX);
+        assert!(terminal.wait_exit().success());
+        bob.until_starting("#lobby * alice quit");
+        let lines = terminal.screen().lines;
+        let is_told = |line: &String| {
+            line.ends_with("not sent: big") || line.ends_with("sending big: you left before all of it was there")
+        };
+        assert!(lines.iter().any(is_told), "{lines:#?}");
+    }
 }
 
 #[test]

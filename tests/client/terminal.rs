@@ -438,16 +438,16 @@ fn many_lines_are_pasted_only_after_a_question() {
     let paste = format!("\x1b[200~{}\r\n\r\n{}\x1b[201~", lines[..2].join("\r\n"), lines[2..].join("\r\n"));
     let paste = paste.as_str();
     terminal.keys(format!("begun {paste}"));
-    typed(&terminal, "#lobby> send these 7 lines? y/n");
+    typed(&terminal, "line 3 begins with /quit; send all 7 as text to #lobby? y/n");
     terminal.keys("x\x7fn");
     typed(&terminal, "#lobby> begun");
     terminal.keys(paste);
-    typed(&terminal, "#lobby> send these 7 lines? y/n");
+    typed(&terminal, "line 3 begins with /quit; send all 7 as text to #lobby? y/n");
     terminal.keys("\x03");
     typed(&terminal, "#lobby> begun");
     terminal.keys("\x03");
     terminal.keys(paste);
-    typed(&terminal, "#lobby> send these 7 lines? y/n");
+    typed(&terminal, "line 3 begins with /quit; send all 7 as text to #lobby? y/n");
     assert_eq!(bob.settle().iter().filter(|line| line.contains("<alice>")).count(), 0);
     terminal.keys("y");
     for line in lines {
@@ -458,7 +458,7 @@ fn many_lines_are_pasted_only_after_a_question() {
     // A whole page, which takes as long as the flood control says.
     let page: String = (0..100).map(|n| format!("line {n}\r")).collect();
     terminal.keys(format!("\x1b[200~{page}\x1b[201~"));
-    typed(&terminal, "#lobby> send these 100 lines? y/n");
+    typed(&terminal, "send these 100 lines to #lobby? y/n");
     terminal.keys("y");
     (0..100).for_each(|n| drop(bob.until(&format!("#lobby <alice> line {n}"))));
     told(&terminal, "<alice> line 99");
@@ -475,10 +475,10 @@ fn what_terminals_and_bad_lines_make_of_a_paste_is_not_said_unasked() {
         "\x1b[200~one\r/quit\rthree",
     ] {
         terminal.keys(paste);
-        typed(&terminal, "#lobby> send these 3 lines? y/n");
+        typed(&terminal, "line 2 begins with /quit; send all 3 as text to #lobby? y/n");
         // A command that comes at once is no part of it, nor is it carried out unasked.
         terminal.keys("/query bob\r");
-        typed(&terminal, "#lobby> send these 3 lines? y/n; then: /query bob");
+        typed(&terminal, "send 3 as text to #lobby? y/n; then: /query bob");
         terminal.keys("n");
         typed(&terminal, "#lobby> /query bob");
         terminal.keys("\x03");
@@ -503,7 +503,7 @@ fn the_start_of_a_paste_or_of_a_key_may_come_in_two_parts() {
     };
     for (first, second) in [("\x1b", "[200~"), ("\x1b[20", "0~"), ("\x1b[", "200~")] {
         keys_in_parts(first, &format!("{second}one\rtwo\x1b[201~"));
-        typed(&terminal, "#lobby> send these 2 lines? y/n");
+        typed(&terminal, "send these 2 lines to #lobby? y/n");
         terminal.keys("n");
         typed(&terminal, "#lobby>");
     }
@@ -528,9 +528,9 @@ fn nothing_that_is_typed_or_pasted_is_lost_without_a_word() {
     told(&terminal, "what you pasted is not taken");
     typed(&terminal, "#lobby>");
     terminal.keys("\x1b[200~one\rtwo\x1b[201~");
-    typed(&terminal, "#lobby> send these 2 lines? y/n");
+    typed(&terminal, "send these 2 lines to #lobby? y/n");
     terminal.keys("\x1b[200~three\x1b[201~");
-    typed(&terminal, "#lobby> send these 3 lines? y/n");
+    typed(&terminal, "send these 3 lines to #lobby? y/n");
     terminal.keys("y");
     for line in ["one", "two", "three"] {
         bob.until(&format!("#lobby <alice> {line}"));

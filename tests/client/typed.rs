@@ -39,6 +39,50 @@ fn what_a_script_or_an_emoji_needs_is_heard_as_it_was_typed() {
 }
 
 #[test]
+fn what_is_pasted_for_one_person_or_with_a_secret_is_said_to_nobody() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &[], (100, 24), Emulator::Reflowing);
+    let long = "secret ".repeat(580);
+    for (text, why) in [
+        ("/login alice correct-horse\r/join #club", "line 1 begins with /login, which others would read"),
+        ("so\r/msg bob psst\r", "line 2 begins with /msg, which others would read"),
+        (&format!("/msg bob {long}"), "it makes a line of 4069 bytes, which has at most 4000"),
+        (&format!("/topic {long}\r"), "it makes a line of 4067 bytes"),
+    ] {
+        terminal.keys(format!("\x1b[200~{text}\x1b[201~"));
+        told(&terminal, why);
+    }
+    // What comes at once is taken for a paste.
+    terminal.keys("/w bob psst\r/w bob two\r");
+    told(&terminal, "line 1 begins with /w, which others would read");
+    assert!(!bob.settle().iter().any(|line| line.contains("alice>")));
+    // One line is as if it had been typed, with its end or without.
+    terminal.keys("\x1b[200~/msg bob psst\r\x1b[201~");
+    typed(&terminal, "#lobby> /msg bob psst");
+    terminal.keys("\r");
+    bob.until("@alice <alice> psst");
+}
+
+#[test]
+fn an_answer_says_nothing_of_what_was_half_typed() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &[], (100, 24), Emulator::Reflowing);
+    terminal.keys("half ");
+    for no in [&["no\r"][..], &["n", "o", "\r"], &["n", "\r"], &["NO", "\r"]] {
+        terminal.keys("\x1b[200~1\r2\x1b[201~");
+        typed(&terminal, "send these 2 lines to #lobby? y/n");
+        for keys in no {
+            terminal.keys(keys);
+            eventually("they are taken", || terminal.is_at_rest());
+        }
+        typed(&terminal, "#lobby> half");
+    }
+    assert!(!bob.settle().iter().any(|line| line.contains("<alice>")));
+    terminal.keys("a pound\r");
+    bob.until("#lobby <alice> half a pound");
+}
+
+#[test]
 fn who_is_here_is_completed_before_who_has_gone() {
     let (server, mut bob) = lobby();
     bob.send("/set presence on");

@@ -267,7 +267,8 @@ impl Walk {
 
     /// What the input row is to show.
     fn row(&self) -> Row {
-        self.editor.row(if self.to_bob { "@bob> " } else { "#lobby> " }, self.size.0.into())
+        let place = if self.to_bob { "@bob" } else { "#lobby" };
+        self.editor.row(&format!("{place}> "), place, self.size.0.into())
     }
 
     /// Waits until everything that was done has come to the screen, and nothing else is there.

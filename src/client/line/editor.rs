@@ -15,14 +15,12 @@ use crate::client::screen::Row;
 use crate::client::screen::width::{self, columns, widest};
 use crate::names::clean;
 use crate::text::safe;
+pub use pasted::addressee;
 use pasted::{Answer, Pasted};
 use search::Search;
 
 /// The most bytes that a line may have.
 pub const LINE_MAX: usize = 4000;
-
-/// The most lines that are asked about: no more may wait to be sent.
-const LINES_MAX: usize = 10_000;
 
 /// The most bytes of what is looked for in the lines typed before.
 const SEARCHED: usize = 200;
@@ -73,8 +71,8 @@ pub struct Editor {
     pub history: History,
     /// What was pasted, while it is asked whether that is to be sent.
     asking: Option<Pasted>,
-    /// How that was answered, by one letter, until the next line is done: the rest of a whole word may follow.
-    answered: Option<Answer>,
+    /// How that was answered, by one letter, and the line as it was then: the rest of a whole word may follow, and Enter.
+    answered: Option<(Answer, LineInput)>,
     /// What is looked for in the lines typed before, since Ctrl-R.
     search: Option<Search>,
     /// Whether it was told that the line has no room for more.
@@ -115,6 +113,9 @@ impl Editor {
             Key::Char(_) | Key::Tab => {}
             // Whatever it does, it does to what is seen.
             _ => self.tidy(),
+        }
+        if !matches!(key, Key::Char(_) | Key::Backspace | Key::Enter) {
+            self.answered = None;
         }
         if self.is_hidden() {
             match key {
@@ -243,8 +244,8 @@ impl Editor {
         })
     }
 
-    /// Puts one line in at the cursor. Several lines, or one that is too long, are not put in: it is asked whether they
-    /// are to be sent. What else is pasted before that is answered is asked about with it.
+    /// Puts one line in at the cursor. Of several lines it is asked whether they are to be sent, and what else is pasted before that
+    /// is answered is asked about with them. What cannot be taken is left out whole: a line in pieces would not be what it was.
     pub fn paste(&mut self, text: &str) -> Option<Intent> {
         if self.is_hidden() {
             let line = [self.text(), text.split('\n').next().unwrap_or_default()].concat();
@@ -255,20 +256,11 @@ impl Editor {
             return None;
         }
         self.take_found();
-        let had = self.asking.as_ref().map(|asked| asked.lines.len());
-        match &mut self.asking {
-            Some(asked) => asked.add(text),
+        let taken = match &mut self.asking {
+            Some(asked) => asked.add("", text, ""),
             None => self.paste_first(text),
-        }
-        let asked = self.asking.as_mut().filter(|asked| asked.lines.len() > LINES_MAX)?;
-        let count = asked.lines.len() - had.unwrap_or(0);
-        match had {
-            Some(had) => asked.lines.truncate(had),
-            None => self.asking = None,
-        }
-        Some(Intent::Refuse(format!(
-            "the {count} lines that you pasted are not taken: {LINES_MAX} at most are sent at once; share them as a file, with /send"
-        )))
+        };
+        taken.err().map(Intent::Refuse)
     }
 
     /// Takes text that came at once after a paste whose end is not known. While that is asked about, a single line is the answer,
@@ -289,33 +281,33 @@ impl Editor {
         }
     }
 
-    fn paste_first(&mut self, text: &str) {
+    fn paste_first(&mut self, text: &str) -> Result<(), String> {
         let one = text.trim_end_matches('\n');
         let text = if one.contains('\n') { text } else { one };
         let (before, after) = self.split();
-        // Who pastes lines right behind a name means them for that person, and not for one with a longer name.
-        let is_name = text.contains('\n') && before.trim_end() == before && addressee(before).len() == before.len() + 1;
-        let before = &if is_name { format!("{before} ") } else { before.to_owned() };
+        let (to, begun) = addressee(before);
+        let lines = pasted::lines(&[begun, text, after].concat()).len();
+        if lines > 1 {
+            if to.is_empty() && before.starts_with('/') && !before.starts_with("//") {
+                let command = before.split(' ').next().unwrap_or_default();
+                return Err(format!(
+                    "the {lines} lines that you pasted are not taken: {command} is a line of its own; send that first"
+                ));
+            }
+            let mut asked = Pasted { to, ..Pasted::default() };
+            asked.add(begun, text, after)?;
+            self.asking = Some(asked);
+            return Ok(());
+        }
         let behind = after.chars().count();
         let whole = [before, text, after].concat();
-        let lines = whole.split('\n').map(|line| clean(line.as_bytes())).flat_map(|line| cut(&line));
-        let mut lines: Vec<_> = lines.filter(|line| !is_blank(line)).collect();
-        if lines.len() > 1 {
-            let to = addressee(before);
-            let rest = lines.split_off(usize::from(before.starts_with('/')));
-            let mut asked = Pasted { lines, to, ahead: String::new(), is_typing: false };
-            rest.iter().for_each(|line| asked.add(line));
-            self.asking = Some(asked);
-        } else {
-            let line = lines.pop().unwrap_or_else(|| clean(whole.replace('\n', "").as_bytes()).into_owned());
-            let cursor = line.chars().count().saturating_sub(behind);
-            self.set(line, cursor);
-        }
-    }
-
-    /// What is asked, if something is.
-    pub fn question(&self) -> Option<String> {
-        self.asking.as_ref().map(|asked| asked.question(usize::MAX))
+        let lines = pasted::lines(&whole);
+        let line =
+            if lines.is_empty() { clean(whole.replace('\n', "").as_bytes()).into_owned() } else { lines.join(" ") };
+        pasted::check_length(&line)?;
+        let cursor = line.chars().count().saturating_sub(behind);
+        self.set(line, cursor);
+        Ok(())
     }
 
     /// What is typed now.
@@ -328,18 +320,17 @@ impl Editor {
         self.text().is_empty() && self.asking.is_none() && self.search.is_none()
     }
 
-    /// What fits into `width` columns, with the cursor always in view: `prompt` and the text, or what is asked or looked for
-    /// instead.
-    /// At least half of it is for the text. TAB shows as a space.
-    pub fn row(&self, prompt: &str, width: usize) -> Row {
+    /// What fits into `width` columns, with the cursor always in view: what is asked or looked for, or else `prompt` and the text, which
+    /// goes to `place`. At least half of it is for the text. TAB shows as a space.
+    pub fn row(&self, prompt: &str, place: &str, width: usize) -> Row {
         let room = width.saturating_sub(1);
         if self.is_hidden() {
             return Row { before: width::tail(&printable(prompt), room), after: String::new() };
         }
-        let prompt = if self.search.is_some() { "" } else { prompt };
+        let is_text = self.asking.is_none() && self.search.is_none();
         let (cursor, text) = match (&self.asking, &self.search) {
             (Some(asked), _) => {
-                let question = asked.question(room.saturating_sub(columns(&printable(prompt))));
+                let question = asked.question(place, room);
                 (question.len(), question)
             }
             (None, Some(search)) => {
@@ -348,10 +339,7 @@ impl Editor {
             }
             (None, None) => (printable(self.split().0).len(), printable(self.text())),
         };
-        // An answer needs its question more than its place.
-        let is_asking = self.asking.is_some() && columns(&text) > room.saturating_sub(columns(&printable(prompt)));
-        let prompt = if is_asking { "" } else { prompt };
-        let prompt = width::tail(&printable(prompt), room / 2);
+        let prompt = width::tail(&printable(if is_text { prompt } else { "" }), room / 2);
         let row = window(&text, cursor, room - columns(&prompt));
         Row { before: prompt + &row.before, ..row }
     }
@@ -362,13 +350,13 @@ impl Editor {
             Key::Char(c @ ('y' | 'Y' | 'n' | 'N')) if !asked.is_typing => {
                 let answer = if c.eq_ignore_ascii_case(&'y') { Answer::Yes } else { Answer::No };
                 let intent = self.settle(answer);
-                self.answered = Some(answer);
+                self.answered = Some((answer, self.line.clone()));
                 intent
             }
             Key::Escape | Key::Ctrl('c') => self.decline(),
             Key::Char(c) => {
                 asked.is_typing = true;
-                if asked.ahead.len() < LINE_MAX {
+                if asked.ahead.len() + c.len_utf8() <= LINE_MAX {
                     asked.ahead.push(safe(c));
                 }
                 None
@@ -398,9 +386,10 @@ impl Editor {
         if answer == Answer::No {
             return self.decline();
         }
-        let Pasted { lines, ahead, .. } = self.asking.take()?;
+        let asked = self.asking.take()?;
+        let lines = asked.said();
         self.clear();
-        self.type_on(&ahead);
+        self.type_on(&asked.ahead);
         // Of more than that, the lines typed before would be found no more.
         if lines.len() <= FOUND {
             lines.iter().for_each(|line| self.history.add(line));
@@ -411,31 +400,35 @@ impl Editor {
     /// Drops what was pasted.
     fn decline(&mut self) -> Option<Intent> {
         let Pasted { ahead, .. } = self.asking.take()?;
-        self.type_on(&ahead);
-        None
+        self.type_on(&ahead)
     }
 
     /// Puts what was typed before an answer into the row.
-    fn type_on(&mut self, ahead: &str) {
-        if !ahead.is_empty() {
-            self.paste_first(ahead);
-        }
+    fn type_on(&mut self, ahead: &str) -> Option<Intent> {
+        if ahead.is_empty() { None } else { self.paste_first(ahead).err().map(Intent::Refuse) }
     }
 
     fn submit(&mut self) -> Option<Intent> {
+        // The first letter has answered already: the others and Enter are no line of their own.
+        if let Some((answer, line)) = self.answered.take()
+            && self.typed_since(&line).is_some_and(|rest| answer.ends_with(rest))
+        {
+            self.line = line;
+            return None;
+        }
         let line = self.text().to_owned();
         self.clear();
-        let answered = self.answered.take();
         if is_blank(&line) {
             return None;
         }
-        // The first letter has answered already, and nobody is to read the others.
-        if let Some(word) = answered.and_then(|answer| answer.whole(&line)) {
-            let rest = line.trim();
-            return Some(Intent::Refuse(format!("{rest} is not said, as the rest of {word}; type it again to say it")));
-        }
         self.history.add(&line);
         Some(Intent::Submit(line))
+    }
+
+    /// What was typed into the line since it was this one, if nothing else was done to it.
+    fn typed_since(&self, line: &LineInput) -> Option<&str> {
+        let (before, after) = split(line);
+        self.text().strip_prefix(before)?.strip_suffix(after)
     }
 
     fn complete(&mut self, complete: impl FnOnce(&str) -> Completion) -> Option<Intent> {
@@ -458,8 +451,7 @@ impl Editor {
 
     /// The text before the cursor, and the text after it.
     fn split(&self) -> (&str, &str) {
-        let text = self.text();
-        text.split_at(text.char_indices().nth(self.line.cursor()).map_or(text.len(), |(at, _)| at))
+        split(&self.line)
     }
 
     fn set(&mut self, line: String, cursor: usize) {
@@ -484,13 +476,10 @@ impl Editor {
     }
 }
 
-/// The beginning of a line that says what follows to somebody, `/msg NAME `; empty if `before` does not begin so.
-pub fn addressee(before: &str) -> String {
-    let mut words = before.split(' ').filter(|word| !word.is_empty());
-    match (words.next(), words.next()) {
-        (Some(command), Some(name)) if command.eq_ignore_ascii_case("/msg") => format!("/msg {name} "),
-        _ => String::new(),
-    }
+/// The text of a line before its cursor, and behind it.
+fn split(line: &LineInput) -> (&str, &str) {
+    let text = line.value();
+    text.split_at(text.char_indices().nth(line.cursor()).map_or(text.len(), |(at, _)| at))
 }
 
 /// Takes the last character away, with all that it is made of.
@@ -500,18 +489,6 @@ fn pop(text: &mut String) {
 
 fn is_blank(line: &str) -> bool {
     line.trim().is_empty()
-}
-
-/// `line` in pieces that are not too long.
-fn cut(mut line: &str) -> Vec<String> {
-    let mut pieces = Vec::new();
-    while !line.is_empty() {
-        let end = (0..=line.len().min(LINE_MAX)).rev().find(|&at| line.is_char_boundary(at));
-        let (piece, rest) = line.split_at(end.unwrap_or(line.len()));
-        pieces.push(piece.to_owned());
-        line = rest;
-    }
-    pieces
 }
 
 /// What all of `words` begin with, in any case; it is spelled as in the first.
@@ -556,32 +533,41 @@ fn window(text: &str, cursor: usize, room: usize) -> Row {
 
 #[cfg(test)]
 mod tests {
+    use super::pasted::LINES_MAX;
     use super::*;
     use crate::text::is_safe;
     use proptest::prelude::*;
 
-    fn press(editor: &mut Editor, keys: &[Key]) -> Option<Intent> {
+    pub(super) fn press(editor: &mut Editor, keys: &[Key]) -> Option<Intent> {
         keys.iter().fold(None, |_, &key| editor.key(key, |_| Completion::default()))
     }
 
-    fn type_in(editor: &mut Editor, text: &str) {
+    pub(super) fn type_in(editor: &mut Editor, text: &str) {
         text.chars().for_each(|c| assert_eq!(press(editor, &[Key::Char(c)]), None));
     }
 
     /// An editor with the line `text`, and the cursor where the `|` is.
-    fn editor(text: &str) -> Editor {
+    pub(super) fn editor(text: &str) -> Editor {
         let (before, after) = text.split_once('|').unwrap_or((text, ""));
         let mut editor = Editor::default();
         editor.set([before, after].concat(), before.chars().count());
         editor
     }
 
-    fn shown(editor: &Editor) -> String {
+    pub(super) fn shown(editor: &Editor) -> String {
         let (before, after) = editor.split();
         format!("{before}|{after}")
     }
 
-    fn say(lines: &[&str]) -> Option<Intent> {
+    pub(super) fn question_of(editor: &Editor) -> Option<String> {
+        editor.asking.as_ref().map(|asked| asked.question("#a", usize::MAX))
+    }
+
+    pub(super) fn refused(intent: Option<Intent>) -> bool {
+        matches!(intent, Some(Intent::Refuse(_)))
+    }
+
+    pub(super) fn say(lines: &[&str]) -> Option<Intent> {
         Some(Intent::Say(lines.iter().map(|&line| line.to_owned()).collect()))
     }
 
@@ -657,138 +643,14 @@ mod tests {
     }
 
     #[test]
-    fn pastes() {
-        let long = "é".repeat(LINE_MAX / 2);
-        for (start, paste, line, asked) in [
-            ("a|c", "b", "ab|c", &[][..]),
-            ("a|c", "b\n\n", "ab|c", &[]),
-            ("a|c", "\n", "a|c", &[]),
-            ("a|c", "", "a|c", &[]),
-            ("a|", "\x1b[31m\tb\r", "a\u{fffd}[31m\tb\u{fffd}|", &[]),
-            ("|", "\n\nb\n", "b|", &[]),
-            ("a|c", "1\n\n \n2", "a|c", &["a1", "2c"]),
-            ("a|c", "1\n2\n", "a|c", &["a1", "2", "c"]),
-            ("|", "1\n2\n", "|", &["1", "2"]),
-            ("|", "/quit\n/x", "|", &["//quit", "//x"]),
-            ("/msg bob |", "1\n/2", "/msg bob |", &["/msg bob 1", "/msg bob /2"]),
-            ("/msg  bob  |", "1\n2", "/msg  bob  |", &["/msg  bob  1", "/msg bob 2"]),
-            ("/msg bob|", "1\n2", "/msg bob|", &["/msg bob 1", "/msg bob 2"]),
-            ("/msg |", "1\n2", "/msg |", &["/msg 1", "2"]),
-            ("/topic |", "1\n/2", "/topic |", &["/topic 1", "//2"]),
-            ("|", &long, &format!("{long}|"), &[]),
-            ("a|c", &long, "a|c", &[&format!("a{}", &long[2..]), "éc"]),
-        ] {
-            let mut editor = editor(start);
-            editor.paste(paste);
-            assert_eq!(shown(&editor), line, "{paste:?}");
-            let to = if asked.iter().any(|line| line.starts_with("/msg bob ")) { " to bob" } else { "" };
-            let question = (!asked.is_empty()).then(|| format!("send these {} lines{to}? y/n", asked.len()));
-            assert_eq!(editor.question(), question, "{paste:?}");
-            if asked.is_empty() {
-                continue;
-            }
-            for no in [Key::Char('n'), Key::Escape, Key::Ctrl('c')] {
-                assert_eq!(press(&mut editor, &[Key::Left, no]), None);
-                assert_eq!((shown(&editor), editor.question()), (line.to_owned(), None));
-                editor.paste(paste);
-            }
-            assert_eq!(press(&mut editor, &[Key::Ctrl('l')]), Some(Intent::Redraw));
-            for yes in [Key::Char('y'), Key::Char('Y')] {
-                assert_eq!(press(&mut editor, &[yes]), say(asked));
-                assert_eq!((editor.text(), editor.question()), ("", None));
-                editor.set(line.replace('|', ""), line.find('|').unwrap());
-                editor.paste(paste);
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_pasted_while_it_is_asked_is_asked_about_too() {
-        for (start, want) in [
-            ("|", say(&["1", "2", "3", "//4"])),
-            ("/msg bob |", say(&["/msg bob 1", "/msg bob 2", "/msg bob 3", "/msg bob /4"])),
-        ] {
-            let mut editor = editor(start);
-            editor.paste("1\n2");
-            editor.paste("3\n\n/4\n");
-            assert_eq!(press(&mut editor, &[Key::Char('y')]), want);
-        }
-    }
-
-    #[test]
-    fn what_was_pasted_is_found_like_what_was_typed_unless_it_was_much() {
-        for (count, want) in [(2, "line 1"), (FOUND + 1, "before")] {
-            let mut editor = editor("");
-            editor.history.add("before");
-            let lines: Vec<String> = (0..count).map(|n| format!("line {n}")).collect();
-            editor.paste(&lines.join("\n"));
-            assert!(matches!(press(&mut editor, &[Key::Char('y')]), Some(Intent::Say(_))));
-            press(&mut editor, &[Key::Up]);
-            assert_eq!(editor.text(), want);
-        }
-    }
-
-    #[test]
-    fn what_is_typed_before_an_answer_is_no_part_of_the_paste_and_waits_in_the_row() {
-        let asked = || {
-            let mut editor = editor("");
-            editor.paste("1\n2");
-            editor
-        };
-        let refused = |intent: Option<Intent>| matches!(intent, Some(Intent::Refuse(_)));
-        for (burst, answer, want) in [
-            ("y\n", None, say(&["1", "2"])),
-            ("no\n", None, None),
-            ("/query bob\n", Some('y'), say(&["1", "2"])),
-            ("/query bob\n", Some('n'), None),
-        ] {
-            let mut editor = asked();
-            let told = editor.rest(burst);
-            let Some(answer) = answer else {
-                assert_eq!((told, editor.question(), editor.text()), (want, None, ""), "{burst:?}");
-                continue;
-            };
-            assert!(refused(told));
-            assert_eq!(editor.question().unwrap(), "send these 2 lines? y/n; then: /query bob");
-            assert_eq!(press(&mut editor, &[Key::Char(answer)]), want);
-            assert_eq!((editor.question(), editor.text()), (None, "/query bob"));
-        }
-        // So it is with keys that come one by one: a y within a word answers nothing.
-        let mut editor = asked();
-        type_in(&mut editor, "try");
-        assert!(refused(press(&mut editor, &[Key::Backspace, Key::Enter])));
-        assert_eq!(press(&mut editor, &[Key::Char('y')]), say(&["1", "2"]));
-        assert_eq!(editor.text(), "tr");
-        // Whole words are answers, of which nothing is said.
-        for (word, want) in
-            [("yes", true), ("Yes", true), ("ja", true), ("j", true), ("no", false), ("nein", false), ("NO", false)]
-        {
-            let mut editor = asked();
-            let mut said = word.chars().filter_map(|c| press(&mut editor, &[Key::Char(c)])).collect::<Vec<_>>();
-            said.extend(press(&mut editor, &[Key::Enter]));
-            said.retain(|intent| !matches!(intent, Intent::Refuse(_)));
-            assert_eq!((said.pop(), said.len()), (say(&["1", "2"]).filter(|_| want), 0), "{word}");
-            assert_eq!((editor.question(), editor.text()), (None, ""), "{word}");
-            // Typed again, it is meant so.
-            type_in(&mut editor, "es");
-            assert_eq!(press(&mut editor, &[Key::Enter]), Some(Intent::Submit("es".to_owned())), "{word}");
-        }
-        // More lines are more of the paste.
-        let mut editor = asked();
-        editor.rest("3\n4\n");
-        assert_eq!(press(&mut editor, &[Key::Char('y')]), say(&["1", "2", "3", "4"]));
-    }
-
-    #[test]
     fn what_is_too_much_is_not_taken_and_told() {
-        let refused = |intent: Option<Intent>| matches!(intent, Some(Intent::Refuse(_)));
         let mut editor = editor("");
         assert_eq!(editor.paste(&"x\n".repeat(LINES_MAX)), None);
         assert!(refused(editor.paste("one more")));
-        assert!(editor.question().is_some_and(|question| question.contains(" 10000 lines")));
+        assert!(question_of(&editor).is_some_and(|question| question.contains(" 10000 lines")));
         press(&mut editor, &[Key::Char('n')]);
         assert!(refused(editor.paste(&"x\n".repeat(LINES_MAX + 1))));
-        assert_eq!(editor.question(), None);
+        assert_eq!(question_of(&editor), None);
 
         editor.set("x".repeat(LINE_MAX - 1), usize::MAX);
         // That is told once, until there is room again.
@@ -840,7 +702,7 @@ mod tests {
         }
         type_in(&mut editor, "unfinished");
         let row = |editor: &Editor| {
-            let row = editor.row("#a> ", 80);
+            let row = editor.row("#a> ", "#a", 80);
             format!("{}|{}", row.before, row.after)
         };
         press(&mut editor, &[Key::Ctrl('r')]);
@@ -896,19 +758,22 @@ mod tests {
             ("#a> ", "abc|", 1, "|"),
             ("#a> ", "abc|", 0, "|"),
         ] {
-            let row = editor(text).row(prompt, width);
+            let row = editor(text).row(prompt, "#a", width);
             assert_eq!(format!("{}|{}", row.before, row.after), want, "{prompt:?} {text:?} {width}");
         }
         let mut editor = editor("text");
         editor.paste("\n1\n2");
         assert_eq!(
-            editor.row("#a> ", 80),
-            Row { before: "#a> send these 3 lines? y/n".to_owned(), after: String::new() }
+            editor.row("#a> ", "#a", 80),
+            Row { before: "send these 3 lines to #a? y/n".to_owned(), after: String::new() }
         );
-        for (width, want) in
-            [(28, "#a> send these 3 lines? y/n"), (27, "#a> send 3? y/n"), (16, "#a> send 3? y/n"), (12, "send 3? y/n")]
-        {
-            assert_eq!(editor.row("#a> ", width).before, want);
+        for (width, want) in [
+            (30, "send these 3 lines to #a? y/n"),
+            (29, "send 3 to #a? y/n"),
+            (18, "send 3 to #a? y/n"),
+            (12, "send 3? y/n"),
+        ] {
+            assert_eq!(editor.row("#a> ", "#a", width).before, want);
         }
     }
 
@@ -948,7 +813,7 @@ mod tests {
                 }
                 prop_assert!(is_safe(editor.text()));
                 prop_assert!(editor.text().len() <= LINE_MAX);
-                let row = editor.row("#漢a> ", width);
+                let row = editor.row("#漢a> ", "#漢a", width);
                 let whole = row.before + &row.after;
                 prop_assert!(columns(&whole) < width.max(1), "{whole:?} {width}");
                 prop_assert!(!whole.contains(char::is_control));

@@ -31,6 +31,8 @@ pub struct History {
     /// The line that is shown; at the end of them it is the unfinished one.
     at: usize,
     unfinished: String,
+    /// Lines that are to be written down once it is known that they were taken.
+    unwritten: Vec<String>,
     /// Whether what is said goes to one person.
     pub is_private: bool,
 }
@@ -47,22 +49,28 @@ impl History {
             let _ = rewrite(path, &lines);
         }
         lines.retain(|line| line.len() <= LINE_MAX);
-        Self { path, at: lines.len(), lines, unfinished: String::new(), is_private: false }
+        Self { path, at: lines.len(), lines, ..Self::default() }
     }
 
     /// Remembers `line` as the newest, and goes to the end. Passwords, blank lines and repetitions are not remembered, and
-    /// neither what is said in private nor the key of a room is written down.
+    /// neither what is said in private nor the key of a room is written down by [`History::settle`].
     pub fn add(&mut self, line: &str) {
-        if !commands::holds_secret(line) && !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line)
-        {
-            if let Some(path) = self.path.as_ref().filter(|_| !self.is_private && !is_for_one(line) && !holds_key(line))
-            {
-                let _ = append(path, line);
+        if !is_secret(line) && !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line) {
+            if !self.is_private && !is_confidential(line) {
+                self.unwritten.push(line.to_owned());
             }
             self.lines.push(line.to_owned());
             self.lines.drain(..self.lines.len().saturating_sub(REMEMBERED));
         }
         self.leave();
+    }
+
+    /// What was added is written down if it was taken as it stands: what was not may well be a slip, and for others than it seems.
+    pub fn settle(&mut self, is_taken: bool) {
+        let lines = mem::take(&mut self.unwritten);
+        for line in lines.iter().filter(|_| is_taken) {
+            self.path.iter().for_each(|path| drop(append(path, line)));
+        }
     }
 
     /// Goes to the line before, if there is one. `line` is what is typed now: it is kept if it is the unfinished one.
@@ -108,21 +116,36 @@ impl History {
     }
 }
 
+/// Whether others than whom it names are not to read a line, or none but the server: it holds a secret or the key of a room, or is for one
+/// person; also with a slip before its command.
+pub fn is_confidential(line: &str) -> bool {
+    is_secret(line) || is_for_one(line) || holds_key(line)
+}
+
+/// Whether a line may hold a secret, also behind the wrong slash or the mark of a prompt.
+fn is_secret(line: &str) -> bool {
+    let command = line.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '/' | '\\' | '>'));
+    commands::holds_secret(line) || command.len() < line.len() && commands::holds_secret(&format!("/{command}"))
+}
+
 /// Whether this is a command that says something to one person, or to whomever it names.
 fn is_for_one(line: &str) -> bool {
-    let Some(command) = line.trim_start().strip_prefix('/') else { return false };
-    let word = command.split_whitespace().next().unwrap_or_default();
+    let word = line.split_whitespace().next().unwrap_or_default();
+    let Some(command) = word.strip_prefix(['/', '\\']) else { return word.eq_ignore_ascii_case("msg") };
     // People also try what other programs call it.
-    commands::find(word).is_some_and(|spec| spec.name == "msg")
-        || ["m", "w", "whisper", "tell", "pm", "dm", "notice"].iter().any(|other| word.eq_ignore_ascii_case(other))
+    commands::find(command).is_some_and(|spec| spec.name == "msg")
+        || ["m", "w", "whisper", "tell", "pm", "dm", "notice"].iter().any(|other| command.eq_ignore_ascii_case(other))
+        || commands::find(command).is_none() && commands::meant(command, commands::is_common).contains(&"msg")
 }
 
 /// Whether this is a command with the key of a room.
 fn holds_key(line: &str) -> bool {
     let mut words = line.split_whitespace();
-    let command = words.next().and_then(|word| commands::find(word.strip_prefix('/')?));
-    match command.map(|spec| spec.name) {
-        Some("join") => words.nth(1).is_some(),
+    let word = words.next().unwrap_or_default();
+    match commands::find(word).map(|spec| spec.name) {
+        Some("join") => {
+            words.next().is_some_and(|room| word.starts_with('/') || room.starts_with('#')) && words.next().is_some()
+        }
         Some("room") => words.any(|word| word.eq_ignore_ascii_case("key")) && words.next().is_some(),
         _ => false,
     }
@@ -181,6 +204,11 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
+    fn add(history: &mut History, line: &str) {
+        history.add(line);
+        history.settle(true);
+    }
+
     fn numbers(from: usize, to: usize) -> String {
         (from..to).map(|n| format!("line {n}\n")).collect()
     }
@@ -232,8 +260,13 @@ mod tests {
             "/token",
             "pass x",
             "login bob x",
+            "/ register x",
+            "/pasword x",
+            "\\login bob x",
+            "> /login bob x",
+            "password x",
         ] {
-            history.add(line);
+            add(&mut history, line);
         }
         assert_eq!(history.older(""), None);
         assert!(!path.exists());
@@ -245,16 +278,25 @@ mod tests {
             "/join #vault secret",
             "/room key secret",
             "/ROOM #vault Key secret",
+            "/mgs bob psst",
+            "msg bob psst",
+            "\\msg bob psst",
+            "join #vault secret",
+            "room key secret",
         ] {
-            history.add(line);
+            add(&mut history, line);
         }
+        // What was not taken may be for somebody else than it seems.
+        history.add("/msgbob psst");
+        history.settle(false);
         history.is_private = true;
-        history.add("said to one person");
+        add(&mut history, "said to one person");
         history.is_private = false;
         assert!(!path.exists());
         assert_eq!(history.older(""), Some("said to one person"));
-        let open = ["say /pass", "/pas", "/join #vault", "/room #vault key", "/room hidden on"];
-        open.iter().for_each(|line| history.add(line));
+        let open =
+            ["say /pass", "/pas", "/join #vault", "/room #vault key", "/room hidden on", "join us for tea", "//w x"];
+        open.iter().for_each(|line| add(&mut history, line));
         assert_eq!(fs::read_to_string(path).unwrap(), open.join("\n") + "\n");
     }
 
@@ -263,13 +305,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/history");
         let mut history = History::open(Some(path.clone()));
-        history.add("one");
-        history.add("zwei é 🦀\tx");
+        add(&mut history, "one");
+        add(&mut history, "zwei é 🦀\tx");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         // Another client adds to it meanwhile.
         append(&path, "three").unwrap();
-        history.add("four");
+        add(&mut history, "four");
         let mut history = History::open(Some(path));
         for line in ["four", "three", "zwei é 🦀\tx", "one"] {
             assert_eq!(history.older(""), Some(line));
@@ -285,7 +327,7 @@ mod tests {
         assert_eq!(History::open(Some(path)).lines, ["ok\u{fffd}", "\u{fffd}[2J"]);
         for path in [folder.path().to_owned(), PathBuf::from("/dev/null"), PathBuf::from("/dev/null/history")] {
             let mut history = History::open(Some(path));
-            history.add("a");
+            add(&mut history, "a");
             assert_eq!(history.older(""), Some("a"));
         }
     }

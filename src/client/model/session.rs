@@ -13,14 +13,14 @@ mod told;
 mod typed;
 
 pub use login::TokenChange;
-pub use typed::{is_automatic, is_quit, own_commands};
+pub use typed::{is_automatic, is_known, is_quit, own_commands};
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::model::news::{News, TransferAnswer};
+use crate::client::model::news::{News, TransferAnswer, TransferRequest};
 use crate::client::model::talks::Talks;
 use crate::commands;
 use crate::names::{FileId, Nick, Place, RoomName, Token};
@@ -205,6 +205,8 @@ enum Waiting {
     Message(Message),
     /// It goes to what the target is by then, as it was typed after a command that moves it.
     Text(String),
+    /// The file of this path, in the same way.
+    File(String),
     Command(String),
 }
 
@@ -285,6 +287,8 @@ pub struct Session {
     lines: VecDeque<String>,
     news: VecDeque<News>,
     answers: VecDeque<TransferAnswer>,
+    /// Files that waited to be known for whom they are.
+    files: VecDeque<TransferRequest>,
 }
 
 impl Session {
@@ -340,6 +344,7 @@ impl Session {
             lines: VecDeque::new(),
             news: VecDeque::new(),
             answers: VecDeque::new(),
+            files: VecDeque::new(),
         }
     }
 
@@ -358,6 +363,16 @@ impl Session {
         self.answers.pop_front()
     }
 
+    /// The next file that is to be sent, now that it is known for whom.
+    pub fn poll_file(&mut self) -> Option<TransferRequest> {
+        self.files.pop_front()
+    }
+
+    /// Whether files wait to be known for whom they are.
+    pub fn has_files(&self) -> bool {
+        !self.files.is_empty() || self.waiting.iter().any(|waiting| matches!(waiting, Waiting::File(_)))
+    }
+
     /// How things stand.
     pub fn status(&self) -> Status {
         let unsent = self.limbo.len() + self.waiting.len();
@@ -367,6 +382,11 @@ impl Session {
     /// Whether transfers may be asked for.
     pub fn is_online(&self) -> bool {
         self.phase == Phase::Online && self.loss.is_none()
+    }
+
+    /// Whether somebody is there who can be asked.
+    pub fn has_person(&self) -> bool {
+        self.logins.has_person()
     }
 
     /// Whether the person has asked to leave.
@@ -425,6 +445,7 @@ impl Session {
             Waiting::Message(message) => Some(format!("{} {}", message.place, message.text)),
             Waiting::Command(line) if is_quit(line) => None,
             Waiting::Command(line) if commands::holds_secret(line) => Some(format!("{} …", cut(line).0)),
+            Waiting::File(path) => Some(format!("/send {path}")),
             Waiting::Text(line) | Waiting::Command(line) => Some(line.clone()),
         })
     }

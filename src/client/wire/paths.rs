@@ -35,8 +35,8 @@ pub fn expand(path: &str) -> PathBuf {
 
 /// Whether a line is just the path of a file that is here, in the form in which terminals type what is dropped into them.
 pub fn is_dropped(line: &str) -> bool {
-    let is_path = line.starts_with(['\'', '"']) || line.starts_with("file://") || line.starts_with("~/");
-    let is_path = is_path || line.strip_prefix('/').is_some_and(|rest| rest.contains('/'));
+    // Behind a slash alone stands a command.
+    let is_path = line.starts_with(['\'', '"']) || line.strip_prefix('/').unwrap_or(line).contains('/');
     is_path && fs::symlink_metadata(meant(OsStr::new(line))).is_ok_and(|data| data.is_file())
 }
 
@@ -222,6 +222,10 @@ mod tests {
             (format!("{at}/caf\u{fffd}"), b"caf\xe9"),
         ] {
             assert_eq!(meant(typed.as_ref()), path(name), "{typed}");
+        }
+        for (line, wants) in [("./Cargo.toml", true), ("/Cargo.toml", false), ("Cargo.toml", false), ("./none", false)]
+        {
+            assert_eq!(is_dropped(line), wants, "{line}");
         }
         for none in ["no such", "'none'", "file://", "file://x", "'", "\\", "\u{fffd}"] {
             assert_eq!(meant(none.as_ref()), Path::new(none));

@@ -115,6 +115,7 @@ impl Session {
                     }
                 }
                 Waiting::Text(text) if is_nowhere => self.refuse(format!("so this is not said: {text}")),
+                Waiting::File(path) if is_nowhere => self.refuse(format!("so this is not sent: {path}")),
                 waiting => {
                     is_nowhere &= !matches!(&waiting, Waiting::Command(line) if typed::moves(line));
                     self.waiting.push_back(waiting);

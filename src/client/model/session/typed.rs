@@ -17,6 +17,8 @@ const TYPING_AGAIN: Duration = Duration::from_secs(3);
 const TYPING_LASTS: Duration = Duration::from_secs(6);
 /// What is told of the commands that keep a place.
 const KEEPS: &str = "this client keeps your place by itself, and takes it up again";
+/// What is told of a file that is for nobody.
+const NOBODY: &str = "nobody is there to get it; /send TARGET PATH, or /join #lobby first";
 /// Lines that may wait for their turn.
 const WAITING: usize = 10_000;
 /// Commands that may be unanswered before what is typed waits: the server takes some twenty lines a second.
@@ -167,10 +169,14 @@ impl Session {
                     self.ask(Command::Msg(message.place, &message.text), Pending::Said);
                     self.sent.push_back(Message { from: self.nick, ..message });
                 }
-                Some(Waiting::Text(text)) if self.is_pending(MOVING) => {
-                    self.waiting.push_front(Waiting::Text(text));
+                Some(waiting @ (Waiting::Text(_) | Waiting::File(_))) if self.is_pending(MOVING) => {
+                    self.waiting.push_front(waiting);
                     break;
                 }
+                Some(Waiting::File(path)) => match self.talks.target() {
+                    Some(place) => self.files.push_back(TransferRequest::Send(place, path)),
+                    None => self.refuse(format!("{NOBODY}; so this is not sent: {path}")),
+                },
                 Some(Waiting::Text(text)) => match self.talks.target() {
                     Some(place) => self.waiting.push_front(Waiting::Message(Message::new(place, text))),
                     None => {
@@ -192,6 +198,7 @@ impl Session {
         for waiting in std::mem::replace(&mut self.waiting, rest).into_iter().rev() {
             match waiting {
                 Waiting::Text(text) => self.refuse(format!("so this is not said: {text}")),
+                Waiting::File(path) => self.refuse(format!("so this is not sent: {path}")),
                 waiting => self.waiting.push_front(waiting),
             }
         }
@@ -291,9 +298,14 @@ impl Session {
                     Some(place) if !path.trim().is_empty() => (Some(place), path),
                     // Where only a path is given, the file is for those whom one talks to.
                     _ if rest.starts_with(['#', '@']) => (None, ""),
+                    // Whom that is may change yet.
+                    _ if !rest.is_empty() && self.is_moving() => {
+                        return self.wait(Waiting::File(rest.trim().to_owned()));
+                    }
                     _ => (self.talks.target(), rest),
                 };
                 match place {
+                    None if !path.is_empty() => Err(NOBODY.to_owned()),
                     Some(place) if !path.is_empty() => match self.may_be_another(place) {
                         None => Ok(TransferRequest::Send(place, path.trim().to_owned())),
                         Some(why) => Err(why),
@@ -437,6 +449,12 @@ pub fn own_commands() -> impl Iterator<Item = &'static str> {
 /// Whether the client says this command by itself, and lets nobody type it.
 pub fn is_automatic(name: &str) -> bool {
     matches!(name, "keep" | "resume")
+}
+
+/// Whether a line begins with no slash, or with a command that there is.
+pub fn is_known(line: &str) -> bool {
+    let ClientLine::Command { name, .. } = ClientLine::parse(line.trim_start()) else { return true };
+    commands::find(name).is_some() || own_commands().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 /// Whether this is no more than the wish to leave.
@@ -739,6 +757,33 @@ mod tests {
             assert_eq!(session.typed(line, now), Taken::Yes);
         }
         assert_eq!(session.unsent().collect::<Vec<_>>(), ["/query carol", "four"]);
+    }
+
+    #[test]
+    fn a_file_for_whom_one_talks_to_waits_until_that_is_known() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        for line in ["/query bob", "/send cat.png", "/join #b", "/send #c dog.png", "/send dog.png"] {
+            let is_named = line.contains("#c");
+            assert_eq!(matches!(session.typed(line, now), Taken::Transfer(_)), is_named, "{line}");
+        }
+        assert!(session.has_files() && session.poll_file().is_none());
+        assert_eq!(session.unsent().collect::<Vec<_>>(), ["/send cat.png", "/join #b", "/send dog.png"]);
+        hear(&mut session, &["+ query bob"]);
+        let bob = Place::With(Nick::new("bob").unwrap());
+        assert_eq!(session.poll_file(), Some(TransferRequest::Send(bob, "cat.png".to_owned())));
+        hear(&mut session, &["! join banned you may not come into #b"]);
+        assert!(!session.has_files());
+        let refused = News::Refused("so this is not sent: dog.png".to_owned());
+        assert!(shown(&mut session).contains(&refused));
+        // So it is after a loss, when whoever is called so may be another.
+        session.lost("gone");
+        for line in ["/query carol", "/send cat.png"] {
+            assert_eq!(session.typed(line, now), Taken::Yes);
+        }
+        session.connected();
+        hear(&mut session, &["* hello alice x 2 online"]);
+        assert!(shown(&mut session).contains(&News::Refused("so this is not sent: cat.png".to_owned())));
+        assert!(!session.has_files());
     }
 
     #[test]
