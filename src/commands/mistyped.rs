@@ -77,7 +77,7 @@ pub(super) fn not_meant(text: &str) -> Option<Fault> {
 
 /// The command that is meant by a text with just its shape, but without its slash, where others would read a password: one that there is
 /// has the length of one, and one that is to be may be too short yet. Who talks about logging in uses more words, or shorter ones.
-fn slashless_secret(text: &str) -> Option<Verb> {
+pub fn slashless_secret(text: &str) -> Option<Verb> {
     let mut words = text.split(is_blank).filter(|word| !word.is_empty());
     let first = words.next()?;
     let is = |name: &str| first.eq_ignore_ascii_case(name);

@@ -43,6 +43,7 @@ const PARTS: &[Asset] = &[
     asset!("sha256.js", SCRIPT),
     asset!("view.js", SCRIPT),
     asset!("seen.js", SCRIPT),
+    asset!("slips.js", SCRIPT),
     asset!("talks.js", SCRIPT),
     asset!("transfer.js", SCRIPT),
     asset!("session.js", SCRIPT),

@@ -17,6 +17,7 @@ const LAYERS = [
     "strings-en",
     "sha256",
     "view",
+    "slips",
     "seen",
     "talks",
     "transfer",

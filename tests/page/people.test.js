@@ -92,6 +92,33 @@ test("two people talk, and each sees what the other does", async (t) => {
   assert.deepEqual([[...bob.session.talks.keys()], bob.session.current], [["@anna", "#den"], "#den"]);
 });
 
+test("what looks like a command without its slash is not said at once", async (t) => {
+  const port = await serve(t);
+  const anna = await come(t, port, "anna");
+  const bob = await come(t, port, "bob");
+  await bob.until("anna is there", () => lobby(bob).members.has("anna"));
+  const notes = () => lobby(bob).rows.filter(({ kind }) => kind === "note");
+  const given = () => bob.unsaid.splice(0).map(({ text }) => text);
+  // A password is not said however often that is sent, and what else looks like a command is the second time.
+  for (const text of ["passwd correct-horse", "login anna correct-horse", "a mail:\nlogin anna correct-horse"]) {
+    for (let times = 0; times < 2; times++) bob.session.say("#lobby", text);
+    assert.deepEqual([given(), notes().at(-1).code], [[text, text], "secret"]);
+  }
+  for (const text of ["kick Anna", "join #den sesame", "help"]) {
+    bob.session.say("#lobby", text);
+    assert.deepEqual([given(), notes().at(-1).code], [[text], "slip"]);
+  }
+  bob.session.say("#lobby", "help");
+  bob.session.say("#lobby", "kick nobody");
+  bob.session.say("#lobby", "who\nrooms");
+  bob.session.say("#lobby", "/msg #lobby passwd correct-horse");
+  await anna.until("all that was meant", () => anna.texts("#lobby").length === 5);
+  assert.deepEqual(
+    anna.texts("#lobby"),
+    ["help", "kick nobody", "who", "rooms", "passwd correct-horse"].map((text) => `bob: ${text}`),
+  );
+});
+
 test("an op puts people in order by menus", async (t) => {
   const port = await serve(t);
   const anna = await come(t, port, "anna");

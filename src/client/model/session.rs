@@ -9,6 +9,7 @@ mod replies;
 mod rows;
 mod search;
 mod secret;
+mod slips;
 mod told;
 mod typed;
 

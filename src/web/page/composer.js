@@ -3,8 +3,9 @@ import { $ } from "./dom.js";
 /** @import { Talk } from "./talks.js" */
 /** @typedef {{ say(text: string): void, typing(on: boolean): void }} Does */
 
-/** Lines with a password or a key in them are not remembered. */
-const SECRET = /^\s*\/(login|register|passwd|token|drop|pass|join\s+\S+\s)/i;
+/** Lines with a password or a key in them are not remembered, nor those that lack their slash. */
+const SECRET =
+  /^\s*(\/(login|register|passwd|token|drop|pass|join\s+\S+\s)|[^\w\s]?(login|register|passwd|token|drop|pass)\s)/i;
 
 /** Where one types. What is typed for each talk stays there until it is sent. */
 export class Composer {

@@ -248,7 +248,7 @@ export function typed(s, talk, text) {
   if (/^(msg|query)$/.test(name) && first) {
     const id = /^[#@]/.test(first) ? first : `@${first}`;
     const to = s.find(id) ?? s.opened_(id);
-    if (more) s.say(to.id, more.startsWith("/") && !more.startsWith("/me ") ? `/${more}` : more);
+    if (more) stay(s).speak(to, more);
     if (name === "query") s.look(to.id);
   } else if (name === "join" && first) s.join(first, more || undefined);
   else if (name === "leave" && rest[0] !== "#") s.leave(talk.id);

@@ -2,6 +2,7 @@
  * behind the first view. */
 import { fold, spoken } from "./talks.js";
 import { list, string } from "./session.js";
+import { slip } from "./slips.js";
 import { cut, row as detail } from "./view.js";
 
 /** @import { Session } from "./session.js" */
@@ -238,6 +239,8 @@ export class Stay {
   #regain = /** @type {{ since: number, at: number } | null} */ (null);
   #presence = /** @type {number | null} */ (null);
   #typing = { talk: "", at: 0 };
+  /** What was typed last and not said, as it looks like a command. */
+  #doubted = "";
   /** Since when this connection has been a good one. */
   #inSince = Number.POSITIVE_INFINITY;
   #tries = 0;
@@ -737,13 +740,30 @@ export class Stay {
   say(talkId, text) {
     const talk = this.s.find(talkId) ?? (talkId[0] === "@" ? this.s.opened_(talkId) : undefined);
     const isCommand = /^\/[a-z?]/i.test(text) && !/^\/me /.test(text) && !text.trim().includes("\n");
-    if (talk && isCommand) this.s.deed("typed")(talk, text.trimEnd());
-    else if (talk) {
-      const most = LINE - bytes(`/msg ${talk.id} /me \n`);
-      for (const line of text.replace(/^\/\//, "/").split(/\r?\n/)) {
-        if (line.trim()) for (const part of parts(line.trimEnd(), most)) this.message(talk, part);
-      }
+    if (!talk) return;
+    if (isCommand) return void this.s.deed("typed")(talk, text.trimEnd());
+    const lines = text.split(/\r?\n/).map((line) => slip(line.trimEnd(), (nick) => this.#knows(talk, nick)));
+    // What is pasted with other lines is no slip of the fingers, but may be a secret all the same.
+    const held = lines.find((one) => one?.isSecret) ?? (lines.length > 1 ? null : lines[0]);
+    if (!held || (!held.isSecret && this.#doubted === text)) return this.speak(talk, text.replace(/^\/\//, "/"));
+    this.#doubted = text;
+    this.s.unsaid(talkId, text);
+    this.s.note(talk, "", held.isSecret ? "secret" : "slip", null, [`/${held.name}`]);
+  }
+
+  /** Says it there whatever it looks like. @param {Talk} talk @param {string} text */
+  speak(talk, text) {
+    this.#doubted = "";
+    const most = LINE - bytes(`/msg ${talk.id} /me \n`);
+    for (const line of text.split(/\r?\n/)) {
+      if (line.trim()) for (const part of parts(line.trimEnd(), most)) this.message(talk, part);
     }
+  }
+
+  /** Whether there is somebody of that name. @param {Talk} talk @param {string} nick */
+  #knows(talk, nick) {
+    const all = [...this.s.people.keys(), ...talk.members.keys(), ...this.s.talks.keys()];
+    return all.some((name) => [fold(nick), `@${fold(nick)}`].includes(fold(name)));
   }
 
   /** Something was typed there that may be said, or no more. @param {string} talkId @param {boolean} on */

@@ -137,6 +137,8 @@ noSlash Der Adresse fehlt am Ende ein Schrägstrich: Füge „/“ an und versuc
 note.anew Dieser Raum hat neu begonnen: Was zuvor gesagt wurde, ist fort.
 note.automatic Das macht die Seite von selbst
 note.missing Nachrichten, die hier fehlen: {1}
+note.secret Das sieht aus wie {1} mit einem Passwort und wurde niemandem gesagt. Setze / davor.
+note.slip Meinst du {1}? Setze / davor. Oder sende es noch einmal, dann wird es so gesagt.
 note.unanswered Unklar, ob das geschah
 note.wall {1} sagt allen
 notify Benachrichtigungen

@@ -115,6 +115,8 @@ noRoom No room
 note.anew This room began anew: what was said before is gone.
 note.automatic The page does this by itself
 note.missing Messages that are missing here: {1}
+note.secret This looks like {1} with a password, so nobody was told. Put / in front of it.
+note.slip Is {1} meant? Put / in front of it. Or send it once more, and it is said as it is.
 note.unanswered Not known whether this was done
 note.wall {1} tells everybody
 notify Notifications

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::replies::OWN;
 use super::secret::Wary;
+use super::slips::slashless;
 use super::{Message, Pending, Phase, Session, Waiting, cut};
 use crate::client::model::news::{Extent, Taken, TransferRequest};
 use crate::commands;
@@ -146,11 +147,16 @@ impl Session {
             format!("{why}this would be said to {place}; type it once more if you mean that{how}")
         } else {
             let ClientLine::Said(text) = ClientLine::parse(line) else { return None };
-            let command = slashless(text).filter(|_| !is_doubted)?;
+            let command = slashless(text, |nick| self.knows(nick)).filter(|_| !is_doubted)?;
             format!("is {command} meant? Begin it with /, or type it once more to say it as it is")
         };
         self.doubted = Some(line.to_owned());
         Some(why)
+    }
+
+    /// Whether somebody of that name is here, or was.
+    fn knows(&self, nick: Nick) -> bool {
+        self.talks.known().any(|known| *known == nick)
     }
 
     /// Sends what waits, as far as it may go out now.
@@ -224,7 +230,9 @@ impl Session {
         match self.talks.target() {
             Some(place) => self.message(place, text),
             None => {
-                let meant = slashless(text).map(|command| format!("did you mean {command}? else ")).unwrap_or_default();
+                let meant = slashless(text, |nick| self.knows(nick))
+                    .map(|command| format!("did you mean {command}? else "))
+                    .unwrap_or_default();
                 Taken::No(format!("nobody hears you here; {meant}/join #lobby or /query NAME first"))
             }
         }
@@ -433,7 +441,7 @@ fn own(typed: &str) -> Option<&'static str> {
 }
 
 /// Whether a word means on or off.
-fn switch(word: &str) -> Option<bool> {
+pub(super) fn switch(word: &str) -> Option<bool> {
     match word.trim() {
         word if word.eq_ignore_ascii_case("on") => Some(true),
         word if word.eq_ignore_ascii_case("off") => Some(false),
@@ -460,34 +468,6 @@ pub fn is_known(line: &str) -> bool {
 /// Whether this is no more than the wish to leave.
 pub fn is_quit(line: &str) -> bool {
     name(line) == "quit"
-}
-
-/// The command that somebody may mean who has typed this without a slash: it has just its shape. Behind a blank it is no command
-/// either, with its slash.
-fn slashless(text: &str) -> Option<&'static str> {
-    if text.starts_with(char::is_whitespace) {
-        let (word, _) = cut(text.trim_start());
-        return commands::find(word).filter(|_| word.starts_with('/')).map(|spec| spec.usage);
-    }
-    let (word, rest) = cut(text);
-    let word = if word.eq_ignore_ascii_case("bye") { "quit" } else { word };
-    let spec = commands::find(word).filter(|_| !word.starts_with('/'))?;
-    let is_one_word = !rest.is_empty() && !rest.contains(' ');
-    let is_command = match spec.name {
-        "help" | "quit" | "who" | "rooms" | "files" | "limits" | "logout" => rest.is_empty(),
-        "join" | "query" | "nick" | "pass" | "drop" => is_one_word,
-        "register" => rest.is_empty() || is_one_word,
-        "login" | "passwd" => rest.is_empty() || cut(rest).1.trim().split(' ').count() == 1 && rest.contains(' '),
-        "leave" => rest.is_empty() || rest.starts_with('#'),
-        "msg" => rest.starts_with(['#', '@']) || cut(rest).1.contains(|c: char| !c.is_whitespace()),
-        "send" => {
-            let (first, second) = cut(rest);
-            let path = if second.is_empty() { first } else { second };
-            !path.contains(' ') && path.contains(['.', '/']) && !path.ends_with('.')
-        }
-        _ => false,
-    };
-    is_command.then_some(spec.usage)
 }
 
 /// Whom or which room a word means, with or without `@`.
@@ -628,44 +608,6 @@ mod tests {
         let long = "x".repeat(LINE);
         assert!(matches!(session.typed(&long, now), Taken::No(_)));
         assert!(matches!(Session::new(Wish::default()).typed("hi", now), Taken::No(why) if why.contains("/join")));
-    }
-
-    #[test]
-    fn what_looks_like_a_command_without_its_slash_is_asked_about() {
-        let now = Instant::now();
-        for line in [
-            "register",
-            "login",
-            "passwd",
-            "logout",
-            "leave",
-            "bye",
-            "Exit",
-            "send foto.jpg",
-            "send ~/foto",
-            "send Karl a.png",
-            " /who",
-            "\t/join #b",
-        ] {
-            let mut session = online(&["#a"]);
-            let taken = session.typed(line, now);
-            assert!(matches!(&taken, Taken::No(why) if why.contains(" meant?")), "{line}: {taken:?}");
-            assert_eq!(session.typed(line, now), Taken::Yes, "{line}");
-            assert_eq!(sent(&mut session), [format!("/msg #a {line}")]);
-        }
-        for line in [
-            "send it.",
-            "send it",
-            "send me a.png then",
-            "bye all",
-            "leave it",
-            "login works",
-            " /usr/bin",
-            "who is that",
-        ] {
-            let mut session = online(&["#a"]);
-            assert_eq!(session.typed(line, now), Taken::Yes, "{line}");
-        }
     }
 
     #[test]

@@ -1,0 +1,70 @@
+/** What is typed and may not be meant as it stands: commands without their slash, or with another sign in its place. The client has the
+ * same rule (`client/model/session/slips.rs`); both are tested with the same table. */
+import { cut } from "./view.js";
+
+/** What stands in the place of a slash: what looks like one, what other programs' commands begin with, and the keys beside it. */
+const WRONG = /^[\\|?!.\-7／∕⁄](pass|passwd|login|register|token|drop) +[^ ]/i;
+const ALIASES = new Map([
+  ["part", "leave"],
+  ["list", "rooms"],
+  ["names", "who"],
+  ["whois", "who"],
+  ["exit", "quit"],
+  ["bye", "quit"],
+]);
+/** Commands that may name a room before all else. */
+const OF_ROOM = /^(topic|bans|history|erase|unban|room|kick|ban|mute|op|deop|voice|devoice|founder|invite|uninvite)$/;
+/** What somebody who is known may stand behind, alone. */
+const OF_NICK =
+  /^(who|account|ignore|unignore|kick|ban|mute|op|deop|voice|devoice|founder|invite|uninvite|kill|where|grant|revoke)$/;
+/** What else commands have behind them that is in no sentence. @type {[RegExp, RegExp][]} */
+const SHAPES = [
+  [/^(help|quit|rooms|files|limits|logout|account|away|leave|topic|bans|history|room|set|who|ignore)$/, /^$/],
+  [/^(register|login|passwd|token)$/, /^$/],
+  [/^(join|query|nick|pass|drop|register)$/, /^[^ ]+$/],
+  [/^(login|passwd)$/, /^[^ ]+ +[^ ]+$/],
+  // A key is nobody's but theirs who come in.
+  [/^join$/, /^#[^ ]* [^ ]+$/],
+  [/^leave$/, /^#/],
+  [/^token$/, /^off$/i],
+  [/^(unban|get|cancel)$/, /^\d+$/],
+  [/^erase$/, /^\d+( \d+)?$/],
+  [/^history$/, /^(after )?\d+$/],
+  [/^set$/, /^(echo|stamp|presence|typing|whole) (on|off)$/i],
+  [/^room$/, /^(hidden|invite-only|moderated|outside|topic-locked|past) (on|off)$|^guests (speak|listen|out)$/i],
+  [/^room$/, /^key (?!on$)[^ ]+$|^limit (off|\d+)$|^slow (off|\d+[smhd]?)$/i],
+  [/^msg$/, /^[#@]|^[^ ]* .*[^ ]/s],
+  [/^send$/, /^([^ ]+ )?(?=[^ ]*[./])[^ ]*[^ .]$/],
+];
+
+/** The command with a password in it that a text is but for its slash, by the rule of PROTOCOL.md. @param {string} text */
+function secret(text) {
+  const [first, one, two, ...more] = text.split(/[\s\u0085\u2800]+/).filter(Boolean);
+  const isPassword = (/** @type {string | undefined} */ word = "") => {
+    const { length } = new TextEncoder().encode(word);
+    return length >= 8 && length <= 128;
+  };
+  const name = first?.toLowerCase();
+  if (!one || more.length) return null;
+  if (name === "login") return isPassword(two) ? name : null;
+  if (name === "register" || name === "drop") return !two && (name === "register" || isPassword(one)) ? name : null;
+  return name === "passwd" && (isPassword(one) || isPassword(two)) ? name : null;
+}
+
+/** The command that somebody may mean who has typed this line without its slash, and whether it has a password in it.
+ * @param {string} line @param {(nick: string) => boolean} isKnown whether there is somebody of that name
+ * @returns {{ name: string, isSecret: boolean } | null} */
+export function slip(line, isKnown) {
+  const name = WRONG.exec(line)?.[1].toLowerCase() ?? secret(line);
+  if (name) return { name, isSecret: true };
+  const indented = /^\s+\/([a-z]+)(\s|$)/i.exec(line)?.[1].toLowerCase();
+  if (indented)
+    return { name: ALIASES.get(indented) ?? indented, isSecret: /^(pass|login|register|token|drop)/.test(indented) };
+  const [word, rest] = cut(line);
+  const command = ALIASES.get(word.toLowerCase()) ?? word.toLowerCase();
+  const about = OF_ROOM.test(command) ? rest.replace(/^#[^ ]*( |$)/, "") : rest;
+  const isMeant =
+    SHAPES.some(([names, shape]) => names.test(command) && shape.test(about)) ||
+    (OF_NICK.test(command) && isKnown(about));
+  return isMeant ? { name: command, isSecret: false } : null;
+}
