@@ -122,10 +122,10 @@ pub fn is_confidential(line: &str) -> bool {
     is_secret(line) || is_for_one(line) || holds_key(line)
 }
 
-/// Whether a line may hold a secret, also behind the wrong slash or the mark of a prompt.
+/// Whether a line may hold a secret, also behind the wrong slash or the mark of a prompt, or is a token by itself.
 fn is_secret(line: &str) -> bool {
     let command = line.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '/' | '\\' | '>'));
-    commands::holds_secret(line) || command.len() < line.len() && commands::holds_secret(&format!("/{command}"))
+    command.starts_with("token:") || commands::holds_secret(line) || command.len() < line.len() && commands::holds_secret(&format!("/{command}"))
 }
 
 /// Whether this is a command that says something to one person, or to whomever it names.
@@ -265,6 +265,7 @@ mod tests {
             "\\login bob x",
             "> /login bob x",
             "password x",
+            "token:x",
         ] {
             add(&mut history, line);
         }

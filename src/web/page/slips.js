@@ -4,6 +4,8 @@ import { cut } from "./view.js";
 
 /** What stands in the place of a slash: what looks like one, what other programs' commands begin with, and the keys beside it. */
 const WRONG = /^[\\|?!.\-7／∕⁄](pass|passwd|login|register|token|drop) +[^ ]/i;
+/** What an operator gives to whoever is to have a name. */
+const TOKEN = /^token:[\w-]{43}$/;
 const ALIASES = new Map([
   ["part", "leave"],
   ["list", "rooms"],
@@ -23,6 +25,8 @@ const SHAPES = [
   [/^(register|login|passwd|token)$/, /^$/],
   [/^(join|query|nick|pass|drop|register)$/, /^[^ ]+$/],
   [/^(login|passwd)$/, /^[^ ]+ +[^ ]+$/],
+  // The name is left out.
+  [/^login$/, /^(?=[^ ]*\d)[^ ]{8,128}$/],
   // A key is nobody's but theirs who come in.
   [/^join$/, /^#[^ ]* [^ ]+$/],
   [/^leave$/, /^#/],
@@ -44,7 +48,7 @@ function secret(text) {
     const { length } = new TextEncoder().encode(word);
     return length >= 8 && length <= 128;
   };
-  const name = first?.toLowerCase();
+  const name = first?.toLowerCase().replace(/:$/, "");
   if (!one || more.length) return null;
   if (name === "login") return isPassword(two) ? name : null;
   if (name === "register" || name === "drop") return !two && (name === "register" || isPassword(one)) ? name : null;
@@ -55,9 +59,10 @@ function secret(text) {
  * @param {string} line @param {(nick: string) => boolean} isKnown whether there is somebody of that name
  * @returns {{ name: string, isSecret: boolean } | null} */
 export function slip(line, isKnown) {
-  const name = WRONG.exec(line)?.[1].toLowerCase() ?? secret(line);
+  const name = WRONG.exec(line)?.[1].toLowerCase() ?? (TOKEN.test(line) ? "login" : secret(line.replace(/^> */, "")));
   if (name) return { name, isSecret: true };
-  const indented = /^\s+\/([a-z]+)(\s|$)/i.exec(line)?.[1].toLowerCase();
+  // Or as it stands in a manual, behind the sign of what is typed there.
+  const indented = /^(?:\s+|> *)\/([a-z]+)(\s|$)/i.exec(line)?.[1].toLowerCase();
   if (indented)
     return { name: ALIASES.get(indented) ?? indented, isSecret: /^(pass|login|register|token|drop)/.test(indented) };
   const [word, rest] = cut(line);

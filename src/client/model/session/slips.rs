@@ -4,8 +4,10 @@ use super::cut;
 use super::replies::OWN;
 use super::typed::switch;
 use crate::commands;
+use crate::limits::PASSWORD;
 use crate::names::Nick;
 use crate::request::{Request, RulesPart};
+use crate::wire::{self, TOKEN};
 
 /// What stands in the place of a slash: what looks like one, what other programs' commands begin with, and the keys beside it.
 const WRONG: [char; 10] = ['\\', '|', '?', '!', '.', '-', '7', '／', '∕', '⁄'];
@@ -20,7 +22,19 @@ pub(super) fn slashless(text: &str, is_known: impl Fn(Nick) -> bool) -> Option<&
         let (word, _) = cut(text.trim_start());
         return commands::find(word).filter(|_| word.starts_with('/')).map(|spec| spec.usage);
     }
+    // As it stands in a manual, behind the sign of what is typed there.
+    if let Some(text) = text.strip_prefix('>').map(str::trim_start) {
+        let spec = commands::find(cut(text).0).filter(|_| text.starts_with('/'));
+        return spec.or(commands::slashless_secret(text).and_then(commands::spec_of)).map(|spec| spec.usage);
+    }
+    if text.strip_prefix(TOKEN).is_some_and(|token| wire::token(token).is_some()) {
+        return commands::find("login").map(|spec| spec.usage);
+    }
     let (word, rest) = cut(text);
+    let (word, rest) = match word.strip_suffix(':') {
+        Some(word) if commands::slashless_secret(&format!("{word} {rest}")).is_some() => (word, rest),
+        _ => (word, rest),
+    };
     let is_wrong = word.starts_with(WRONG) && !rest.trim().is_empty();
     if let Some(name) = word.strip_prefix(WRONG).filter(|name| is_wrong && commands::holds_secret(name)) {
         return commands::find(name).map(|spec| spec.usage);
@@ -46,6 +60,8 @@ pub(super) fn slashless(text: &str, is_known: impl Fn(Nick) -> bool) -> Option<&
         "join" => is_one_word || rest.starts_with('#') && !behind.is_empty() && !behind.contains(' '),
         "query" | "nick" | "pass" | "drop" => is_one_word,
         "register" => rest.is_empty() || is_one_word,
+        // The name is left out.
+        "login" if PASSWORD.contains(&rest.len()) && rest.contains(|c: char| c.is_ascii_digit()) && is_one_word => true,
         "login" | "passwd" => rest.is_empty() || cut(rest).1.trim().split(' ').count() == 1 && rest.contains(' '),
         "token" => rest.is_empty() || rest.eq_ignore_ascii_case("off"),
         "leave" => rest.is_empty() || rest.starts_with('#'),
