@@ -326,20 +326,19 @@ impl Visit {
             }
             TransferRequest::Get(file) => self.client.transfers.get(file, Keep::Folder),
             TransferRequest::Show(file, extent) => self.client.transfers.get(file, Keep::Show(extent)),
-            TransferRequest::CancelNamed(name) => match self.client.transfers.cancel_named(&name)? {
-                (_, Some(file)) => self.transfer(TransferRequest::Cancel(file)),
-                (name, None) => {
-                    self.tell(News::Note(format!("{name} is not sent")));
-                    Ok(())
-                }
-            },
+            TransferRequest::CancelNamed(name) => {
+                let name = self.client.transfers.stop_named(&name)?;
+                self.tell(News::Note(format!("{name} is not sent")));
+                Ok(())
+            }
             TransferRequest::Cancel(file) => {
-                if !self.client.transfers.cancel(file) {
-                    self.tell(News::Note(format!("file {file} is fetched no more")));
-                } else if self.client.session.is_in() {
-                    self.client.session.ask_cancel(file);
-                } else {
-                    return Err("there is no connection; try again when there is".into());
+                match self.client.transfers.stop(file) {
+                    Some((Way::Down, name)) => {
+                        self.tell(News::Note(format!("{name} is fetched no more; /get {file} goes on with it")));
+                    }
+                    Some((_, name)) => self.tell(News::Note(format!("{name} is not sent"))),
+                    None if self.client.session.is_in() => self.client.session.ask_cancel(file),
+                    None => return Err("there is no connection; try again when there is".into()),
                 }
                 Ok(())
             }

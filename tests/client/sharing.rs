@@ -132,6 +132,16 @@ fn files_are_sent_and_fetched() {
         told(&terminal, &format!("saved {}", home.path().join("got").join(name).display()));
         assert_eq!(fs::read(home.path().join("got").join(name)).unwrap(), b"purr");
     }
+    // Who stops what is coming takes nothing from anybody.
+    bob.send("/send #lobby 9 slow.bin");
+    let slow = bob.until_starting("+ send ").last().unwrap().split(' ').nth(2).unwrap().to_owned();
+    bob.send("=bWVvdw==");
+    terminal.keys(format!("/get {slow}\r"));
+    told(&terminal, "↓ slow.bin");
+    terminal.keys(format!("/cancel {slow}\r"));
+    told(&terminal, &format!("slow.bin is fetched no more; /get {slow} goes on with it"));
+    bob.send(&format!("/cancel {slow}"));
+    bob.until(&format!("+ cancel {slow}"));
     terminal.keys("/cancel 1\r");
     bob.until("#lobby * alice unfile 1 gone");
     told(&terminal, "  file 1 is not shared any more");

@@ -206,26 +206,32 @@ impl Transfers {
         Ok(())
     }
 
-    /// Forgets the download of this file, or else its upload. Whether the server is to be told: not of a download that it
-    /// does not know of, as it would take that for the wish to withdraw the file.
-    pub fn cancel(&mut self, file: FileId) -> bool {
+    /// Stops the download of this file, or else its upload, and has the server told if it knows of it. Which it was, and what the file is
+    /// called, as far as that is known; `None` if it is not on its way.
+    pub fn stop(&mut self, file: FileId) -> Option<(Way, String)> {
         // What was fetched of it stays, and is taken up if it is fetched again.
         if let Some(at) = self.downloads.iter().position(|incoming| incoming.download.file == file) {
-            return self.downloads.remove(at).download.is_asked();
+            let download = self.downloads.remove(at).download;
+            // Of a download that it does not know of, it would take that for the wish to withdraw the file.
+            self.stops.extend(download.is_asked().then_some(file));
+            return Some((Way::Down, download.name));
         }
-        self.uploads.retain(|outgoing| outgoing.upload.file != Some(file));
-        true
+        let at = self.uploads.iter().position(|outgoing| outgoing.upload.file == Some(file))?;
+        self.stop_upload(at).map(|name| (Way::Up, name))
     }
 
-    /// Forgets the upload of this name, which may stand in quotes. Returns the name without them, and its ID if the server is to be told. It
-    /// is an error if there is none.
-    pub fn cancel_named(&mut self, name: &str) -> Result<(String, Option<FileId>), String> {
+    /// Stops the upload of this name, which may stand in quotes. Returns the name without them. It is an error if there is none.
+    pub fn stop_named(&mut self, name: &str) -> Result<String, String> {
         let unquoted = paths::unquoted(name);
         let of = |name: &str| self.uploads.iter().position(|outgoing| outgoing.upload.name == name);
-        let at = of(name).or_else(|| of(&unquoted));
-        let outgoing = at.and_then(|at| self.uploads.remove(at));
-        let outgoing = outgoing.ok_or_else(|| format!("no {name} is being sent; /files lists what was"))?;
-        Ok((outgoing.upload.name, outgoing.upload.file))
+        let stopped = of(name).or_else(|| of(&unquoted)).and_then(|at| self.stop_upload(at));
+        stopped.ok_or_else(|| format!("no {name} is being sent; /files lists what was"))
+    }
+
+    fn stop_upload(&mut self, at: usize) -> Option<String> {
+        let upload = self.uploads.remove(at)?.upload;
+        self.stops.extend(upload.file);
+        Some(upload.name)
     }
 
     /// How far each is.
@@ -880,6 +886,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_stopped_is_not_withdrawn_unless_it_is_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lab = Lab::new(folder.path());
+        lab.transfers.get(FileId(3), Keep::Folder).unwrap();
+        // Of a download that it was not asked for, the server hears nothing.
+        assert_eq!(lab.transfers.stop(FileId(3)), Some((Way::Down, "file 3".to_owned())));
+        assert_eq!(lab.asked(), [""; 0]);
+        lab.transfers.get(FileId(3), Keep::Folder).unwrap();
+        assert_eq!(lab.asked(), ["/get 3 0"]);
+        assert_eq!(lab.transfers.stop(FileId(3)), Some((Way::Down, "f3".to_owned())));
+        assert_eq!(lab.asked(), ["/cancel 3"]);
+        // A second time would be about the file.
+        assert_eq!(lab.transfers.stop(FileId(3)), None);
+    }
+
+    #[test]
     fn an_upload_that_is_cancelled_before_it_is_answered_is_withdrawn() {
         let folder = tempfile::tempdir().unwrap();
         let mut lab = Lab::new(folder.path());
@@ -891,11 +913,11 @@ mod tests {
         lab.hear("- file 5 bytes of a file");
         lab.hear("+ limits");
         assert_eq!(lab.asked().len(), 1);
-        assert_eq!(lab.transfers.cancel_named("one"), Ok(("one".to_owned(), None)));
+        assert_eq!(lab.transfers.stop_named("one"), Ok("one".to_owned()));
         lab.hear("+ send 7 0");
         let asked = lab.asked();
         assert!(asked[0] == "/cancel 7" && asked[1].ends_with(" two") && asked.len() == 2, "{asked:?}");
-        assert!(lab.transfers.cancel_named("three").is_err());
+        assert!(lab.transfers.stop_named("three").is_err());
         lab.transfers.send(room, Source::collect(&b"hello!"[..], 6).unwrap().unwrap(), "six".to_owned());
         assert!(matches!(&lab.ends()[..], [TransferEnd::Failed { why, .. }] if why.contains("at most 5 bytes")));
     }
