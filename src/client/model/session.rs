@@ -169,6 +169,8 @@ struct Entry {
     here: Vec<Nick>,
     /// How many these are in all.
     count: u64,
+    /// Whether the person came with a key, and the room has none.
+    wants_key: bool,
 }
 
 /// A message that was typed.
@@ -244,6 +246,8 @@ pub struct Session {
     quitting: bool,
     /// What was typed last and not said, as it looks like a command, or may be meant for elsewhere.
     doubted: Option<String>,
+    /// Whether it is still to be told that nobody is talked to, as a room did not let us in.
+    is_nowhere: bool,
     /// The line that was to lead to where the person talks next, and was refused.
     astray: Option<String>,
     restored: bool,
@@ -319,6 +323,7 @@ impl Session {
             missing_rooms: Vec::new(),
             quitting: false,
             doubted: None,
+            is_nowhere: false,
             astray: None,
             restored: false,
             locked: None,

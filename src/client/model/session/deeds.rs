@@ -1,7 +1,7 @@
 //! What the person has done, as the server confirms it, in a sentence.
 
 use super::Session;
-use super::told::{span_text, whom_text};
+use super::told::{banned_text, span_text};
 use crate::commands;
 use crate::limits::{GUEST_BAN, GUEST_BAN_MOST};
 use crate::names::{Place, RoomName};
@@ -44,9 +44,7 @@ pub(super) fn deed(line: &str, done: &Done<'_>) -> Option<String> {
             _ => return None,
         },
         Done::Ban { mute, room, id, who, by_connection } => {
-            let (what, whom, time) = (if mute { "muted" } else { "banned" }, whom_text(who), ban_text(line, who));
-            // What follows it is about them and no part of how they are called.
-            let whom = if matches!(who, Whom::Guest(_)) { format!("{whom},") } else { whom };
+            let (what, whom, time) = (if mute { "muted" } else { "banned" }, banned_text(who), ban_text(line, who));
             let alone = if by_connection { ", on that connection alone" } else { "" };
             let (place, noun) = if mute { ("in", "mute") } else { ("from", "ban") };
             format!("you {what} {whom} {place} {room}{time}{alone} ({noun} {id}; /unban {room} {id} ends it)")

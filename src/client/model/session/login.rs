@@ -32,6 +32,8 @@ pub(super) struct Logins {
     pub(super) asking: Option<Nick>,
     /// What they typed as that password, if it may be a token.
     typed: Option<Token>,
+    /// Whether that was one, as an operator gives to who has no password.
+    pub(super) is_invited: bool,
     /// What else they are being asked for.
     pub(super) secret: Option<Secret>,
     /// Why what the person types next may be a password, though none is asked for.
@@ -228,6 +230,7 @@ impl Session {
             _ if !rest.is_empty() => return Some(Taken::No("a password is one word; type it again".to_owned())),
             _ => {
                 (self.logins.asking, self.logins.typed) = (None, wire::token(word));
+                self.logins.is_invited = wire::token(word.strip_prefix(wire::TOKEN).unwrap_or(word)).is_some();
                 self.ask(Command::Login(nick, Proof::Password(word)), Pending::Login(nick, None));
             }
         }
@@ -361,9 +364,8 @@ impl Session {
 
     /// A room was entered with this line, which may have its key: without that we would not come in again after a loss.
     pub(super) fn note_key(&mut self, room: RoomName, line: &str) {
-        let key = line.split(' ').filter(|word| !word.is_empty()).nth(2);
         self.room_keys.retain(|(known, _)| *known != room);
-        self.room_keys.extend(key.map(|key| (room, key.to_owned())));
+        self.room_keys.extend(key_of(line).map(|key| (room, key.to_owned())));
     }
 
     /// Whether we enter this room as it was the login that found us there, and not the person.
@@ -447,6 +449,11 @@ impl Session {
         self.refuse(format!("{nick} belongs to somebody, and no password can be sent from here: {text}.{other}"));
         self.stay_guest();
     }
+}
+
+/// The key in a line that enters a room.
+pub(super) fn key_of(line: &str) -> Option<&str> {
+    line.split(' ').filter(|word| !word.is_empty()).nth(2)
 }
 
 #[cfg(test)]
@@ -690,7 +697,22 @@ pub(super) mod tests {
         assert_eq!(asked(&mut session), [format!("/login alice {TOKEN}")]);
         session.typed(TOKEN, Instant::now());
         hear(&mut session, &["! login refused that is neither", "+ login alice"]);
-        assert!(asked(&mut session).contains(&"/token".to_owned()), "it may have been good once");
+        let told = asked(&mut session);
+        assert!(told.contains(&"/token".to_owned()), "it may have been good once");
+        assert!(told.contains(&"/account".to_owned()), "who has one may have no password: {told:?}");
+    }
+
+    #[test]
+    fn who_comes_by_an_invitation_is_told_once_that_the_name_has_no_password() {
+        for (typed, is_asked) in [(format!("token:{TOKEN}"), true), ("correct-horse".to_owned(), false)] {
+            let mut session = greeted(Vec::new(), true);
+            hear(&mut session, &[OWNED, "! token no-account x"]);
+            asked(&mut session);
+            session.typed(&typed, Instant::now());
+            asked(&mut session);
+            hear(&mut session, &["+ login alice"]);
+            assert_eq!(asked(&mut session).contains(&"/account".to_owned()), is_asked, "{typed}");
+        }
     }
 
     #[test]

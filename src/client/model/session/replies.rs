@@ -1,6 +1,7 @@
 //! What the server answers.
 
 use super::deeds::deed;
+use super::login::key_of;
 use super::rows::row;
 use super::secret::Secret;
 use super::typed::{moves, name};
@@ -10,7 +11,7 @@ use crate::client::model::seen::Line;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName};
 use crate::text::counted;
-use crate::wire::{Code, Detail, Done, Standing, Value};
+use crate::wire::{Code, Detail, Done, Rank, Standing, Value};
 
 /// What this client does in its own way, with what stands for it in the server's help.
 const OWN_HELP: &[(&str, &[&str])] = &[
@@ -266,7 +267,11 @@ impl Session {
                 let is_first = self.first;
                 self.logged_in(nick, is_kept);
                 // Who came by an invitation may have no password, which the server tells with that.
-                let is_typed = matches!(&pending, Pending::Typed(line) if line.contains(" token:"));
+                let is_typed = match &pending {
+                    Pending::Typed(line) => line.contains(" token:"),
+                    Pending::Login(_, proof) => proof.is_none() && self.logins.is_invited,
+                    _ => false,
+                };
                 if self.logins.person && self.is_in() && (is_kept && is_first || is_typed) {
                     self.ask("/account", Pending::Quiet);
                 }
@@ -300,8 +305,12 @@ impl Session {
                     self.note_key(room, line);
                     self.go_to(place);
                 }
-                let entry = Entry { count, ..std::mem::take(&mut self.entry) };
+                let mut entry = Entry { count, ..std::mem::take(&mut self.entry) };
                 is_told = !entry.here.is_empty();
+                let has_key = |row: &String| row.starts_with("rules ") && row.split(' ').any(|rule| rule == "key");
+                entry.wants_key = matches!(&pending, Pending::Typed(line) if key_of(line).is_some())
+                    && is_new
+                    && !entry.rows.iter().any(has_key);
                 if is_new || matches!(pending, Pending::Join(_)) {
                     self.entered(room, entry);
                 } else {
@@ -429,8 +438,13 @@ impl Session {
     }
 
     /// Tells of a room that was entered what there is to be told, and who is in it.
-    fn tell_entry(&mut self, room: RoomName, Entry { rows, here, count }: &Entry) {
+    fn tell_entry(&mut self, room: RoomName, Entry { rows, here, count, wants_key }: &Entry) {
         rows.iter().for_each(|row| self.answer(of_join(room, row)));
+        let own = self.nick.and_then(|nick| self.talks.ranks(Place::Room(room))?.of(nick));
+        // Whoever makes a room with a key believes that it has that.
+        if *wants_key && matches!(own, Some(Rank::Op | Rank::Founder)) {
+            self.note(format!("{room} has no key, so anybody may come in; /room {room} key KEY sets one"));
+        }
         if self.is_spoken && here.len() > HERE_ON_A_LINE {
             return self.answer(format!("in {room}: {}; /who {room} tells who", people(*count)));
         }
@@ -439,6 +453,18 @@ impl Session {
         let names: Vec<String> = here.iter().map(name).collect();
         for names in names.chunks(HERE_ON_A_LINE) {
             self.answer(format!("in {room}: {}", names.join(" ")));
+        }
+    }
+
+    /// Tells who has lost their target while rooms are entered that they talk to nobody: below what was said in these, where that is seen.
+    pub(super) fn tell_nowhere(&mut self) {
+        let is_coming =
+            |asked: &Asked| matches!(asked.pending, Pending::Join(_) | Pending::Ranks { .. } | Pending::History(_));
+        if self.is_nowhere && !self.asked.iter().any(is_coming) {
+            self.is_nowhere = false;
+            if self.talks.target().is_none() {
+                self.note(self.nowhere());
+            }
         }
     }
 
@@ -544,9 +570,8 @@ impl Session {
                 } else {
                     self.refuse(format!("{room}: {text}"));
                 }
-                if is_nowhere && !is_awaited {
-                    self.note(self.nowhere());
-                }
+                self.is_nowhere |= is_nowhere && !is_awaited;
+                self.tell_nowhere();
                 self.report_limbo(room);
             }
             // That we talk to nobody has been told, and why.
@@ -580,9 +605,43 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::client::model::news::Taken;
     use crate::client::model::session::Wish;
     use crate::client::model::session::tests::{hear, online, sent, shown};
     use crate::names::Token;
+
+    #[test]
+    fn who_makes_a_room_with_a_key_is_told_that_it_has_none() {
+        let hint = "#b has no key, so anybody may come in; /room #b key KEY sets one".to_owned();
+        for (line, rows, rank, is_told) in [
+            ("/join #b sesame", &["- here alice", "+ join #b 1"][..], "op", true),
+            ("/join #b", &["- here alice", "+ join #b 1"], "op", false),
+            ("/join #b sesame", &["- here alice", "- rules invite-only key", "+ join #b 1"], "founder", false),
+            ("/join #b sesame", &["- here alice bob", "+ join #b 2"], "voice", false),
+        ] {
+            let mut session = online(&["#a"]);
+            session.typed(line, Instant::now());
+            hear(&mut session, rows);
+            let told = told(&mut session, &[&format!("- {rank} alice"), "+ op #b 1", "+ history #b 0"]);
+            assert_eq!(told.contains(&hint), is_told, "{line} {rows:?}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn that_nobody_is_talked_to_is_told_below_what_was_said_before() {
+        let rooms = ["#a", "#b"].map(|room| RoomName::new(room).unwrap()).into();
+        let mut session = Session::new(Wish { nick: Nick::new("alice").ok(), rooms, ..Wish::default() });
+        session.connected();
+        let coming = ["* hello guest1 x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"];
+        hear(&mut session, &coming);
+        hear(&mut session, &["+ nick alice", "+ join #a 1", "! join bad-key #b has a key", "+ ping restored"]);
+        let nowhere = "you talk to nobody now; /query #a changes that".to_owned();
+        assert!(!told(&mut session, &["+ op #a 0"]).contains(&nowhere));
+        let past = told(&mut session, &["- [1@2026-11-30T12:00:00Z] <bob> hi", "+ history #a 1"]);
+        assert_eq!(past.last(), Some(&nowhere), "{past:?}");
+        let Taken::No(why) = session.typed("hello", Instant::now()) else { panic!("nobody hears that") };
+        assert_eq!(why, "nobody hears you here; /query #a first");
+    }
 
     /// What is shown of these lines, as text alone.
     fn told(session: &mut Session, lines: &[&str]) -> Vec<String> {
@@ -793,7 +852,7 @@ mod tests {
         shown(&mut session);
         let news = told(&mut session, &["+ query #a", "+ ping restored", "- op bob", "+ op #a 1"]);
         let lost =
-            "you are op of #a no longer, as the rank of a guest goes with the connection; an op can give it again";
+            "you are an op of #a no longer, as the rank of a guest goes with the connection; an op can give it again";
         assert!(news.iter().any(|line| line == lost), "{news:?}");
         // It is told once, and to nobody who has it still.
         session.ask_ranks(RoomName::new("#a").unwrap(), Entry::default());

@@ -106,7 +106,10 @@ impl Session {
     /// What the server says, for somebody who is asked for passwords: they need not type one where it can be seen.
     pub(super) fn without_form(&self, text: &str) -> String {
         match self.logins.person {
-            true => text.replace(" PASSWORD", "").replace("/passwd OLD NEW", "/passwd"),
+            true => text
+                .replace(" PASSWORD", "")
+                .replace(": /passwd OLD NEW", "; /passwd alone asks for both")
+                .replace("/passwd OLD NEW", "/passwd"),
             false => text.to_owned(),
         }
     }

@@ -195,7 +195,7 @@ impl Session {
             What::Kicked { nick, reason: why } => format!("{who} put {nick} out{}", reason(why)),
             What::Banned { mute, who: whom, seconds, reason: why } => {
                 let what = if mute { "muted" } else { "banned" };
-                format!("{who} {what} {}{}{}", whom_text(whom), span_text(seconds), reason(why))
+                format!("{who} {what} {}{}{}", banned_text(whom), span_text(seconds), reason(why))
             }
             What::Unbanned { mute, who: whom } => {
                 format!("{who} {} {}", if mute { "unmuted" } else { "unbanned" }, whom_text(whom))
@@ -341,7 +341,11 @@ impl Session {
         if self.talks.ranks(Place::Room(room)).and_then(|ranks| ranks.of(nick)).is_some() {
             return;
         }
-        let rank = rank.as_str();
+        let rank = match rank {
+            Rank::Op => "an op",
+            Rank::Voice => "a voice",
+            _ => "the founder",
+        };
         let has_op = self.talks.ranks(Place::Room(room)).is_some_and(Ranks::has_op);
         let who = if has_op { "an op" } else { "the server's operator" };
         let how = if is_owner { "somebody took it meanwhile" } else { "the rank of a guest goes with the connection" };
@@ -383,6 +387,7 @@ impl Session {
                 }
             }
         }
+        self.tell_nowhere();
     }
 }
 
@@ -405,6 +410,12 @@ pub(super) fn whom_text(whom: Whom<'_>) -> String {
         Whom::Guest(nick) => format!("{nick}, a guest"),
         Whom::Pattern(pattern) => format!("guests called {pattern}"),
     }
+}
+
+/// The same, where more follows that is about them and no part of how they are called.
+pub(super) fn banned_text(whom: Whom<'_>) -> String {
+    let comma = if matches!(whom, Whom::Guest(_)) { "," } else { "" };
+    format!("{}{comma}", whom_text(whom))
 }
 
 /// For how long something holds; for good if it is 0.

@@ -233,7 +233,9 @@ impl Session {
                 let meant = slashless(text, |nick| self.knows(nick))
                     .map(|command| format!("did you mean {command}? else "))
                     .unwrap_or_default();
-                Taken::No(format!("nobody hears you here; {meant}/join #lobby or /query NAME first"))
+                let room = self.talks.rooms().last().map(|room| format!("/query {room}"));
+                let how = room.unwrap_or_else(|| "/join #lobby or /query NAME".to_owned());
+                Taken::No(format!("nobody hears you here; {meant}{how} first"))
             }
         }
     }
