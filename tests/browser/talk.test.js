@@ -20,6 +20,21 @@ test("a stranger talks after one field and one click", async (t) => {
   await anna.stands("talk");
 });
 
+test("a command without its slash goes back to where one types", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  const typed = () => anna.page.$eval("#text", (el) => /** @type {HTMLTextAreaElement} */ (el).value);
+  await anna.say("passwd correct-horse");
+  await anna.sees("This looks like /passwd with a password");
+  assert.equal(await typed(), "passwd correct-horse");
+  // Sent once more it is not said either, and one goes on with it as one likes.
+  await anna.say("");
+  await anna.say(" is a command");
+  assert.equal(await typed(), "");
+  await bob.hears("<anna> passwd correct-horse is a command");
+});
+
 test("a room is in the address, and a private talk opens beside it", async (t) => {
   const { port, web } = await serve(t);
   const bob = await Caller.come(t, port, "bob", "#club");
