@@ -1,7 +1,7 @@
 //! What the person has done, as the server confirms it, in a sentence.
 
-use super::Session;
 use super::told::{banned_text, span_text};
+use super::{Asked, Pending, Session};
 use crate::commands;
 use crate::limits::{GUEST_BAN, GUEST_BAN_MOST};
 use crate::names::{Place, RoomName};
@@ -110,5 +110,17 @@ impl Session {
         let other: Option<RoomName> = self.talks.rooms().last();
         let how = other.map_or("/join #ROOM or /query NAME".to_owned(), |room| format!("/query {}", Place::Room(room)));
         format!("you talk to nobody now; {how} changes that")
+    }
+
+    /// Tells who has lost their target while rooms are entered that they talk to nobody: below what was said in these, where that is seen.
+    pub(super) fn tell_nowhere(&mut self) {
+        let is_coming =
+            |asked: &Asked| matches!(asked.pending, Pending::Join(_) | Pending::Ranks { .. } | Pending::History(_));
+        if self.is_nowhere && !self.asked.iter().any(is_coming) {
+            self.is_nowhere = false;
+            if self.talks.target().is_none() {
+                self.note(self.nowhere());
+            }
+        }
     }
 }

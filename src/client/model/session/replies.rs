@@ -456,18 +456,6 @@ impl Session {
         }
     }
 
-    /// Tells who has lost their target while rooms are entered that they talk to nobody: below what was said in these, where that is seen.
-    pub(super) fn tell_nowhere(&mut self) {
-        let is_coming =
-            |asked: &Asked| matches!(asked.pending, Pending::Join(_) | Pending::Ranks { .. } | Pending::History(_));
-        if self.is_nowhere && !self.asked.iter().any(is_coming) {
-            self.is_nowhere = false;
-            if self.talks.target().is_none() {
-                self.note(self.nowhere());
-            }
-        }
-    }
-
     pub(super) fn refused(&mut self, command: &str, code: Code<'_>, text: &str) {
         // `?` stands for any line that was not understood.
         let is_answer = self.asked.front().is_some_and(|asked| command == "?" || is_of(&asked.line, command));

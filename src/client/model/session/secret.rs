@@ -462,7 +462,8 @@ mod tests {
         assert!(say(&mut session, "third-horse").is_empty());
         assert_eq!(say(&mut session, "third-horse"), ["/passwd third-horse"]);
         hear(&mut session, &["! passwd refused the old password comes first: /passwd OLD NEW"]);
-        shown(&mut session);
+        let why = "/passwd: the old password comes first; /passwd alone asks for both".to_owned();
+        assert_eq!(shown(&mut session).pop(), Some(News::Refused(why)));
         // Enter alone, or another command, gives it up.
         assert!(say(&mut session, "/drop").is_empty() && say(&mut session, "").is_empty());
         assert_eq!(shown(&mut session).pop(), Some(News::Note("/drop is not done".to_owned())));
