@@ -250,6 +250,8 @@ impl Plain {
             match self.input.try_recv() {
                 Ok(Ok(Typed { line, is_left: true, .. })) => {
                     if !line.is_empty() {
+                        // It stands there without an end.
+                        self.out.push('\n');
                         self.visit.tell(News::Note(input::HALF.to_owned()));
                     }
                     self.is_left = true;
@@ -379,13 +381,16 @@ impl Plain {
     /// Tells once of each message that has no answer for too long.
     fn unsure(&mut self) {
         let unsure: Vec<String> = self.visit.unsure(UNSURE).take(UNSURE_TOLD).collect();
-        self.unsure.retain(|line| unsure.contains(line));
+        // Once it is known to whom it goes, that stands before it.
+        let is_it = |line: &str, told: &str| {
+            line.strip_suffix(told).is_some_and(|place| place.is_empty() || place.ends_with(' '))
+        };
         for line in &unsure {
-            if !self.unsure.contains(line) {
+            if !self.unsure.iter().any(|told| is_it(line, told)) {
                 self.print(&News::Note(format!("not sent yet: {line}")));
-                self.unsure.push(line.clone());
             }
         }
+        self.unsure = unsure;
     }
 
     /// Tells who has begun to type.
