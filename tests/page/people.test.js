@@ -92,6 +92,57 @@ test("two people talk, and each sees what the other does", async (t) => {
   assert.deepEqual([[...bob.session.talks.keys()], bob.session.current], [["@anna", "#den"], "#den"]);
 });
 
+test("what is for somebody who has gone goes to nobody else of that name", async (t) => {
+  const port = await serve(t);
+  const anna = await come(t, port, "anna");
+  const gone = (name) => {
+    const { rows } = anna.session.talks.get(`@${name}`);
+    return rows.filter((row) => row.state === "refused").map((row) => [row.text, row.why.code]);
+  };
+  const isHere = (name) => anna.until(`${name} is here`, (session) => session.people.has(name));
+  const bob = await come(t, port, "bob");
+  bob.session.say("@anna", "psst");
+  await anna.until("psst", () => anna.texts("@bob").length);
+  bob.session.say("#lobby", "/quit");
+  await anna.until("bob has gone", (session) => session.talks.get("@bob").maySay !== true);
+  anna.session.say("@bob", "are you there?");
+  assert.deepEqual(gone("bob"), [["are you there?", "no-such-nick"]]);
+  const other = await come(t, port, "bob");
+  await isHere("bob");
+  anna.session.typing("@bob", true);
+  anna.session.say("@bob", "the secret");
+  const source = { name: "a", size: 1, read: async () => new Uint8Array(1) };
+  const upload = await anna.session.upload("@bob", source);
+  await anna.until("no file either", () => upload.state === "failed" && upload.why.code === "stranger");
+  assert.deepEqual(gone("bob").at(-1), ["the secret", "stranger"]);
+  // Over a reload too, until somebody is chosen anew.
+  anna.session.save();
+  anna.end();
+  const again = await come(t, port, null, anna.kept);
+  again.session.say("@bob", "the secret, once more");
+  const row = again.session.talks.get("@bob").rows.at(-1);
+  assert.deepEqual([row.state, row.why.code], ["refused", "stranger"]);
+  await again.session.again(row);
+  await other.until("what was chosen", () => other.texts("@anna").length);
+  assert.deepEqual(other.texts("@anna"), ["anna: the secret, once more"]);
+  assert.deepEqual(other.session.talks.get("@anna").rows.filter(({ kind }) => kind === "file").length, 0);
+  // So it is after a loss, and who is spelled in another way is the same person.
+  other.session.say("#lobby", "/nick BOB");
+  await again.until("BOB", (session) => session.people.has("BOB"));
+  assert.equal(again.session.find("@BOB").maySay, true);
+  again.session.rest.place.end();
+  again.lose();
+  again.session.now(Date.now());
+  await again.until("a new connection", (session) => session.phase === "on");
+  assert.notEqual(again.session.find("@BOB").maySay, true);
+  again.session.open("BOB");
+  again.session.say(again.session.current, "now");
+  // Her old connection still has her name.
+  await other.until("now", ({ talks }) =>
+    [...talks.values()].some(({ rows }) => rows.some(({ text }) => text === "now")),
+  );
+});
+
 test("an op puts people in order by menus", async (t) => {
   const port = await serve(t);
   const anna = await come(t, port, "anna");

@@ -149,13 +149,16 @@ export class Chat {
 
   /** What the bar says, and its buttons. @returns {import("./main.js").Bar} */
   bar() {
-    const { state, trouble } = this.session;
+    const { session } = this;
+    const { state, trouble } = session;
     const talk = this.here();
     if (state === "in" && trouble?.retryAt) return [T.t("regain")];
     if (state === "in" && trouble && trouble !== this.#known && trouble.code !== "bad-key")
       return [trouble, [T.t("ok"), () => this.#dismiss()]];
     if (state === "in" && talk?.kind === "room" && !talk.joined && !talk.isWanted)
-      return [T.t("mayNot.outside"), [T.t("join"), () => this.session.join(talk.name)]];
+      return [T.t("mayNot.outside"), [T.t("join"), () => session.join(talk.name)]];
+    if (state === "in" && talk?.isGone && session.rest?.isOnline(talk.name))
+      return [T.t("mayNot.gone", talk.name), [T.t("writeTo", talk.name), () => session.open(talk.name)]];
     if (!this.#isOffered) return null;
     const tell = async () => {
       await (await this.rest())?.notifier.ask();
@@ -199,7 +202,7 @@ export class Chat {
     const typing = talk?.typing ?? [];
     const count = typing.length;
     $("typing").replaceChildren(...(count ? parts(count > 3 ? "manyType" : `type${count}`, ...typing) : []));
-    composer.label(talk && talk.maySay !== true ? T.t(talk.maySay) : T.t("write", talk?.name ?? ""));
+    composer.label(talk && talk.maySay !== true ? T.t(talk.maySay, talk.name) : T.t("write", talk?.name ?? ""));
     if (talk && talk.id !== this.#shown) {
       // Of the first talk all is asked anyway.
       if (this.#shown) this.#ask();

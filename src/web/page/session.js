@@ -278,7 +278,10 @@ export class Session {
 
   /** A private talk. @param {string} nick */
   open(nick) {
-    this.look((this.find(`@${nick}`) ?? this.opened_(`@${nick}`)).id);
+    const talk = this.find(`@${nick}`) ?? this.opened_(`@${nick}`);
+    talk.isGone = false;
+    this.change.state = true;
+    this.look(talk.id);
   }
 
   /** @param {string} talkId */

@@ -33,6 +33,8 @@ const SILENT = 60000;
 const DEAD = 20000;
 const ASLEEP = 10000;
 const AWAKE = 3000;
+/** The answer comes behind all that happened while our place was kept, such as that somebody has gone. */
+const MEANWHILE = "/ping meanwhile";
 const SAVE = 1000;
 /** Those that name somebody, who may be another person on the next connection. */
 const OF_PERSON = /^\/(ignore|op|deop|voice|devoice|founder|kick|ban|mute|invite|uninvite|kill|block) /;
@@ -263,6 +265,7 @@ export class Stay {
     for (const person of list(people)) {
       if (string(person?.id)[0] !== "@") continue;
       const talk = s.find(person.id) ?? s.opened_(person.id);
+      talk.isGone = Boolean(person.isGone) || !this.place.isOld;
       for (const row of list(person.rows)) {
         const { file, key } = s.add(talk, { ...row, key: talk.next() });
         if (file) s.files.set(file.id, file);
@@ -384,6 +387,7 @@ export class Stay {
       talk.typing = [];
       talk.seen.lost();
       talk.files = [];
+      talk.isGone = talk.kind === "person";
     }
     // Whoever has a name on the next connection need not be who had it.
     for (const one of this.s.waiting.splice(0)) {
@@ -426,6 +430,7 @@ export class Stay {
       if (this.s.name) return this.s.named();
     } else {
       for (const line of again) this.s.out += `${line}\n`;
+      this.s.ask(MEANWHILE);
       this.s.transfers?.resumed(upload);
     }
     this.s.set(this.s.entered ? "in" : "naming");
@@ -547,7 +552,7 @@ export class Stay {
         place: this.place.ticket,
         people: talks
           .filter((talk) => talk.kind === "person")
-          .map(({ id, rows }) => ({ id, rows: rows.filter(isKept).slice(-PRIVATE) })),
+          .map(({ id, rows, isGone }) => ({ id, isGone, rows: rows.filter(isKept).slice(-PRIVATE) })),
         unsettled: talks.flatMap(({ id, rows }) => rows.filter((row) => !isKept(row)).map((row) => ({ id, row }))),
       },
     });
@@ -568,6 +573,8 @@ export class Stay {
         this.#presence = Number(cut(f.text)[0]);
       }
       for (const text of rows) this.#person(text);
+      const isMissing = (/** @type {Talk} */ { kind, name }) => kind === "person" && !this.isOnline(name);
+      if (!room) for (const talk of [...this.s.talks.values()].filter(isMissing)) talk.isGone = true;
       this.s.change.people = this.s.change.talks = true;
     });
   }
@@ -585,8 +592,18 @@ export class Stay {
     return nick;
   }
 
+  /** Whether somebody of that name is here, as far as is known. @param {string} name */
+  isOnline(name) {
+    return [...this.s.people.keys()].some((nick) => fold(nick) === fold(name));
+  }
+
   /** @param {{ version: number, gone: string[], came: string[] }} fact */
   #changed({ version, gone, came }) {
+    for (const nick of gone) {
+      // Who is spelled in another way now is the same person.
+      const talk = !came.some((other) => fold(other) === fold(nick)) && this.s.talks.get(`@${nick}`);
+      if (talk) talk.isGone = this.s.change.state = true;
+    }
     if (this.#presence === null) return;
     if (version > this.#presence + 1) {
       this.#presence = null;
@@ -796,6 +813,7 @@ export class Stay {
     while (this.s.waiting.length && this.s.phase === "on" && this.s.isIn && this.s.asked.length < UNANSWERED) {
       const next = this.s.waiting[0];
       if ("row" in next && (next.talk.seen.isFetching || isNaming())) return;
+      if ("row" in next && next.talk.kind === "person" && this.s.asked.some(({ line }) => line === MEANWHILE)) return;
       this.s.waiting.shift();
       if ("line" in next) this.s.ask(next.line, next.then);
       else if ("row" in next) this.#send(next.talk, next.row);
@@ -805,10 +823,15 @@ export class Stay {
 
   /** @param {Talk} talk @param {Row} row */
   #send(talk, row) {
+    if (talk.isGone) {
+      const code = this.s.people.size && !this.isOnline(talk.name) ? "no-such-nick" : "stranger";
+      return this.refuse(talk, row, { code, text: "" });
+    }
     row.way = "sent";
     row.nick = this.s.me.nick;
     /** @type {Then} */
     const then = (f) => {
+      if (f?.is === "refused" && f.code === "no-such-nick" && talk.kind === "person") talk.isGone = true;
       if (f?.is === "refused") return this.refuse(talk, row, f);
       if (row.way !== "sent") return;
       if (!f) Object.assign(row, { way: "limbo", state: talk.kind === "person" ? "unknown" : "pending" });

@@ -61,7 +61,7 @@ event.made.op {0} lässt {1} für Ordnung sorgen
 event.made.voice {0} gibt {1} eine Stimme
 event.muted {0} lässt {1} nicht sprechen
 event.offline {0} ist gegangen
-event.online {0} ist wieder da
+event.online Jemand namens {0} ist jetzt da
 event.quit {0} ging
 event.renamed {0} heißt jetzt {1}
 event.set {0} hat eine Regel gesetzt: {1} {2}
@@ -113,6 +113,7 @@ logout Abmelden
 long Das hat {0} Zeile.|Das hat {0} Zeilen.
 look Aussehen
 manyType Mehrere schreiben …
+mayNot.gone Wer {0} heißt, kann jetzt jemand anders sein.
 mayNot.guests Hier darf nur sprechen, wem ein Name gehört.
 mayNot.moderated Hier darf nur sprechen, wer eine Stimme hat.
 mayNot.muted Du darfst hier zurzeit nicht sprechen.

@@ -48,7 +48,7 @@ event.made.op {0} lets {1} keep order
 event.made.voice {0} gives {1} a voice
 event.muted {0} stopped {1} from speaking
 event.offline {0} has gone
-event.online {0} is here again
+event.online Somebody called {0} is here now
 event.quit {0} went
 event.renamed {0} is now called {1}
 event.set {0} set a rule: {1} {2}
@@ -94,6 +94,7 @@ logout Log out
 long This has {0} line.|This has {0} lines.
 look Look
 manyType Several people are typing …
+mayNot.gone Whoever is called {0} now may be somebody else.
 mayNot.guests Only people who own their names may speak here.
 mayNot.moderated Only those who were given a voice may speak here.
 mayNot.muted You may not speak here now.
