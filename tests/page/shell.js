@@ -200,6 +200,8 @@ const DOORS = {
 /** Somebody with the page. */
 export class Person {
   shown = new Map();
+  /** What was typed and given back. */
+  unsaid = [];
   changes = 0;
   kept = { local: {}, session: {} };
   #socket = null;
@@ -267,6 +269,7 @@ export class Person {
 
   #changed(change) {
     this.changes++;
+    this.unsaid.push(...(change.unsaid ?? []));
     for (const [id, { added, removed, older }] of change.rows ?? []) {
       const rows = this.shown.get(id) ?? [];
       const left = rows.filter((row) => !removed.includes(row));

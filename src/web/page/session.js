@@ -150,7 +150,7 @@ export class Session {
       const done = deeds && this.rest && /** @type {any} */ (deeds[name])(this, ...all);
       // Without a connection it cannot be loaded either.
       const isMissing = !deeds || !this.rest;
-      if (isMissing && name === "typed") this.#unsaid(all[0].id, all[1]);
+      if (isMissing && name === "typed") this.unsaid(all[0].id, all[1]);
       else if (isMissing) this.note(null, name, "unanswered");
       this.end();
       return done;
@@ -236,13 +236,13 @@ export class Session {
   say(talkId, text) {
     this.with(
       (rest) => rest.say(talkId, text),
-      () => this.#unsaid(talkId, text),
+      () => this.unsaid(talkId, text),
     );
     this.end();
   }
 
   /** It cannot be said now. @param {string} talkId @param {string} text */
-  #unsaid(talkId, text) {
+  unsaid(talkId, text) {
     this.change.unsaid ??= [];
     this.change.unsaid.push({ talkId, text });
   }

@@ -38,6 +38,10 @@ const MEANWHILE = "/ping meanwhile";
 const SAVE = 1000;
 /** Those that name somebody, who may be another person on the next connection. */
 const OF_PERSON = /^\/(ignore|op|deop|voice|devoice|founder|kick|ban|mute|invite|uninvite|kill|block) /;
+/** Lines with a secret in them, by the rule of `commands/mistyped.rs`, whatever stands around the slash but another one. */
+const SECRET =
+  /^[\s\p{Cf}\u0085\u2800]*\/\s*((?:pass|login|register|token|drop)\S*|(?:identify|id|auth|authenticate|sasl|ns|nickserv|msgserv|cs|chanserv|ghost|recover|regain|release|oper|su|changepassword|changepass|chpass|setpass|setpassword|newpass|newpassword|pw|pwd|quote|raw)(?=\s+\S))/iu;
+const FOR_ONE = /^[\s\p{Cf}\u0085\u2800]*\/\s*(msg|query|w|tell|whisper)\s+\S/iu;
 
 /** What is left of a text that the server may have cleaned. @param {string} text */
 const bare = (text) => text.replace(/[\p{C}\p{M}\p{Z}\s\ufffd\u115f\u1160\u3164\uffa0]/gu, "");
@@ -233,6 +237,15 @@ export class Place {
     this.#sent = lines;
     return lines.slice();
   }
+}
+
+/** The command that stands where it would be said, with a secret in it or something for one person: behind a blank, or among other lines.
+ * @param {string} text */
+export function astray(text) {
+  const isAlone = !text.trim().includes("\n");
+  if (isAlone && /^\/[a-z?]/i.test(text)) return null;
+  const found = text.split("\n").map((line) => SECRET.exec(line) ?? (isAlone ? null : FOR_ONE.exec(line)));
+  return found.find((one) => one)?.[1].toLowerCase() ?? null;
 }
 
 export class Stay {
@@ -752,6 +765,11 @@ export class Stay {
 
   /** @param {string} talkId @param {string} text */
   say(talkId, text) {
+    const command = astray(text);
+    if (command) {
+      this.s.unsaid(talkId, text);
+      return this.s.note(this.s.find(talkId) ?? null, "", "alone", null, [`/${command}`]);
+    }
     const talk = this.s.find(talkId) ?? (talkId[0] === "@" ? this.s.opened_(talkId) : undefined);
     const isCommand = /^\/[a-z?]/i.test(text) && !/^\/me /.test(text) && !text.trim().includes("\n");
     if (talk && isCommand) this.s.deed("typed")(talk, text.trimEnd());

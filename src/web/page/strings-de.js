@@ -135,6 +135,7 @@ noBans Aus diesem Raum wird niemand ferngehalten.
 noPush Nur solange diese Seite offen ist: Eine geschlossene hört nichts.
 noRoom Kein Raum
 noSlash Der Adresse fehlt am Ende ein Schrägstrich: Füge „/“ an und versuche es noch einmal.
+note.alone {1} ist ein Befehl, und andere läsen hier mit, also wurde nichts gesagt. Sende diese Zeile allein, mit / ganz vorn.
 note.anew Dieser Raum hat neu begonnen: Was zuvor gesagt wurde, ist fort.
 note.automatic Das macht die Seite von selbst
 note.missing Nachrichten, die hier fehlen: {1}

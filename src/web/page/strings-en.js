@@ -113,6 +113,7 @@ no No, thank you
 noBans Nobody is kept out of this room.
 noPush Only while this page is open: a closed page hears nothing.
 noRoom No room
+note.alone {1} is for itself, and others would read it here, so nobody was told. Send that line alone, and begin it with its /.
 note.anew This room began anew: what was said before is gone.
 note.automatic The page does this by itself
 note.missing Messages that are missing here: {1}
