@@ -249,8 +249,9 @@ export function typed(s, talk, text) {
   const [first, more] = cut(rest.trim());
   if (/^(msg|query)$/.test(name) && first) {
     const id = /^[#@]/.test(first) ? first : `@${first}`;
+    const known = s.find(id);
+    if (known) known.isGone = false;
     const to = s.find(id) ?? s.opened_(id);
-    to.isGone = false;
     if (more) s.say(to.id, more.startsWith("/") && !more.startsWith("/me ") ? `/${more}` : more);
     if (name === "query") s.look(to.id);
   } else if (name === "join" && first) s.join(first, more || undefined);
