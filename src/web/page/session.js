@@ -474,7 +474,7 @@ export class Session {
     const then = (f, rows) => {
       if (f?.is === "done") this.#joined(talk, f.text, rows);
       if (f?.is !== "refused") return;
-      this.tell(f, { name: talk.id });
+      this.tell(f, { name: talk.id, isWrong: f.code === "bad-key" && !!key });
       talk.joined = talk.isWanted = false;
       if (talk.rows.length) this.note(talk, f.text, "shut", f);
       else this.close(talk);

@@ -96,6 +96,8 @@ is.here da
 is.typing da
 join Eintreten
 key Der Schlüssel
+keyFrom Diese Leute können dir den Schlüssel sagen: {0}
+keyOf Wer dir von diesem Raum erzählt hat, kann dir den Schlüssel sagen.
 keys Tastenkürzel
 keys.all Überall;F6, Umschalt+F6 – zum nächsten Teil der Seite oder zum vorigen;Alt+↑, Alt+↓ – zum Gespräch darüber oder darunter;Strg+K – zu jedem Raum und jeder Person;Strg+/ – diese Liste;Esc – schließt, was offen ist, und führt zurück ins Feld
 keys.list In Listen und Menüs;↑, ↓, Pos1, Ende – zu einem anderen Eintrag;Eingabe – öffnet ihn
@@ -141,6 +143,7 @@ note.automatic Das macht die Seite von selbst
 note.missing Nachrichten, die hier fehlen: {1}
 note.unanswered Unklar, ob das geschah
 note.wall {1} sagt allen
+notIn Du bist nicht in {0}
 notify Benachrichtigungen
 notify.denied Dieser Browser verbietet sie dieser Seite; seine Einstellungen für die Seite können das ändern.
 notify.insecure Sie brauchen eine verschlüsselte Verbindung (https).
@@ -166,7 +169,7 @@ rank.op sorgt für Ordnung
 rank.voice Stimme
 reason Grund
 refusal.bad-digest Unterwegs ging etwas verloren. Sende sie noch einmal.
-refusal.bad-key Dieser Raum hat einen Schlüssel, und das ist er nicht.
+refusal.bad-key Dieser Raum hat einen Schlüssel.
 refusal.bad-name Bitte wähle einen anderen Namen: ein Wort aus bis zu 20 Buchstaben einer Schrift, Ziffern, - und _, mit einem Buchstaben am Anfang.
 refusal.bad-name.join So kann kein Raum heißen: ein Wort aus bis zu 30 Buchstaben einer Schrift, Ziffern, - und _ hinter dem #.
 refusal.bad-name.send Unter ihrem Namen kann diese Datei nicht gesendet werden. Gib ihr einen kurzen und sende sie noch einmal.
@@ -259,6 +262,7 @@ voice Eine Stimme geben
 went {0} ging|{0} gingen
 write An {0} schreiben
 writeTo {0} schreiben
+wrongKey Das ist nicht der Schlüssel dieses Raums. Versuche es noch einmal.
 wrote hat dir geschrieben
 you Du
 `;

@@ -79,6 +79,8 @@ is.gone not here
 is.here here
 is.typing here
 key The key
+keyFrom These people can tell you the key: {0}
+keyOf Whoever told you of this room can tell you the key.
 keys Keyboard shortcuts
 keys.all Everywhere;F6, Shift+F6 – to the next part of the page, or the one before;Alt+↑, Alt+↓ – to the talk above, or below;Ctrl+K – to any room or person;Ctrl+/ – this list;Esc – closes what is open, and goes back to the field
 keys.list In lists and menus;↑, ↓, Home, End – to another entry;Enter – opens it
@@ -119,6 +121,7 @@ note.automatic The page does this by itself
 note.missing Messages that are missing here: {1}
 note.unanswered Not known whether this was done
 note.wall {1} tells everybody
+notIn You are not in {0}
 notify Notifications
 notify.denied This browser forbids them to this page: its settings for this page can change that.
 notify.insecure They need an encrypted connection (https).
@@ -137,7 +140,7 @@ rank.op keeps order
 rank.voice voice
 reason Reason
 refusal.bad-digest Something was lost on the way. Send it again.
-refusal.bad-key This room has a key, and that is not it.
+refusal.bad-key This room has a key.
 refusal.bad-name.join No room can be called that: one word of up to 30 letters of one alphabet, digits, - and _ behind the #.
 refusal.bad-name.send This file cannot be sent under its name. Give it a short one, and send it again.
 refusal.banned You may not come into this room. Those who keep order there can let you in.
@@ -210,6 +213,7 @@ voice Give a voice
 went {0} left|{0} left
 write Write to {0}
 writeTo Write to {0}
+wrongKey That is not the key of this room. Try again.
 wrote wrote to you
 you You
 `;
