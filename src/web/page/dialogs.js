@@ -1,4 +1,5 @@
-import { $, bdi, button, field, h, parts, rove, T, unseen } from "./dom.js";
+import { $, bdi, button, field, h, parts, T, unseen } from "./dom.js";
+import { rove } from "./lists.js";
 
 /** @import { Session } from "./session.js" */
 /** @import { Talk } from "./talks.js" */
