@@ -201,7 +201,7 @@ refusal.refused.pass Das stimmt nicht. Versuche es noch einmal.
 refusal.refused.passwd Das stimmt nicht. Versuche es noch einmal.
 refusal.refused.register Hier kann dir kein Name gehören. Frage, wer diesen Server betreibt.
 refusal.stranger Wer so heißt, kann jetzt jemand anders sein. Sende sie noch einmal.
-refusal.taken Jemand hier heißt so, oder so ähnlich. Bitte wähle einen anderen Namen.
+refusal.taken Jemand hier heißt so, oder so ähnlich. Wähle einen anderen Namen, oder warte drei Minuten, falls du das warst.
 refusal.too-big Diese Datei ist größer, als der Server erlaubt.
 refusal.too-long Das ist zu lang. Fasse dich kürzer.
 refusal.too-many Das war zu oft, oder es ist zu viel. Warte ein wenig und versuche es noch einmal.
@@ -222,7 +222,7 @@ refusal.usage.passwd Ein Passwort hat keine Leerzeichen, mindestens 8 Zeichen, b
 refusal.usage.register Ein Passwort hat keine Leerzeichen, mindestens 8 Zeichen, beginnt nicht mit „token:“ und ist nicht der Name.
 refusal.wait Warte {0} Sekunde.|Warte {0} Sekunden.
 refusal.words Ein Name ist ein Wort.
-regain Dein letzter Besuch hat deinen Namen noch. Du bekommst ihn in den nächsten zwei Minuten zurück.
+regain Dein letzter Besuch hat deinen Namen noch. Du bekommst ihn in drei Minuten zurück, spätestens in fünf.
 register Namen behalten
 registerWhy Mit einem Passwort gehört dieser Name dir und niemandem sonst.
 reload Neu laden

@@ -185,7 +185,7 @@ refusal.unknown-command There is no such command. A / alone shows those there ar
 refusal.usage It is not written like that: {0}
 refusal.usage.passwd A password has no blanks, 8 characters or more, does not begin with “token:”, and is not the name.
 refusal.usage.register A password has no blanks, 8 characters or more, does not begin with “token:”, and is not the name.
-regain Your last visit here still has your name. It comes back to you within two minutes.
+regain Your last visit here still has your name. It comes back to you in three minutes, or five at most.
 register Own this name
 registerWhy With a password this name is yours, and nobody else’s.
 rename Change
