@@ -215,11 +215,24 @@ test("a room with a key asks for it", async (t) => {
   await bob.hears("+ room");
   const anna = await (await Visitor.come(t, web, { hash: "#club" })).enter("anna");
   await anna.sees("#club has a key", "dialog");
+  await anna.sees("can tell you the key: bob", "dialog");
   await anna.stands("key");
+  // Nothing says meanwhile that she is there, or that nothing was said.
+  const said = () => anna.page.evaluate(() => ["say", "name"].map((id) => document.getElementById(id)?.textContent));
+  assert.deepEqual(
+    [...(await said()), await anna.page.$eval("#log", (el) => el.getAttribute("data-empty"))],
+    ["No room", "No room", ""],
+  );
+  await anna.page.type("dialog input", "open");
+  await anna.page.keyboard.press("Enter");
+  await anna.sees("That is not the key of this room", "dialog [role=alert]");
+  await anna.stands("wrong-key");
+  assert.deepEqual(await said(), ["No room", "No room"]);
   await anna.page.type("dialog input", "sesame");
   await anna.page.keyboard.press("Enter");
   await bob.hears("* anna joined");
   await anna.sees("bob", "#members li");
+  await anna.sees("You are in #club", "#say");
 });
 
 test("another tab: one of the two has the talk", async (t) => {

@@ -317,6 +317,10 @@ test("whoever comes back at once is told that their name comes back", async (t) 
   const again = await anna.page.browserContext().newPage();
   await anna.page.close();
   await again.goto(web);
-  await again.waitForFunction(() => /still has your name/.test(document.querySelector("#bar")?.textContent ?? ""));
+  await again.waitForFunction(() =>
+    /still has your name. It comes back to you in three minutes/.test(
+      document.querySelector("#bar")?.textContent ?? "",
+    ),
+  );
   assert.equal(await again.$("#bar button"), null);
 });

@@ -1,10 +1,11 @@
 /** What the page does for people, against the real server. */
 import assert from "node:assert";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
+import { astray } from "../../src/web/page/stay.js";
 import { chance, Cutter, Person, serve } from "./shell.js";
 
 /** Somebody in #lobby under this name. */
@@ -173,6 +174,91 @@ test("an op puts people in order by menus", async (t) => {
   assert.deepEqual(card.args, ["#den"]);
   await anna.session.menu("ignore", "@bob", "bob");
   await anna.until("bob is ignored", (session) => session.ignored.has("bob"));
+});
+
+test("what is for somebody who has gone goes to nobody else of that name", async (t) => {
+  const port = await serve(t);
+  const anna = await come(t, port, "anna");
+  const gone = (name) => {
+    const { rows } = anna.session.talks.get(`@${name}`);
+    return rows.filter((row) => row.state === "refused").map((row) => [row.text, row.why.code]);
+  };
+  const isHere = (name) => anna.until(`${name} is here`, (session) => session.people.has(name));
+  const bob = await come(t, port, "bob");
+  bob.session.say("@anna", "psst");
+  await anna.until("psst", () => anna.texts("@bob").length);
+  bob.session.say("#lobby", "/quit");
+  await anna.until("bob has gone", (session) => session.talks.get("@bob").maySay !== true);
+  anna.session.say("@bob", "are you there?");
+  assert.deepEqual(gone("bob"), [["are you there?", "no-such-nick"]]);
+  const other = await come(t, port, "bob");
+  await isHere("bob");
+  anna.session.typing("@bob", true);
+  anna.session.say("@bob", "the secret");
+  const source = { name: "a", size: 1, read: async () => new Uint8Array(1) };
+  const upload = await anna.session.upload("@bob", source);
+  await anna.until("no file either", () => upload.state === "failed" && upload.why.code === "stranger");
+  assert.deepEqual(gone("bob").at(-1), ["the secret", "stranger"]);
+  // Over a reload too, until somebody is chosen anew.
+  anna.session.save();
+  anna.end();
+  const again = await come(t, port, null, anna.kept);
+  again.session.say("@bob", "the secret, once more");
+  const row = again.session.talks.get("@bob").rows.at(-1);
+  assert.deepEqual([row.state, row.why.code], ["refused", "stranger"]);
+  await again.session.again(row);
+  await other.until("what was chosen", () => other.texts("@anna").length);
+  assert.deepEqual(other.texts("@anna"), ["anna: the secret, once more"]);
+  assert.deepEqual(other.session.talks.get("@anna").rows.filter(({ kind }) => kind === "file").length, 0);
+  // So it is after a loss, and who is spelled in another way is the same person.
+  other.session.say("#lobby", "/nick BOB");
+  await again.until("BOB", (session) => session.people.has("BOB"));
+  assert.equal(again.session.find("@BOB").maySay, true);
+  again.session.rest.place.end();
+  again.lose();
+  again.session.now(Date.now());
+  await again.until("a new connection", (session) => session.phase === "on");
+  assert.notEqual(again.session.find("@BOB").maySay, true);
+  again.session.open("BOB");
+  again.session.say(again.session.current, "now");
+  // Her old connection still has her name.
+  await other.until("now", ({ talks }) =>
+    [...talks.values()].some(({ rows }) => rows.some(({ text }) => text === "now")),
+  );
+});
+
+test("no command with a secret, or for one person, is said for a blank before it or for other lines", async (t) => {
+  const port = await serve(t);
+  const anna = await come(t, port, "anna");
+  const bob = await come(t, port, "bob");
+  const others = [
+    " /register x",
+    "/ login anna x",
+    "\u2800/passwd x",
+    "\t/token",
+    "/login anna x\n/join #club",
+    "one\n/pw x",
+  ];
+  for (const text of [...others, "/query anna\npsst", "hi\r\n /msg anna psst", "//who\n/drop x"]) {
+    bob.session.say("#lobby", text);
+    assert.deepEqual(
+      [lobby(bob).rows.at(-1).code, bob.unsaid.splice(0)],
+      ["alone", [{ talkId: "#lobby", text }]],
+      text,
+    );
+  }
+  for (const text of ["/usr/bin\n/ns", "a\n//token x", "/w", "pass/fail"]) bob.session.say("#lobby", text);
+  bob.session.say("#lobby", "the end");
+  await anna.until("the end", () => anna.texts("#lobby").includes("bob: the end"));
+  const said = anna.texts("#lobby").map((text) => text.slice(5));
+  assert.deepEqual(said, ["/usr/bin", "/ns", "a", "//token x", "pass/fail", "the end"]);
+  // The server has the same rule.
+  const source = readFileSync(new URL("../../src/commands/mistyped.rs", import.meta.url), "utf8");
+  for (const list of source.match(/^const SECRET.*?= &?\[.*?\];/gms)) {
+    const words = [...list.matchAll(/"(\w+)"/g)].map((m) => m[1]);
+    assert.ok(words.length >= 5);
+    for (const word of words) assert.equal(astray(` /${word} x`), word);
+  }
 });
 
 test("who owns a name logs in by a token that is kept, and no password is", async (t) => {

@@ -18,8 +18,9 @@ const ASKED = 60_000;
 
 /** What one sees once one is in: talks, what is said there, who is here. */
 export class Chat {
-  /** The talk that is shown. @type {string | null} */
+  /** The talk that is shown, and that of which a screen reader was told. @type {string | null} */
   #shown = null;
+  #told = /** @type {string | null} */ (null);
   /** Whether somebody wrote while nobody looked, and notifications may be offered. */
   #isOffered = false;
   /** A name is being made somebody's own. */
@@ -149,13 +150,16 @@ export class Chat {
 
   /** What the bar says, and its buttons. @returns {import("./main.js").Bar} */
   bar() {
-    const { state, trouble } = this.session;
+    const { session } = this;
+    const { state, trouble } = session;
     const talk = this.here();
     if (state === "in" && trouble?.retryAt) return [T.t("regain")];
     if (state === "in" && trouble && trouble !== this.#known && trouble.code !== "bad-key")
       return [trouble, [T.t("ok"), () => this.#dismiss()]];
     if (state === "in" && talk?.kind === "room" && !talk.joined && !talk.isWanted)
-      return [T.t("mayNot.outside"), [T.t("join"), () => this.session.join(talk.name)]];
+      return [T.t("mayNot.outside"), [T.t("join"), () => session.join(talk.name)]];
+    if (state === "in" && talk?.isGone && session.rest?.isOnline(talk.name))
+      return [T.t("mayNot.gone", talk.name), [T.t("writeTo", talk.name), () => session.open(talk.name)]];
     if (!this.#isOffered) return null;
     const tell = async () => {
       await (await this.rest())?.notifier.ask();
@@ -199,7 +203,15 @@ export class Chat {
     const typing = talk?.typing ?? [];
     const count = typing.length;
     $("typing").replaceChildren(...(count ? parts(count > 3 ? "manyType" : `type${count}`, ...typing) : []));
-    composer.label(talk && talk.maySay !== true ? T.t(talk.maySay) : T.t("write", talk?.name ?? ""));
+    composer.label(talk && talk.maySay !== true ? T.t(talk.maySay, talk.name) : T.t("write", talk?.name ?? ""));
+    const isOut = isRoom && !talk.joined;
+    const emptied = isOut ? (talk.isWanted ? "" : T.t("mayNot.outside")) : T.t(isRoom ? "emptyRoom" : "emptyTalk");
+    this.#log.empty(talk ? emptied : "");
+    if (!talk && this.#shown) {
+      this.#shown = null;
+      this.#log.show(null);
+      document.title = session.server.name || "chinwag";
+    }
     if (talk && talk.id !== this.#shown) {
       // Of the first talk all is asked anyway.
       if (this.#shown) this.#ask();
@@ -207,11 +219,15 @@ export class Chat {
       this.#log.show(talk);
       composer.show(talk);
       this.address();
-      announce(T.t("inTalk", talk.name));
       document.title = `${talk.name} – ${session.server.name || "chinwag"}`;
       this.#read();
       this.focus();
       this.#dot();
+    }
+    // Who enters a room is not in it before it lets them in.
+    if ((talk?.id ?? "") !== this.#told && !(isOut && talk.isWanted && state === "in")) {
+      this.#told = talk?.id ?? "";
+      announce(talk ? T.t(isOut && !talk.isWanted ? "notIn" : "inTalk", talk.name) : T.t("noRoom"));
     }
     if (this.isRegistering && (me.owned || trouble)) {
       this.isRegistering = false;
@@ -220,7 +236,7 @@ export class Chat {
     if (!this.#loading) setTimeout(() => this.rest(), 500);
     if (state === "in" && trouble?.code === "bad-key" && trouble !== this.#known) {
       this.#known = trouble;
-      (await this.rest())?.dialogs.askKey(session, trouble.name ?? "");
+      (await this.rest())?.dialogs.askKey(session, trouble);
     }
   }
 

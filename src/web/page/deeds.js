@@ -113,6 +113,7 @@ export function away(s, text) {
 export function again(s, row) {
   const talk = of(s, row);
   if (!talk || !row.mine || !/unknown|refused/.test(row.state)) return;
+  talk.isGone = false;
   stay(s).remove(talk, row);
   stay(s).message(talk, textOf(row));
 }
@@ -211,6 +212,7 @@ function carry(s) {
     },
     ask: (line, answered) => {
       const [command, id] = line.split(" ");
+      if (command === "/send" && s.find(id)?.isGone) return answered({ code: "stranger", text: "" });
       const file = s.files.get(Number(id));
       const isOwn =
         command === "/cancel" &&
@@ -247,6 +249,8 @@ export function typed(s, talk, text) {
   const [first, more] = cut(rest.trim());
   if (/^(msg|query)$/.test(name) && first) {
     const id = /^[#@]/.test(first) ? first : `@${first}`;
+    const known = s.find(id);
+    if (known) known.isGone = false;
     const to = s.find(id) ?? s.opened_(id);
     if (more) stay(s).speak(to, more);
     if (name === "query") s.look(to.id);

@@ -1,8 +1,9 @@
-import { $, bdi, button, field, h, parts, rove, T, unseen } from "./dom.js";
+import { $, bdi, button, field, h, parts, T, unseen } from "./dom.js";
+import { rove } from "./lists.js";
 
 /** @import { Session } from "./session.js" */
 /** @import { Talk } from "./talks.js" */
-/** @import { Row } from "./types" */
+/** @import { Row, Trouble } from "./types" */
 /** @import { Chat as Page } from "./chat.js" */
 /** @import { Choices } from "./main.js" */
 /** @typedef {[label: string, act: () => unknown, look?: string] | false | null | undefined} Choice */
@@ -477,11 +478,15 @@ function room(page, by) {
 /** The name is registered. @param {string} nick */
 export const owned = (nick) => ask(parts("owned", nick), [h("p", {}, T.t("ownedHow"))], []);
 
-/** A room has a key, which is asked for, as nothing with a secret stands in an address. @param {Session} session @param {string} name */
-export async function askKey(session, name) {
-  const key = field("key", { autocomplete: "off", autofocus: true });
-  if (await ask(parts("askKey", name), [key.label], [[T.t("join"), "join"]]))
-    session.join(name, key.input.value.trim());
+/** A room has a key, which is asked for, as nothing with a secret stands in an address. @param {Session} session @param {Trouble} why */
+export async function askKey(session, { name, text, isWrong }) {
+  const ops = /; ask (.+?), (?:an op|ops) of it/.exec(text)?.[1].split(" or ");
+  const from = h("p", { id: "from", class: "quiet" }, ...(ops ? parts("keyFrom", ops.join(", ")) : [T.t("keyOf")]));
+  const problem = isWrong && h("p", { id: "wrong", class: "problem", role: "alert" }, T.t("wrongKey"));
+  const wrong = { "aria-describedby": problem ? "wrong from" : "from", "aria-invalid": problem && "true" };
+  const key = field("key", { autocomplete: "off", autofocus: true, required: true, ...wrong });
+  if (await ask(parts("askKey", name ?? ""), [key.label, problem || null, from], [[T.t("join"), "join"]]))
+    session.join(name ?? "", key.input.value.trim());
 }
 
 /** What the buttons of the page open, by their IDs. @type {Record<"open-left" | "open-right" | "room" | "find" | "me", (page: Page) => void>} */

@@ -75,26 +75,6 @@ export const announce = (text) => {
   $("say").textContent = text;
 };
 
-/**
- * Moves the focus within `box` by the arrow keys, Home and End: one stop for Tab, whatever their number.
- * @param {HTMLElement} box @param {string} find a selector
- */
-export function rove(box, find) {
-  const all = () => /** @type {HTMLElement[]} */ ([...box.querySelectorAll(find)]);
-  box.addEventListener("keydown", (e) => {
-    const step = { ArrowDown: 1, ArrowUp: -1, Home: -1e9, End: 1e9 }[e.key];
-    const items = all();
-    const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-    if (!step || at < 0 || e.altKey || e.ctrlKey || e.metaKey) return;
-    e.preventDefault();
-    items[Math.min(Math.max(at + step, 0), items.length - 1)].focus();
-  });
-  box.addEventListener("focusin", (e) => {
-    const to = /** @type {HTMLElement} */ (e.target).closest(find);
-    if (to) for (const item of all()) item.tabIndex = item === to ? 0 : -1;
-  });
-}
-
 /** A field with its label. @param {string} key @param {Record<string, any>} [props] */
 export function field(key, props = {}) {
   const input = h("input", { autocapitalize: "off", spellcheck: "false", ...props });

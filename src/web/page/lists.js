@@ -1,7 +1,27 @@
-import { $, bdi, button, h, rove, T, unseen } from "./dom.js";
+import { $, bdi, button, h, T, unseen } from "./dom.js";
 
 /** @import { Session } from "./session.js" */
 /** @import { Talk } from "./talks.js" */
+
+/**
+ * Moves the focus within `box` by the arrow keys, Home and End: one stop for Tab, whatever their number.
+ * @param {HTMLElement} box @param {string} find a selector
+ */
+export function rove(box, find) {
+  const all = () => /** @type {HTMLElement[]} */ ([...box.querySelectorAll(find)]);
+  box.addEventListener("keydown", (e) => {
+    const step = { ArrowDown: 1, ArrowUp: -1, Home: -1e9, End: 1e9 }[e.key];
+    const items = all();
+    const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+    if (!step || at < 0 || e.altKey || e.ctrlKey || e.metaKey) return;
+    e.preventDefault();
+    items[Math.min(Math.max(at + step, 0), items.length - 1)].focus();
+  });
+  box.addEventListener("focusin", (e) => {
+    const to = /** @type {HTMLElement} */ (e.target).closest(find);
+    if (to) for (const item of all()) item.tabIndex = item === to ? 0 : -1;
+  });
+}
 
 /** What the list says of a talk besides its name. @param {Talk} talk */
 function news({ unread, mentions }) {

@@ -76,22 +76,26 @@ export class Log {
     root.addEventListener("keydown", (e) => this.#key(e));
   }
 
-  /** Shows another talk. @param {Talk} talk */
+  /** Shows another talk, or that there is none. @param {Talk | null} talk */
   show(talk) {
     const root = this.#root;
     this.#talk = talk;
     this.#jobs = [];
     this.#items.clear();
-    this.#mark = talk.unread ? talk.readKey : null;
+    this.#mark = talk?.unread ? talk.readKey : null;
     root.replaceChildren(this.#older);
-    root.ariaLabel = T.t("log", talk.name);
-    root.dataset.empty = T.t(talk.kind === "room" ? "emptyRoom" : "emptyTalk");
+    root.ariaLabel = talk ? T.t("log", talk.name) : T.t("noRoom");
     root.ariaLive = "off";
-    for (const row of talk.rows.slice(-MOST)) this.#append(row);
-    this.#older.hidden = !talk.hasOlder;
+    for (const row of talk?.rows.slice(-MOST) ?? []) this.#append(row);
+    this.#older.hidden = !talk?.hasOlder;
     this.#toEnd();
     root.querySelector(".new")?.scrollIntoView({ block: "center" });
     this.#scrolled();
+  }
+
+  /** What stands there while nothing else does. @param {string} text */
+  empty(text) {
+    this.#root.dataset.empty = text;
   }
 
   /** What came while nobody looked is read if the end is in sight. */

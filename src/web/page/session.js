@@ -278,7 +278,10 @@ export class Session {
 
   /** A private talk. @param {string} nick */
   open(nick) {
-    this.look((this.find(`@${nick}`) ?? this.opened_(`@${nick}`)).id);
+    const talk = this.find(`@${nick}`) ?? this.opened_(`@${nick}`);
+    talk.isGone = false;
+    this.change.state = true;
+    this.look(talk.id);
   }
 
   /** @param {string} talkId */
@@ -471,7 +474,7 @@ export class Session {
     const then = (f, rows) => {
       if (f?.is === "done") this.#joined(talk, f.text, rows);
       if (f?.is !== "refused") return;
-      this.tell(f, { name: talk.id });
+      this.tell(f, { name: talk.id, isWrong: f.code === "bad-key" && !!key });
       talk.joined = talk.isWanted = false;
       if (talk.rows.length) this.note(talk, f.text, "shut", f);
       else this.close(talk);

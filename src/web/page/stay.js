@@ -34,9 +34,15 @@ const SILENT = 60000;
 const DEAD = 20000;
 const ASLEEP = 10000;
 const AWAKE = 3000;
+/** The answer comes behind all that happened while our place was kept, such as that somebody has gone. */
+const MEANWHILE = "/ping meanwhile";
 const SAVE = 1000;
 /** Those that name somebody, who may be another person on the next connection. */
 const OF_PERSON = /^\/(ignore|op|deop|voice|devoice|founder|kick|ban|mute|invite|uninvite|kill|block) /;
+/** Lines with a secret in them, by the rule of `commands/mistyped.rs`, whatever stands around the slash but another one. */
+const SECRET =
+  /^[\s\p{Cf}\u0085\u2800]*\/\s*((?:pass|login|register|token|drop)\S*|(?:identify|id|auth|authenticate|sasl|ns|nickserv|msgserv|cs|chanserv|ghost|recover|regain|release|oper|su|changepassword|changepass|chpass|setpass|setpassword|newpass|newpassword|pw|pwd|quote|raw)(?=\s+\S))/iu;
+const FOR_ONE = /^[\s\p{Cf}\u0085\u2800]*\/\s*(msg|query|w|tell|whisper)\s+\S/iu;
 
 /** What is left of a text that the server may have cleaned. @param {string} text */
 const bare = (text) => text.replace(/[\p{C}\p{M}\p{Z}\s\ufffd\u115f\u1160\u3164\uffa0]/gu, "");
@@ -234,6 +240,15 @@ export class Place {
   }
 }
 
+/** The command that stands where it would be said, with a secret in it or something for one person: behind a blank, or among other lines.
+ * @param {string} text */
+export function astray(text) {
+  const isAlone = !text.trim().includes("\n");
+  if (isAlone && /^\/[a-z?]/i.test(text)) return null;
+  const found = text.split("\n").map((line) => SECRET.exec(line) ?? (isAlone ? null : FOR_ONE.exec(line)));
+  return found.find((one) => one)?.[1].toLowerCase() ?? null;
+}
+
 export class Stay {
   /** Since when our own dead connection may have our name, and when that is asked for again. */
   #regain = /** @type {{ since: number, at: number } | null} */ (null);
@@ -266,6 +281,7 @@ export class Stay {
     for (const person of list(people)) {
       if (string(person?.id)[0] !== "@") continue;
       const talk = s.find(person.id) ?? s.opened_(person.id);
+      talk.isGone = Boolean(person.isGone) || !this.place.isOld;
       for (const row of list(person.rows)) {
         const { file, key } = s.add(talk, { ...row, key: talk.next() });
         if (file) s.files.set(file.id, file);
@@ -387,6 +403,7 @@ export class Stay {
       talk.typing = [];
       talk.seen.lost();
       talk.files = [];
+      talk.isGone = talk.kind === "person";
     }
     // Whoever has a name on the next connection need not be who had it.
     for (const one of this.s.waiting.splice(0)) {
@@ -429,6 +446,7 @@ export class Stay {
       if (this.s.name) return this.s.named();
     } else {
       for (const line of again) this.s.out += `${line}\n`;
+      this.s.ask(MEANWHILE);
       this.s.transfers?.resumed(upload);
     }
     this.s.set(this.s.entered ? "in" : "naming");
@@ -550,7 +568,7 @@ export class Stay {
         place: this.place.ticket,
         people: talks
           .filter((talk) => talk.kind === "person")
-          .map(({ id, rows }) => ({ id, rows: rows.filter(isKept).slice(-PRIVATE) })),
+          .map(({ id, rows, isGone }) => ({ id, isGone, rows: rows.filter(isKept).slice(-PRIVATE) })),
         unsettled: talks.flatMap(({ id, rows }) => rows.filter((row) => !isKept(row)).map((row) => ({ id, row }))),
       },
     });
@@ -571,6 +589,8 @@ export class Stay {
         this.#presence = Number(cut(f.text)[0]);
       }
       for (const text of rows) this.#person(text);
+      const isMissing = (/** @type {Talk} */ { kind, name }) => kind === "person" && !this.isOnline(name);
+      if (!room) for (const talk of [...this.s.talks.values()].filter(isMissing)) talk.isGone = true;
       this.s.change.people = this.s.change.talks = true;
     });
   }
@@ -588,8 +608,18 @@ export class Stay {
     return nick;
   }
 
+  /** Whether somebody of that name is here, as far as is known. @param {string} name */
+  isOnline(name) {
+    return [...this.s.people.keys()].some((nick) => fold(nick) === fold(name));
+  }
+
   /** @param {{ version: number, gone: string[], came: string[] }} fact */
   #changed({ version, gone, came }) {
+    for (const nick of gone) {
+      // Who is spelled in another way now is the same person.
+      const talk = !came.some((other) => fold(other) === fold(nick)) && this.s.talks.get(`@${nick}`);
+      if (talk) talk.isGone = this.s.change.state = true;
+    }
     if (this.#presence === null) return;
     if (version > this.#presence + 1) {
       this.#presence = null;
@@ -738,6 +768,11 @@ export class Stay {
 
   /** @param {string} talkId @param {string} text */
   say(talkId, text) {
+    const command = astray(text);
+    if (command) {
+      this.s.unsaid(talkId, text);
+      return this.s.note(this.s.find(talkId) ?? null, "", "alone", null, [`/${command}`]);
+    }
     const talk = this.s.find(talkId) ?? (talkId[0] === "@" ? this.s.opened_(talkId) : undefined);
     const isCommand = /^\/[a-z?]/i.test(text) && !/^\/me /.test(text) && !text.trim().includes("\n");
     if (!talk) return;
@@ -816,6 +851,7 @@ export class Stay {
     while (this.s.waiting.length && this.s.phase === "on" && this.s.isIn && this.s.asked.length < UNANSWERED) {
       const next = this.s.waiting[0];
       if ("row" in next && (next.talk.seen.isFetching || isNaming())) return;
+      if ("row" in next && next.talk.kind === "person" && this.s.asked.some(({ line }) => line === MEANWHILE)) return;
       this.s.waiting.shift();
       if ("line" in next) this.s.ask(next.line, next.then);
       else if ("row" in next) this.#send(next.talk, next.row);
@@ -825,10 +861,15 @@ export class Stay {
 
   /** @param {Talk} talk @param {Row} row */
   #send(talk, row) {
+    if (talk.isGone) {
+      const code = this.s.people.size && !this.isOnline(talk.name) ? "no-such-nick" : "stranger";
+      return this.refuse(talk, row, { code, text: "" });
+    }
     row.way = "sent";
     row.nick = this.s.me.nick;
     /** @type {Then} */
     const then = (f) => {
+      if (f?.is === "refused" && f.code === "no-such-nick" && talk.kind === "person") talk.isGone = true;
       if (f?.is === "refused") return this.refuse(talk, row, f);
       if (row.way !== "sent") return;
       if (!f) Object.assign(row, { way: "limbo", state: talk.kind === "person" ? "unknown" : "pending" });

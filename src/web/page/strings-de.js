@@ -61,7 +61,7 @@ event.made.op {0} lässt {1} für Ordnung sorgen
 event.made.voice {0} gibt {1} eine Stimme
 event.muted {0} lässt {1} nicht sprechen
 event.offline {0} ist gegangen
-event.online {0} ist wieder da
+event.online Jemand namens {0} ist jetzt da
 event.quit {0} ging
 event.renamed {0} heißt jetzt {1}
 event.set {0} hat eine Regel gesetzt: {1} {2}
@@ -96,6 +96,8 @@ is.here da
 is.typing da
 join Eintreten
 key Der Schlüssel
+keyFrom Diese Leute können dir den Schlüssel sagen: {0}
+keyOf Wer dir von diesem Raum erzählt hat, kann dir den Schlüssel sagen.
 keys Tastenkürzel
 keys.all Überall;F6, Umschalt+F6 – zum nächsten Teil der Seite oder zum vorigen;Alt+↑, Alt+↓ – zum Gespräch darüber oder darunter;Strg+K – zu jedem Raum und jeder Person;Strg+/ – diese Liste;Esc – schließt, was offen ist, und führt zurück ins Feld
 keys.list In Listen und Menüs;↑, ↓, Pos1, Ende – zu einem anderen Eintrag;Eingabe – öffnet ihn
@@ -113,6 +115,7 @@ logout Abmelden
 long Das hat {0} Zeile.|Das hat {0} Zeilen.
 look Aussehen
 manyType Mehrere schreiben …
+mayNot.gone Wer {0} heißt, kann jetzt jemand anders sein.
 mayNot.guests Hier darf nur sprechen, wem ein Name gehört.
 mayNot.moderated Hier darf nur sprechen, wer eine Stimme hat.
 mayNot.muted Du darfst hier zurzeit nicht sprechen.
@@ -134,6 +137,7 @@ noBans Aus diesem Raum wird niemand ferngehalten.
 noPush Nur solange diese Seite offen ist: Eine geschlossene hört nichts.
 noRoom Kein Raum
 noSlash Der Adresse fehlt am Ende ein Schrägstrich: Füge „/“ an und versuche es noch einmal.
+note.alone {1} ist ein Befehl, und andere läsen hier mit, also wurde nichts gesagt. Sende diese Zeile allein, mit / ganz vorn.
 note.anew Dieser Raum hat neu begonnen: Was zuvor gesagt wurde, ist fort.
 note.automatic Das macht die Seite von selbst
 note.missing Nachrichten, die hier fehlen: {1}
@@ -141,6 +145,7 @@ note.secret Das sieht aus wie {1} mit einem Passwort und wurde niemandem gesagt.
 note.slip Meinst du {1}? Setze / davor. Oder sende es noch einmal, dann wird es so gesagt.
 note.unanswered Unklar, ob das geschah
 note.wall {1} sagt allen
+notIn Du bist nicht in {0}
 notify Benachrichtigungen
 notify.denied Dieser Browser verbietet sie dieser Seite; seine Einstellungen für die Seite können das ändern.
 notify.insecure Sie brauchen eine verschlüsselte Verbindung (https).
@@ -166,7 +171,7 @@ rank.op sorgt für Ordnung
 rank.voice Stimme
 reason Grund
 refusal.bad-digest Unterwegs ging etwas verloren. Sende sie noch einmal.
-refusal.bad-key Dieser Raum hat einen Schlüssel, und das ist er nicht.
+refusal.bad-key Dieser Raum hat einen Schlüssel.
 refusal.bad-name Bitte wähle einen anderen Namen: ein Wort aus bis zu 20 Buchstaben einer Schrift, Ziffern, - und _, mit einem Buchstaben am Anfang.
 refusal.bad-name.join So kann kein Raum heißen: ein Wort aus bis zu 30 Buchstaben einer Schrift, Ziffern, - und _ hinter dem #.
 refusal.bad-name.send Unter ihrem Namen kann diese Datei nicht gesendet werden. Gib ihr einen kurzen und sende sie noch einmal.
@@ -198,7 +203,7 @@ refusal.refused.pass Das stimmt nicht. Versuche es noch einmal.
 refusal.refused.passwd Das stimmt nicht. Versuche es noch einmal.
 refusal.refused.register Hier kann dir kein Name gehören. Frage, wer diesen Server betreibt.
 refusal.stranger Wer so heißt, kann jetzt jemand anders sein. Sende sie noch einmal.
-refusal.taken Jemand hier heißt so, oder so ähnlich. Bitte wähle einen anderen Namen.
+refusal.taken Jemand hier heißt so, oder so ähnlich. Wähle einen anderen Namen, oder warte drei Minuten, falls du das warst.
 refusal.too-big Diese Datei ist größer, als der Server erlaubt.
 refusal.too-long Das ist zu lang. Fasse dich kürzer.
 refusal.too-many Das war zu oft, oder es ist zu viel. Warte ein wenig und versuche es noch einmal.
@@ -219,7 +224,7 @@ refusal.usage.passwd Ein Passwort hat keine Leerzeichen, mindestens 8 Zeichen, b
 refusal.usage.register Ein Passwort hat keine Leerzeichen, mindestens 8 Zeichen, beginnt nicht mit „token:“ und ist nicht der Name.
 refusal.wait Warte {0} Sekunde.|Warte {0} Sekunden.
 refusal.words Ein Name ist ein Wort.
-regain Dein letzter Besuch hat deinen Namen noch. Du bekommst ihn in den nächsten zwei Minuten zurück.
+regain Dein letzter Besuch hat deinen Namen noch. Du bekommst ihn in drei Minuten zurück, spätestens in fünf.
 register Namen behalten
 registerWhy Mit einem Passwort gehört dieser Name dir und niemandem sonst.
 reload Neu laden
@@ -259,6 +264,7 @@ voice Eine Stimme geben
 went {0} ging|{0} gingen
 write An {0} schreiben
 writeTo {0} schreiben
+wrongKey Das ist nicht der Schlüssel dieses Raums. Versuche es noch einmal.
 wrote hat dir geschrieben
 you Du
 `;

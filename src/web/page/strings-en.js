@@ -48,7 +48,7 @@ event.made.op {0} lets {1} keep order
 event.made.voice {0} gives {1} a voice
 event.muted {0} stopped {1} from speaking
 event.offline {0} has gone
-event.online {0} is here again
+event.online Somebody called {0} is here now
 event.quit {0} went
 event.renamed {0} is now called {1}
 event.set {0} set a rule: {1} {2}
@@ -79,6 +79,8 @@ is.gone not here
 is.here here
 is.typing here
 key The key
+keyFrom These people can tell you the key: {0}
+keyOf Whoever told you of this room can tell you the key.
 keys Keyboard shortcuts
 keys.all Everywhere;F6, Shift+F6 – to the next part of the page, or the one before;Alt+↑, Alt+↓ – to the talk above, or below;Ctrl+K – to any room or person;Ctrl+/ – this list;Esc – closes what is open, and goes back to the field
 keys.list In lists and menus;↑, ↓, Home, End – to another entry;Enter – opens it
@@ -94,6 +96,7 @@ logout Log out
 long This has {0} line.|This has {0} lines.
 look Look
 manyType Several people are typing …
+mayNot.gone Whoever is called {0} now may be somebody else.
 mayNot.guests Only people who own their names may speak here.
 mayNot.moderated Only those who were given a voice may speak here.
 mayNot.muted You may not speak here now.
@@ -112,6 +115,7 @@ no No, thank you
 noBans Nobody is kept out of this room.
 noPush Only while this page is open: a closed page hears nothing.
 noRoom No room
+note.alone {1} is for itself, and others would read it here, so nobody was told. Send that line alone, and begin it with its /.
 note.anew This room began anew: what was said before is gone.
 note.automatic The page does this by itself
 note.missing Messages that are missing here: {1}
@@ -119,6 +123,7 @@ note.secret This looks like {1} with a password, so nobody was told. Put / in fr
 note.slip Is {1} meant? Put / in front of it. Or send it once more, and it is said as it is.
 note.unanswered Not known whether this was done
 note.wall {1} tells everybody
+notIn You are not in {0}
 notify Notifications
 notify.denied This browser forbids them to this page: its settings for this page can change that.
 notify.insecure They need an encrypted connection (https).
@@ -137,7 +142,7 @@ rank.op keeps order
 rank.voice voice
 reason Reason
 refusal.bad-digest Something was lost on the way. Send it again.
-refusal.bad-key This room has a key, and that is not it.
+refusal.bad-key This room has a key.
 refusal.bad-name.join No room can be called that: one word of up to 30 letters of one alphabet, digits, - and _ behind the #.
 refusal.bad-name.send This file cannot be sent under its name. Give it a short one, and send it again.
 refusal.banned You may not come into this room. Those who keep order there can let you in.
@@ -182,7 +187,7 @@ refusal.unknown-command There is no such command. A / alone shows those there ar
 refusal.usage It is not written like that: {0}
 refusal.usage.passwd A password has no blanks, 8 characters or more, does not begin with “token:”, and is not the name.
 refusal.usage.register A password has no blanks, 8 characters or more, does not begin with “token:”, and is not the name.
-regain Your last visit here still has your name. It comes back to you within two minutes.
+regain Your last visit here still has your name. It comes back to you in three minutes, or five at most.
 register Own this name
 registerWhy With a password this name is yours, and nobody else’s.
 rename Change
@@ -210,6 +215,7 @@ voice Give a voice
 went {0} left|{0} left
 write Write to {0}
 writeTo Write to {0}
+wrongKey That is not the key of this room. Try again.
 wrote wrote to you
 you You
 `;

@@ -40,7 +40,7 @@ refusal.bad-name Please choose another name: one word of up to 20 letters of one
 refusal.owned This name belongs to somebody. If that is you, log in below.
 refusal.refused.login That is not right. Try again.
 refusal.refused.pass That is not right. Try again.
-refusal.taken Somebody here has this name, or one that looks like it. Please choose another.
+refusal.taken Somebody here has this name, or one that looks like it. Choose another, or wait three minutes if that was you.
 refusal.until This ends {0}, {1}.
 refusal.wait Wait {0} second.|Wait {0} seconds.
 refusal.words A name is one word.

@@ -50,6 +50,8 @@ export class Talk {
   /** Whether we are in that room. */
   joined = false;
   muted = false;
+  /** Whether they have gone with whom we talked: whoever has their name now may be somebody else, and is to be chosen first. */
+  isGone = false;
   seen = new Seen();
   /** The newest message that was read, over reloads. */
   read = { seq: 0, time: 0 };
@@ -149,7 +151,7 @@ export class Talk {
 
   /** Whether we may speak, or why not. @returns {true | string} */
   get maySay() {
-    if (this.kind === "person") return true;
+    if (this.kind === "person") return this.isGone ? "mayNot.gone" : true;
     if (!this.joined) return this.isWanted || "mayNot.outside";
     if (this.muted) return "mayNot.muted";
     if (this.rank) return true;

@@ -92,6 +92,8 @@ export type Trouble = Why & {
   name: string | null;
   /** A name that may be free. */
   free: string | null;
+  /** Whether a key was given, which was not that of the room. */
+  isWrong?: boolean;
 };
 export type Reply = Done | Refused;
 /** Null: the answer was lost with the connection. */
