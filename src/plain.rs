@@ -52,8 +52,11 @@ impl Style {
 /// Parses what a connection sent. Text must be [`clean`] by now; `None` is a line that means nothing.
 pub fn parse<'a>(line: &Line<'a>, text: &'a str) -> Option<Request<'a>> {
     match *line {
-        Line::Text(bytes) => match commands::only_keys(bytes) {
-            Some(why) => Some(Request::Malformed { verb: Verb::Say, why }),
+        Line::Text(bytes) => match commands::keyed(bytes) {
+            Some(why) => {
+                let verb = commands::parse(text).map_or(Verb::Say, |request| request.verb());
+                Some(Request::Malformed { verb, why })
+            }
             None => commands::parse(text),
         },
         Line::Chunk(base64) => Some(Request::Chunk(BASE64.decode(base64).map_err(|_| BadChunk::Malformed))),

@@ -28,7 +28,7 @@ function connect() {
     const bytes = readFileSync(path), digest = createHash("sha256").update(bytes).digest("hex");
     id = "", sharing = true;
     ask(`/send ${room} ${bytes.length} sha256:${digest} ${name}`, reply => {
-      must(reply);
+      if (reply.startsWith("!")) return console.error(reply), sharing = false; // the server's disk is full, say
       let at = Number(reply.split(" ")[3]); // more than 0 where an upload that broke off goes on
       for (; at < bytes.length; at += 49152) socket.write(`=${bytes.toString("base64", at, at + 49152)}\n`);
     });
@@ -51,7 +51,7 @@ function connect() {
     else if (/^[#@]\S+ <\S+> !file$/.test(line)) greet(second.slice(1, -1));
   }
   socket.on("data", data => { const lines = (rest + data).split("\n"); rest = lines.pop(); lines.forEach(take); });
-  socket.on("timeout", () => asked.length ? socket.destroy() : ask("/ping")); // a minute of silence
+  socket.on("timeout", () => asked.length ? socket.destroy() : (ask("/ping"), waiting.length && greet())); // a minute of silence
   socket.on("error", error => console.error(error.code));
   socket.on("close", () => setTimeout(connect, 2000));
 }

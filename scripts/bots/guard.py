@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 # Keeps order in a room: whoever says one of the words in WORDS, a file, or more than five messages in five seconds, is
 # warned in private, the next time muted for ten minutes, then banned for a day; what they said last is taken back.
-# It forgets after an hour, or when an op says "!pardon NICK". Ops may do as they like.
+# It forgets after an hour, or when an op, who may do all, says "!pardon NICK". NICK must own its name, and be an op.
 # Run it as:  guard.py HOST PORT ROOM WORDS [NICK]  (CHINWAG_PASSWORD: the server's; CHINWAG_TOKEN: one of NICK)
-# NICK must own its name, and be an op of the room: whoever founded it says /op NICK while NICK is there.
 import collections, os, re, signal, socket, sys, time
 people = {}  # of each nick: how often they were at fault, when last, and when they said what they said last
 def fault(nick, text):  # what is to be done about it, if anything is
@@ -19,7 +18,7 @@ def fault(nick, text):  # what is to be done about it, if anything is
         return f"/ban {room} {nick} 1d {why}" if count > 2 else step
 
 def talk(sock):
-    asked, details, ops = collections.deque(), [], set()
+    asked, held, details, ops = collections.deque(), collections.deque(), [], set()
     def ask(*commands):  # each gets exactly one + or !, in order: such a line answers the oldest in "asked"
         asked.extend(commands)
         sock.sendall("".join(command + "\n" for command in commands).encode())
@@ -39,13 +38,14 @@ def talk(sock):
                 ops = {row.split(" ")[1] for row in rows if not row.startswith("voice ")}
                 nick in ops or print(f"{nick} is no op of {room} yet: its founder says /op {nick} there", file=sys.stderr)
         elif kind == room and (said := re.match(r"\[(\d+)@\S+ <(\S+)> (.*)", text)):
-            if said[2] in ops:
+            held.append(said)
+        elif kind == room and (event := re.match(r"\S+ \* (\S+) (made|renamed|joined)(?: (\S+))?", text)):
+            ask(f"/op {room}"), event[2] == "renamed" and event[1] in people and people.update({event[3]: people.pop(event[1])})
+        while held and f"/op {room}" not in asked:  # who is an op is known, under the name that they have now
+            if (said := held.popleft())[2] in ops:
                 said[3].startswith("!pardon ") and people.pop(said[3][8:], None)
             elif answer := fault(said[2], said[3]):
                 ask(f"/erase {room} {said[1]}", answer)
-        elif kind == room and (event := re.match(r"\S+ \* (\S+) (made|renamed) (\S+)", text)):
-            ask(f"/op {room}")
-            people.update({event[3]: people.pop(event[1])} if event[2] == "renamed" and event[1] in people else {})
 
 len(sys.argv) > 4 or sys.exit("usage: guard.py HOST PORT ROOM WORDS [NICK]")
 (host, port, room, path, nick), token = (sys.argv[1:] + ["guard"])[:5], os.environ.get("CHINWAG_TOKEN")

@@ -1,11 +1,8 @@
 #!/usr/bin/env python3
-# Writes what is said in a room to a file, one message a line: [SEQ@TIME] <nick> text. Stop it and start it again as
-# you like: the last lines tell how far it came, and /history brings what was said since, if the server remembers it.
+# Writes what is said in a room to a file, a message a line: [SEQ@TIME] <nick> text. Started again, it asks what it missed.
 # Run it as:  logger.py HOST PORT ROOM FILE [NICK]  (CHINWAG_PASSWORD: the server's; CHINWAG_TOKEN: one of NICK)
 import collections, os, random, re, signal, socket, sys, time
-def seq(line):
-    return int(line[1:].partition("@")[0]) if re.match(r"\[\d+@", line) else 0
-
+seq = lambda line: int(line[1:].partition("@")[0]) if re.match(r"\[\d+@", line) else 0
 def talk(sock, log):
     start = log.seek(max(0, log.tell() - 50000))
     *lines, half = log.read().split(b"\n")
@@ -18,15 +15,17 @@ def talk(sock, log):
     def write(lines):
         nonlocal last
         for last in [line for line in lines if seq(line) > seq(last)]:
-            if last not in known:
-                known.append(last), log.write(last.encode() + b"\n"), log.flush()
+            last in known or (known.append(last), log.write(last.encode() + b"\n"), log.flush())
+    def check(line):  # is its number reached there, and is it still the same? What comes for the first question only tells that
+        ask(f"/history {room} AFTER {seq(line)}", f"/history {room} after {max(0, seq(line) - 1)}")
+        return line
     for line in filter(lambda line: line[-1] == "\n", sock.makefile(encoding="utf-8", errors="replace", newline="\n")):
         kind, _, text = line.rstrip("\n").partition(" ")  # of whole lines; the last may be cut off in the middle
         if line.startswith("* locked "):
             ask("/pass " + os.environ.get("CHINWAG_PASSWORD", ""))
         elif line.startswith("* hello "):
             ask(f"/login {nick} token:{token}" if token else f"/nick {nick}", "/set presence off", "/set stamp on")
-            ask(f"/join {room}", f"/history {room} after {max(0, seq(last) - 1)}")  # is the last line still the same?
+            ask(f"/join {room}"), check(last)
         elif line.startswith("* bye "):
             print(text, file=sys.stderr)
         elif kind == "-":
@@ -37,16 +36,17 @@ def talk(sock, log):
                 ask(f"/nick {nick}{random.randint(2, 99)}")
             elif kind == "!" and text.startswith(("join ", "login ", "pass ")):
                 sys.exit(text)
+            elif " AFTER " in command:
+                is_reached = kind == "+"
             elif command.startswith("/history "):
-                if command.endswith(f" {seq(last) - 1}") and last not in found and seq((found + [""])[0]) <= seq(last):
-                    last, found = "" if last == known[0] else known[0], [""]  # it lost its end, or else counts from 1
-                write(found)
-                if found:  # ask on until there is nothing more
-                    ask(f"/history {room} after {max(0, seq(last) - (found == ['']))}")
+                is_same = is_reached and (not found or last in found or seq(found[0]) > seq(last))  # or it was erased
+                if command.endswith(f" {seq(last) - 1}") and not is_same:
+                    last = check("" if last == known[0] else known[0])  # it lost its end, or else counts from 1
+                elif found:  # ask on until there is nothing more
+                    write(found), ask(f"/history {room} after {seq(last)}")
         elif kind.startswith("#") and not any(command.startswith("/history ") for command in asked):
             write([text])  # nothing while a /history is open: that brings it too
-            if re.match(r"\S+ \* \S+ missed ", text):
-                ask(f"/history {room} after {seq(last)}")
+            re.match(r"\S+ \* \S+ missed ", text) and ask(f"/history {room} after {seq(last)}")
 
 len(sys.argv) > 4 or sys.exit("usage: logger.py HOST PORT ROOM FILE [NICK]")
 (host, port, room, path, nick), token = (sys.argv[1:] + ["logger"])[:5], os.environ.get("CHINWAG_TOKEN")

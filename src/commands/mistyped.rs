@@ -1,5 +1,7 @@
 //! What was typed by mistake: a command that is misspelled, a secret that would be said, the keys of a terminal.
 
+use memchr::memchr3_iter;
+
 use super::words::person;
 use super::{TABLE, find};
 use crate::event::{Fault, Verb};
@@ -104,8 +106,23 @@ pub fn has_keys(line: &[u8]) -> bool {
 }
 
 /// Why nobody means to say this line, as it came: it is nothing but keys, those that end programs, or those that move the cursor, the mouse
-/// and their like.
-pub fn only_keys(line: &[u8]) -> Option<Fault> {
+/// and their like; or a command stands behind one.
+pub fn keyed(line: &[u8]) -> Option<Fault> {
+    only_keys(line).or_else(|| command_behind_key(line).then_some(Fault::BehindKey))
+}
+
+/// Whether a command stands right behind a key that means nothing here: Esc, Ctrl-C, one that moves the cursor, or the Enter of a
+/// terminal that sends CR alone. Its writer has seen the line begin there, as some terminals and programs drop what was typed before.
+fn command_behind_key(line: &[u8]) -> bool {
+    memchr3_iter(0x1b, 0x03, b'\r', line).any(|at| {
+        let behind = sequence(&line[at..]).unwrap_or(&line[at + 1..]).trim_ascii_start();
+        let text = String::from_utf8_lossy(behind);
+        let name = text.strip_prefix('/').and_then(|text| text.split(is_blank).next());
+        name.is_some_and(|name| !name.starts_with('/') && (find(name).is_some() || holds_secret(&text)))
+    })
+}
+
+fn only_keys(line: &[u8]) -> Option<Fault> {
     if !line.is_empty() && line.iter().all(|byte| matches!(byte, 0x03 | 0x04 | 0x1a)) {
         return Some(Fault::OnlyEnds);
     }
@@ -251,15 +268,26 @@ mod tests {
             "\x1b[<0;10;4M\x1b[<0;10;4m",
             "\x1b[200~\x1b[201~",
         ] {
-            assert_eq!(only_keys(line.as_bytes()), Some(Fault::OnlyKeys), "{line:?}");
+            assert_eq!(keyed(line.as_bytes()), Some(Fault::OnlyKeys), "{line:?}");
             assert!(has_keys(line.as_bytes()), "{line:?}");
         }
         for line in ["so \x1b[A", "\x1b[A up", "\x1b[200~pasted\x1b[201~", "x\x1b[<0;10;4m"] {
-            assert_eq!(only_keys(line.as_bytes()), None, "{line:?}");
+            assert_eq!(keyed(line.as_bytes()), None, "{line:?}");
             assert!(has_keys(line.as_bytes()), "{line:?}");
         }
         for line in ["\x03", "\x04\x1a"] {
-            assert_eq!(only_keys(line.as_bytes()), Some(Fault::OnlyEnds), "{line:?}");
+            assert_eq!(keyed(line.as_bytes()), Some(Fault::OnlyEnds), "{line:?}");
+        }
+        for line in [
+            "\x1b/msg bob hi",
+            "so \x1b[A\x1b[B/who",
+            "\x03/QUIT",
+            "no\x03 /me waves",
+            "hello\r\r/msg bob hi",
+            "\x1b/loign alice correct-horse",
+            "\x1b[31m/rooms",
+        ] {
+            assert_eq!(keyed(line.as_bytes()), Some(Fault::BehindKey), "{line:?}");
         }
         for line in [
             "",
@@ -274,8 +302,12 @@ mod tests {
             "\x1b[31mred\x1b[m",
             "\u{fffd}[A",
             "\u{fffd}",
+            "\x1b[01;34m/usr/bin\x1b[m",
+            "\x0304/who\x03",
+            "50%\r/home/alice",
+            "\x1b//who",
         ] {
-            assert_eq!(only_keys(line.as_bytes()), None, "{line:?}");
+            assert_eq!(keyed(line.as_bytes()), None, "{line:?}");
             assert!(!has_keys(line.as_bytes()), "{line:?}");
         }
     }

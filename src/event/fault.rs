@@ -91,6 +91,8 @@ pub enum Fault {
     OnlyKeys,
     /// A text that is nothing but the keys that end programs.
     OnlyEnds,
+    /// A command behind a key that means nothing.
+    BehindKey,
     /// This stands where a span of time may, and begins as one.
     BadTime(Text),
     /// A text that is a command with a secret, behind a blank.

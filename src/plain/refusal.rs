@@ -25,6 +25,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         | Fault::NotWritten(_)
         | Fault::OnlyKeys
         | Fault::OnlyEnds
+        | Fault::BehindKey
         | Fault::BadTime(_)
         | Fault::Indented
         | Fault::Slashless(_)
@@ -196,6 +197,9 @@ fn explain_alone(why: &Fault) -> String {
         }
         Fault::OnlyKeys => "the keys that move the cursor do nothing here; Ctrl-U drops what you typed".to_owned(),
         Fault::OnlyEnds => "Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves".to_owned(),
+        Fault::BehindKey => {
+            "a key that does nothing here stands before that command, so nothing of the line was said or done; type it again".to_owned()
+        }
         Fault::BadTime(typed) => {
             format!("{typed} is no time: that is a number with its unit right behind it, as in 30m, 12h or 7d, before the reason")
         }

@@ -298,6 +298,37 @@ fn the_logger_sees_that_its_number_means_another_message() {
     counted_anew(50);
 }
 
+/// What was said last is taken back while the logger is away: as far as its file tells, that is all it knows.
+#[test]
+fn the_logger_writes_nothing_twice_when_what_it_knows_was_taken_back() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::start(&["--rate", "0"]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lobby.log");
+    let log = path.to_str().unwrap();
+    let mut bob = server.in_room("bob", "#lobby");
+    let mut want = Vec::new();
+    let mut logger = Running::bot(LOGGER, server.port, &[log]);
+    bob.until("#lobby * logger joined");
+    chatter(&mut bob, 1, 20, "worth reading", &mut want);
+    chatter(&mut bob, 21, 60, &"BUY ".repeat(250), &mut want);
+    log_is(&path, &want);
+    for (last, next) in [(80, "it is back"), (81, "and once more")] {
+        logger.kill();
+        bob.until_starting("#lobby * logger ");
+        bob.send(&format!("/erase 21 {last}"));
+        bob.until_starting("+ erase #lobby ");
+        let proxy = Proxy::start(server.port);
+        logger = Running::bot(LOGGER, proxy.port(), &[log]);
+        bob.until("#lobby * logger joined");
+        eventually("it has looked around", || proxy.down().matches("+ history #lobby ").count() >= 2);
+        chatter(&mut bob, last + 1, 1, next, &mut want);
+        log_is(&path, &want);
+    }
+}
+
 /// A server that keeps what it is told in `dir`.
 fn keeping(dir: &Path) -> Server {
     Server::start(&["--data", dir.to_str().unwrap(), "--rate", "0"])
@@ -441,6 +472,13 @@ fn the_guard_warns_then_mutes_then_bans() {
     mallory.send("darn");
     alice.until("#lobby * guard banned guest:mallory 86400 mind your words");
     mallory.until("#lobby * guard banned guest:mallory 86400 mind your words");
+    // An op is one in another spelling of their name, from the first thing that they say.
+    alice.send("/leave\n/nick ALICE\n/join #lobby\ndarn it");
+    let mut dan = server.in_room("dan", "#lobby");
+    alice.settle();
+    dan.send("darn");
+    dan.until("@guard <guard> mind your words, or you will be muted");
+    assert!(!alice.settle().iter().any(|line| line.starts_with("@guard ")));
     // A pardon has it begin anew, and a rename does not.
     let mut eve = server.in_room("eve", "#lobby");
     eve.send("darn");
@@ -502,7 +540,13 @@ fn the_greeter_greets_and_hands_out_its_file() {
     let lines = bob.until("@greeter <greeter> welcome to #lobby, bob! guide.pdf is for you: /get 1");
     assert!(lines.iter().all(|line| !line.contains(" file ")), "{lines:?}");
 
-    // A server that knows nothing of it gets it anew.
+    // A server that takes no more of it is no end, and one that knows nothing of it gets it anew.
+    let full = Server::start(&["--max-file", "1000"]);
+    let mut bob = full.in_room("bob", "#lobby");
+    proxy.lead_to(full.port);
+    proxy.cut(Cut::Close);
+    bob.until("#lobby * greeter joined");
+    eventually("it is refused", || proxy.down().contains("! send too-big "));
     let other = Server::start(&[]);
     let mut bob = other.in_room("bob", "#lobby");
     other.person("dave").ask("/send bob 0 nothing", "+ send 1 0");
