@@ -60,20 +60,22 @@ pub fn lines(waker: Arc<Waker>) -> Result<Receiver<Result<Typed, String>>, Strin
     beside(waker, move |sender| {
         let mut input = BufReader::new(Patient(io::stdin()));
         let (is_terminal, mut was_left) = (io::stdin().is_terminal(), false);
-        while is_terminal {
-            let (mut line, since) = (Vec::new(), Instant::now());
-            let read = read_typed(&mut input, &mut line);
-            let is_at_once = since.elapsed() < AT_ONCE;
-            let is_left = matches!(read, Ok(true));
-            // A terminal that is gone has no end of ends.
-            let is_end = read.is_err() || is_left && was_left && is_at_once;
-            was_left = is_left;
-            let typed = Typed { line, is_at_once, is_left };
-            let typed = read.map(|_| typed).map_err(|e| format!("cannot read standard input: {}", reason(&e)));
-            if sender.send(typed).is_err() || is_end {
-                return;
+        if is_terminal {
+            loop {
+                let (mut line, since) = (Vec::new(), Instant::now());
+                let read = read_typed(&mut input, &mut line);
+                let is_at_once = since.elapsed() < AT_ONCE;
+                let is_left = matches!(read, Ok(true));
+                // A terminal that is gone has no end of ends.
+                let is_end = read.is_err() || is_left && was_left && is_at_once;
+                was_left = is_left;
+                let typed = Typed { line, is_at_once, is_left };
+                let typed = read.map(|_| typed).map_err(|e| format!("cannot read standard input: {}", reason(&e)));
+                if sender.send(typed).is_err() || is_end {
+                    return;
+                }
+                let _ = woken.wake();
             }
-            let _ = woken.wake();
         }
         loop {
             let (mut line, since) = (Vec::new(), Instant::now());

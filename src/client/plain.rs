@@ -24,6 +24,7 @@ use crate::client::screen::words::{self, Head, Told};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
 use crate::client::wire::transfers;
+use crate::commands;
 use crate::listener::reason;
 use crate::names::{Nick, Place};
 use crate::signals::Signals;
@@ -71,14 +72,24 @@ pub fn run(options: Options) -> Result<(), String> {
     ended.and(lost)
 }
 
+/// For what one line is, and none that is pasted with it.
+enum Alone {
+    /// A `/msg` to whoever has this name.
+    Msg(String),
+    /// A password that was asked for.
+    Secret,
+}
+
 struct Plain {
     visit: Visit,
     input: Receiver<Result<Typed, String>>,
     /// Whether a person types it, who may not want to wait.
     is_person: bool,
-    /// The `/msg NAME ` of the line that was typed last and of all that came at once with it, and whether the person was told that it is
-    /// for one line alone.
-    msg: Option<(String, bool)>,
+    /// What the line that was typed last was for, and all that came at once with it, and whether the person was told that it is for one line
+    /// alone.
+    alone: Option<(Alone, bool)>,
+    /// How many of the next lines of a script may be passwords, as it was not asked for them.
+    secrets: usize,
     /// Whether Ctrl-D was pressed.
     is_left: bool,
     /// There while a password is asked for.
@@ -146,7 +157,8 @@ impl Plain {
             visit,
             input,
             is_person: io::stdin().is_terminal(),
-            msg: None,
+            alone: None,
+            secrets: 0,
             is_left: false,
             unseen: None,
             told_unseen: false,
@@ -271,7 +283,7 @@ impl Plain {
                     if self.is_person && line.contains('\x1b') {
                         let why = "the keys that move the cursor do nothing here, so nothing of that line is taken; type it again, with Backspace for what is wrong";
                         self.visit.tell(News::Refused(why.to_owned()));
-                    } else if self.is_behind_msg(line, is_at_once) {
+                    } else if self.is_behind(line, is_at_once) {
                         // It was told once.
                     } else if self.is_person {
                         self.visit.typed(line, Instant::now());
@@ -279,6 +291,11 @@ impl Plain {
                         // It is the end of the input, before which nothing is left out.
                         self.goodbye = Some(line.to_owned());
                         return false;
+                    } else if self.may_be_secret(line) {
+                        let why =
+                            "one line is not said, as it may be the password; a program writes it behind its command";
+                        self.visit.has_failed = true;
+                        self.visit.tell(News::Refused(why.to_owned()));
                     } else {
                         self.visit.meant(line, Instant::now());
                     }
@@ -291,25 +308,49 @@ impl Plain {
         true
     }
 
-    /// Whether a line came at once with a `/msg NAME` before it, and so was pasted with it: it is for nobody else, and must not go to a room
-    /// unseen. The first of such lines is told.
-    fn is_behind_msg(&mut self, line: &str, is_at_once: bool) -> bool {
-        let is_text = !line.starts_with('/') && self.visit.client.session.asks_secret().is_none();
-        let msg = self.msg.take().filter(|_| self.is_person && is_at_once && is_text);
-        let Some((msg, is_told)) = msg else {
+    /// Whether a line came at once with a `/msg NAME` or a password before it, and so was pasted with it: it is for nobody else, and must not go
+    /// to a room unseen. The first of such lines is told.
+    fn is_behind(&mut self, line: &str, is_at_once: bool) -> bool {
+        let is_command = line.starts_with('/');
+        let is_asked = self.visit.client.session.asks_secret().is_some();
+        let alone = self.alone.take().filter(|_| self.is_person && is_at_once && !is_command && !is_asked);
+        let Some((alone, is_told)) = alone else {
             let (msg, _) = addressee(line);
-            self.msg = (!msg.is_empty()).then_some((msg, false));
+            let is_secret = is_asked && !is_command && !line.is_empty();
+            let msg = msg.split(' ').nth(1).map(|name| Alone::Msg(name.to_owned()));
+            self.alone = if is_secret { Some(Alone::Secret) } else { msg }.map(|alone| (alone, false));
             return false;
         };
         if !is_told {
-            let name = msg.split(' ').nth(1).unwrap_or_default();
-            let why = format!(
-                "only the first of the lines that you pasted goes to {name}; /query {name}, then paste the others again"
-            );
+            let why = match &alone {
+                Alone::Msg(name) => format!(
+                    "only the first of the lines that you pasted goes to {name}; /query {name}, then paste the others again"
+                ),
+                Alone::Secret => {
+                    "what you pasted behind the password is not said; paste it again if others are to read it"
+                        .to_owned()
+                }
+            };
             self.visit.tell(News::Refused(why));
         }
-        self.msg = Some((msg, true));
+        self.alone = Some((alone, true));
         true
+    }
+
+    /// Whether a line of a script may be a password, as it is one word behind a command that asks a person for one.
+    fn may_be_secret(&mut self, line: &str) -> bool {
+        let mut words = line.split_whitespace();
+        let spec = words.next().filter(|word| word.starts_with('/')).and_then(commands::find);
+        let rest = words.count();
+        let left = self.secrets.checked_sub(1).filter(|_| spec.is_none() && rest == 0);
+        self.secrets = match spec.map(|spec| spec.name) {
+            Some("register") if rest == 0 => 2,
+            Some("passwd") if rest == 0 => 3,
+            Some("drop") if rest == 0 => 1,
+            Some("login") if rest < 2 => 1,
+            _ => left.unwrap_or(0),
+        };
+        left.is_some()
     }
 
     /// Has nobody see a password that is typed, as long as one is asked for.

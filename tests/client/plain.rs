@@ -445,6 +445,28 @@ fn lines_pasted_behind_a_private_message_go_to_nobody_else() {
 }
 
 #[test]
+fn lines_behind_a_password_are_not_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&["--rate", "0", "--data", folder.path().to_str().unwrap()]);
+    let mut bob = server.in_room("bob", "#lobby");
+    let terminal = alice(&server.address(), &["--plain"]);
+    terminal.keys("/register\n");
+    told(&terminal, "note: type the new password");
+    terminal.keys("correct-horse\ncorrect-horse\nand a line\nof notes\n");
+    told(&terminal, "no: what you pasted behind the password is not said");
+    told(&terminal, "alice is yours now");
+    // A program is asked for nothing.
+    let mut command = Command::new(binary());
+    command.args(["connect", "--plain", "--nick", "carol", "--join", "#lobby", &server.address()]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"/register\ncorrect-horse\ncorrect-horse\nhello\n").unwrap();
+    assert!(!child.wait().unwrap().success());
+    let heard = bob.until("#lobby <carol> hello");
+    assert!(heard.iter().all(|line| !line.contains("horse") && !line.contains("<alice>")), "{heard:?}");
+}
+
+#[test]
 fn half_a_line_is_not_said_when_one_leaves() {
     let (server, mut bob) = lobby();
     let mut terminal = alice(&server.address(), &["--plain"]);

@@ -30,8 +30,8 @@ pub(super) enum Wary {
     Unanswered(&'static str),
     /// None was asked for, as none is needed: who expects to be asked for it types it all the same.
     Needless,
-    /// This command was refused that takes one: who expects to be asked for it then types it.
-    Refused(&'static str),
+    /// This command was refused that takes one: who expects to be asked for it then types it, so often.
+    Refused(&'static str, usize),
 }
 
 impl Session {
@@ -62,7 +62,12 @@ impl Session {
     pub(super) fn ask_for_secret(&mut self, command: &'static str) -> Taken {
         let is_owner = self.logins.owner.is_some();
         if is_owner == (command == "register") {
-            self.logins.wary = Some(Wary::Refused(command));
+            let count = match command {
+                "passwd" => 3,
+                "register" => 2,
+                _ => 1,
+            };
+            self.logins.wary = Some(Wary::Refused(command, count));
         }
         match (command, is_owner) {
             // A guest gets no token. But how that is refused tells whether a password may be sent, before anybody types one.
@@ -98,7 +103,7 @@ impl Session {
         };
         let is_told = is_wrong && self.logins.person;
         if is_told {
-            self.logins.wary = Some(Wary::Refused(command));
+            self.logins.wary = Some(Wary::Refused(command, 1));
         }
         is_told
     }
@@ -240,7 +245,9 @@ impl Session {
             && !is_question
             && let Some(command) = takes_secret(pending)
         {
-            self.logins.wary = Some(Wary::Refused(command));
+            // Who chooses one types it twice.
+            let count = if matches!(pending, Pending::MaySend) { 2 } else { 1 };
+            self.logins.wary = Some(Wary::Refused(command, count));
         }
     }
 
@@ -267,8 +274,12 @@ impl Session {
         let is_one_word = !line.trim().contains(char::is_whitespace);
         let unanswered = || self.unanswered_secret().map(Wary::Unanswered);
         let wary = self.logins.wary.or_else(unanswered);
-        self.logins.wary = None;
-        wary.filter(|wary| name(line).is_empty() && (is_one_word || matches!(wary, Wary::Untold(_))))
+        let wary = wary.filter(|wary| name(line).is_empty() && (is_one_word || matches!(wary, Wary::Untold(_))));
+        self.logins.wary = match wary {
+            Some(Wary::Refused(command, count)) if count > 1 => Some(Wary::Refused(command, count - 1)),
+            _ => None,
+        };
+        wary
     }
 }
 
@@ -362,6 +373,13 @@ mod tests {
                 match session.typed(said, Instant::now()) {
                     Taken::No(why) => {
                         assert!(!is_said && why.starts_with(&format!("{command} was refused, ")), "{line}: {why}");
+                        // Who expects to be asked for it three times types it three times.
+                        let count = [("/register", 2), ("/passwd", 3)].iter().find(|(command, _)| *command == line);
+                        for _ in 1..count.map_or(1, |(_, count)| *count) {
+                            let taken = session.typed(said, Instant::now());
+                            assert!(matches!(taken, Taken::No(_)), "{line}");
+                        }
+                        assert!(asked(&mut session).is_empty());
                         session.typed(said, Instant::now());
                     }
                     taken => assert!(taken == Taken::Yes && is_said, "{line}"),
@@ -398,8 +416,11 @@ mod tests {
                 let why = " has no answer yet, so this is not said to #a: it may be the password; wait for the answer";
                 assert!(is_doubted(&mut session, why), "{line}");
             }
-            // Who thinks by then that it is asked for types it again.
+            // Who thinks by then that it is asked for types it again, and so once more who chooses it.
             hear(&mut session, &[&format!("! {} insecure x", cut(&sent[1..]).0)]);
+            if line == "/register" {
+                assert!(is_doubted(&mut session, " was refused, so this is not said to #a"));
+            }
             assert!(is_doubted(&mut session, " was refused, and this would be said to #a"), "{line}");
             assert_eq!(asked(&mut session), [""; 0], "{line}");
             session.typed("correct-horse", now);

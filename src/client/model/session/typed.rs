@@ -142,7 +142,12 @@ impl Session {
                     return Some(format!("/{command} has no answer yet, so this is not said to {place}: {why}"));
                 }
                 Wary::Needless => ("no password is needed, and ".to_owned(), String::new()),
-                Wary::Refused(command) => (format!("/{command} was refused, and "), String::new()),
+                Wary::Refused(command, 1) => (format!("/{command} was refused, and "), String::new()),
+                Wary::Refused(command, _) => {
+                    return Some(format!(
+                        "/{command} was refused, so this is not said to {place}: it may be the password"
+                    ));
+                }
             };
             format!("{why}this would be said to {place}; type it once more if you mean that{how}")
         } else {
