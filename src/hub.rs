@@ -453,7 +453,7 @@ impl Hub {
             self.handle_control(request, turn);
             return self.settle_taken_up();
         }
-        let is_of_person = request.is_of_person() && !self.may_be_of_program(&request, who);
+        let is_of_person = request.is_of_person() && !self.may_be_of_program(&request, who, conn);
         let Some(person) = self.people.get_mut(who) else { return };
         if is_of_person {
             person.active = now.at;
@@ -487,8 +487,9 @@ impl Hub {
     }
 
     /// Whether a program that comes in once more asks for it by itself: it is so already, or is of one of several connections alone.
-    fn may_be_of_program(&self, request: &Request<'_>, who: PersonId) -> bool {
+    fn may_be_of_program(&self, request: &Request<'_>, who: PersonId, conn: ConnId) -> bool {
         match request {
+            Request::Set(Some(change)) if self.people.way(conn).is_some_and(|way| way.is_set(*change)) => true,
             Request::Set(_) | Request::Query(_) => self.people.has_several(who),
             Request::Join { room: Named { name: Ok(room), .. }, .. } => {
                 self.rooms.find(room).is_some_and(|room| self.rooms[room].member(who).is_some())

@@ -1,6 +1,6 @@
 //! One connection of somebody who is online, and what becomes of what goes through it.
 
-use crate::event::Lost;
+use crate::event::{Change, Lost, Setting};
 use crate::names::{ConnId, FileId, Origin, PersonId, RoomName, Wire};
 use crate::rooms::RoomId;
 use crate::typing::Conversation;
@@ -257,6 +257,19 @@ impl Way {
             Some(WantedTyping::None) => false,
             Some(WantedTyping::After(wanted)) => wanted < serial,
         }
+    }
+
+    /// Whether that is so already.
+    pub fn is_set(&self, Change { setting, on }: Change) -> bool {
+        let is_on = match setting {
+            Setting::Echo => self.echo,
+            Setting::Stamp => self.stamp,
+            Setting::Presence => self.presence,
+            Setting::Typing => self.wants_typing(u64::MAX),
+            // The shell has it.
+            Setting::Whole => return false,
+        };
+        is_on == on
     }
 
     /// From now on typing lines are wanted, with which serial number they begin; or none.

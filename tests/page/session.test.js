@@ -467,27 +467,16 @@ test("long texts are cut at words and between characters", async () => {
   assert.deepEqual(parts("short", 4_000), ["short"]);
 });
 
-test("a name is found as a word in any script", async () => {
-  for (const [text, nick] of [
-    ["hi Anna!", "anna"],
-    ["_anna_ x", "anna"],
-    ["привет,АЛИСА", "Алиса"],
-    ["昨日田中さんが", "田中"],
-    ["zoe\u0308?", "Zoë"],
-    ["annasann anna", "anna"],
-  ]) {
-    assert.ok(mentions(text, nick), text);
+test("a name is found as a word in any script", () => {
+  // The client has the same rule, and its test the same table.
+  const table = readFileSync(new URL("mentions.txt", import.meta.url), "utf8");
+  const lines = table.split("\n").filter((line) => line && !line.startsWith("#"));
+  assert.ok(lines.length > 40);
+  for (const line of lines) {
+    const [is, nick, text] = line.split("\t");
+    assert.equal(mentions(text, nick), is === "+", `${nick} in ${text}`);
   }
-  for (const [text, nick] of [
-    ["annabel", "anna"],
-    ["joanna", "anna"],
-    ["anna2", "anna"],
-    ["Алисам", "Алиса"],
-    ["", "anna"],
-    ["x", ""],
-  ]) {
-    assert.ok(!mentions(text, nick), text);
-  }
+  assert.ok(!mentions("", "anna") && !mentions("x", ""));
 });
 
 test("a room that began anew is shown from its beginning, and a gap is counted", async () => {

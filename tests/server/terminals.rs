@@ -417,14 +417,22 @@ fn what_programs_ask_makes_nobody_busy() {
     bob.send("/ignore alice\n/away tea");
     bob.settle();
     eventually("bob is idle", || idle(&mut alice) != "0s");
-    for again in ["/join #a", "/ignore alice", "/away tea"] {
+    for again in [
+        "/join #a",
+        "/ignore alice",
+        "/away tea",
+        "/set echo off",
+        "/set stamp off",
+        "/set presence off",
+        "/set typing on",
+    ] {
         bob.send(again);
         bob.settle();
     }
     assert_ne!(idle(&mut alice), "0s");
     bob.ask("/unignore alice", "+ unignore alice");
     for deed in
-        ["hello", "/msg alice hello", "/me waves", "/topic #a tea", "/away", "/join #b", "/set echo off", "/typing"]
+        ["hello", "/msg alice hello", "/me waves", "/topic #a tea", "/away", "/join #b", "/set echo on", "/typing"]
     {
         bob.send(deed);
         bob.settle();

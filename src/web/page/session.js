@@ -662,8 +662,6 @@ export class Session {
     }
   }
 
-  // What is said.
-
   // What has changed.
 
   /** @param {Talk} talk */

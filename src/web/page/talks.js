@@ -11,20 +11,26 @@ const TYPING = 10000;
 /** A name as it is compared. @param {string} name */
 export const fold = (name) => name.normalize("NFKC").toUpperCase().toLowerCase();
 
-/** What goes on a word: scripts without blanks have no words. */
-const WORD = /(?![\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmr}\p{sc=Mymr}])[\p{L}\p{M}\p{N}]/u;
+/** Scripts of names whose words have blanks between them. In others nobody can tell whether a word goes on. */
+const SCRIPTS =
+  "Arab Armn Beng Bopo Cyrl Deva Ethi Geor Grek Gujr Guru Hang Hebr Knda Latn Mlym Orya Sinh Taml Telu Thaa Tibt"
+    .split(" ")
+    .map((script) => new RegExp(`\\p{sc=${script}}`, "u"));
 
-/** Whether a text has a name in it, as a word that `_` and `-` may surround. @param {string} text @param {string} nick */
+/** Whether a word goes on from its end, or beginning, to what is beside that. @param {string} [edge] @param {string} [next] */
+const joins = (edge = "", next = "") =>
+  /[\p{M}\p{N}]/u.test(next) ||
+  (/\p{L}/u.test(next) && SCRIPTS.some((one) => one.test(next) && (one.test(edge) || /\p{N}/u.test(edge))));
+
+/** Whether a text has a name in it, as a word that `_` and `-` may surround: as in the client. @param {string} text @param {string} nick */
 export function mentions(text, nick) {
   const [all, name] = [fold(text), fold(nick)];
   const own = [...name];
-  const joins = (/** @type {string | undefined} */ a, /** @type {string | undefined} */ b) =>
-    WORD.test(a ?? "") && WORD.test(b ?? "");
   for (let at = all.indexOf(name); name && at >= 0; at = all.indexOf(name, at + 1)) {
     const end = at + name.length;
     const before = [...all.slice(Math.max(0, at - 40), at).replace(/[-_]+$/, "")];
     const after = [...all.slice(end, end + 40).replace(/^[-_]+/, "")];
-    if (!joins(before.pop(), own[0]) && !joins(own.at(-1), after[0])) return true;
+    if (!joins(own[0], before.pop()) && !joins(own.at(-1), after[0])) return true;
   }
   return false;
 }
@@ -46,7 +52,6 @@ export class Talk {
   /** @type {Map<string, string>} */
   rules = new Map();
   hasOlder = false;
-  draft = "";
   /** Whether we are in that room. */
   joined = false;
   muted = false;
