@@ -338,7 +338,10 @@ fn check(options: &Serve, config: &Config) -> Result<(), String> {
     let certificate = options.certificate_there(own.as_deref()).map_err(|mistake| config.tell(&mistake))?;
     options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
     options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
-    look_at_control(options, config)?;
+    match (&options.control, &options.data) {
+        (None, Some(dir)) => system::look_at_own_control(dir),
+        _ => look_at_control(options, config)?,
+    }
     writeln!(io::stdout(), "ok").map_err(|e| cannot("write the answer", &e).to_string())
 }
 
