@@ -277,6 +277,29 @@ fn a_clock_that_goes_ahead_for_a_moment_ends_no_block() {
 }
 
 #[test]
+fn a_spool_that_its_disk_cannot_hold_is_warned_of() {
+    let Some(disk) = SmallDisk::mount("4m") else { return };
+    fs::create_dir(disk.path("data")).unwrap();
+    let want = "shared files may take 1.0 GB, and their disk has ";
+    let check = |options: &[&str]| {
+        let output = disk.run(&[&["check", "--listen", "127.0.0.1:0"], options].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(check(&[]).contains(want) && !check(&["--spool", "1M"]).contains("shared files"));
+    let server = disk.serve(&[]);
+    disk.run(&["ctl", "reload"]);
+    let mut ann = server.in_room("ann", "#a");
+    disk.fill();
+    ann.send(&format!("/msg #a {0}\n/msg #a {0}\n/msg #a {0}", "x".repeat(4_000)));
+    ann.until_starting("* notice history is not being kept: ");
+    drop(ann);
+    let log = stop(server).1;
+    assert_eq!(log.matches(want).count(), 2, "{log}");
+    assert!(log.contains("or let shared files take less with --spool; then it is kept again"), "{log}");
+}
+
+#[test]
 fn a_topic_that_cannot_be_kept_is_told_and_tried_on() {
     let folder = Folder::new();
     let server = folder.serve(&[]);
