@@ -97,7 +97,7 @@ impl Config {
             }
             // No option has such a byte, and of UTF-16 half of all bytes are such.
             if line.contains(&0) {
-                return Err(config.at(number, "this is no text in UTF-8, but in UTF-16, say; save the file as UTF-8"));
+                return Err(config.at(number, NO_TEXT));
             }
             let read = Line::read(number, line, folder, command).map_err(|text| config.at(number, &text))?;
             config.lines.push(read);
@@ -168,6 +168,11 @@ impl Line {
             Err(error) if error.kind() == ErrorKind::TooManyValues => Err(format!(
                 "{option} takes no value; it is on where a line says {option} alone, and off where none does"
             )),
+            _ if let Some(bare) = bare(value.as_bytes()) => Err(format!(
+                "the value stands behind a blank, without = and without quotes, as in {option} {}",
+                clean(bare)
+            )),
+            Err(error) if error.kind() == ErrorKind::InvalidUtf8 => Err(NO_TEXT.to_owned()),
             Err(error) if error.kind() != ErrorKind::MissingRequiredArgument => {
                 let has_comment = line[end..].windows(2).any(|two| two[0].is_ascii_whitespace() && two[1] == b'#');
                 let hint =
@@ -178,6 +183,17 @@ impl Line {
         }
     }
 }
+
+/// The value in what somebody wrote as other programs have it, with `=` before it or in quotes.
+fn bare(value: &[u8]) -> Option<&[u8]> {
+    let behind = value.strip_prefix(b"=").map(<[u8]>::trim_ascii_start);
+    let whole = behind.unwrap_or(value);
+    let quoted = [b"\"", b"'"].into_iter().find_map(|quote| whole.strip_prefix(quote)?.strip_suffix(quote));
+    quoted.or(behind)
+}
+
+/// What is told of a file in another encoding.
+const NO_TEXT: &str = "this is no text in UTF-8, but in UTF-16 or Latin-1, say; save the file as UTF-8";
 
 /// What clap makes of one word alone.
 fn alone(command: &Command, word: &OsStr) -> Result<ArgMatches, clap::Error> {
@@ -298,15 +314,29 @@ mod tests {
                 "spool 10X",
                 "1: invalid value '10X' for '--spool <SIZE>': a size is a whole number with K, M, G or T, as in 10M or 10MB, or of bytes",
             ),
+            (
+                "name = \"Rook & Pawn\"",
+                "1: the value stands behind a blank, without = and without quotes, as in name Rook & Pawn",
+            ),
+            ("rate 5\ndata 'a b'", "2: the value stands behind a blank, without = and without quotes, as in data a b"),
+            ("rate =5", "1: the value stands behind a blank, without = and without quotes, as in rate 5"),
             ("rate 5\nspool 5M\nrate 5", "3: rate stands in line 1 already; leave one of them out"),
             ("rate 5\nsync 5s", "2: the following required arguments were not provided: --data <DIR>"),
             ("rate \u{1b}[2J", "1: invalid value '\u{fffd}[2J' for '--rate <N>': it is a whole number, as in 20"),
         ] {
             assert_eq!(read(text.as_bytes(), &[]).unwrap_err(), format!("HERE/a.conf:{want}"), "{text}");
         }
-        for utf_16 in [&b"\xff\xfer\0a\0t\0e\0 \x005\0"[..], b"\xfe\xff\0r\0a\0t\0e\0 \x005", b"r\0a\0t\0e\0 \x005\0"] {
-            let told = read(utf_16, &[]).unwrap_err();
-            assert_eq!(told, "HERE/a.conf:1: this is no text in UTF-8, but in UTF-16, say; save the file as UTF-8");
+        for other in [
+            &b"\xff\xfer\0a\0t\0e\0 \x005\0"[..],
+            b"\xfe\xff\0r\0a\0t\0e\0 \x005",
+            b"r\0a\0t\0e\0 \x005\0",
+            b"name gr\xfcn",
+        ] {
+            let told = read(other, &[]).unwrap_err();
+            assert_eq!(
+                told,
+                "HERE/a.conf:1: this is no text in UTF-8, but in UTF-16 or Latin-1, say; save the file as UTF-8"
+            );
         }
         let none = read(&vec![b'#'; 70_000], &[]).unwrap_err();
         assert_eq!(none, "cannot use HERE/a.conf: it must be a file of at most 65536 bytes");

@@ -63,12 +63,16 @@ impl ControlListener {
         })
     }
 
-    /// Whether nothing stands at `path`.
+    /// Whether no door stands at `path`.
     pub fn is_gone(path: &Path) -> bool {
-        fs::symlink_metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+        match fs::symlink_metadata(path) {
+            Ok(found) => !found.file_type().is_socket(),
+            Err(e) => e.kind() == io::ErrorKind::NotFound,
+        }
     }
 
-    /// Opens the door at `path` anew if somebody has swept it away, perhaps with the folder around it; nothing if it is there.
+    /// Opens the door at `path` anew if somebody has swept it away, perhaps with the folder around it; nothing if it is there. What else stands
+    /// there is an error.
     pub fn mend(path: &Path) -> Option<io::Result<Self>> {
         Self::is_gone(path).then(|| path.parent().map_or(Ok(()), make_folder).and_then(|()| Self::open(path)))
     }

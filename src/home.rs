@@ -176,15 +176,18 @@ impl Home {
     /// The folder `dir`, made if there is none, which no other server may use at the same time. The lock dies with the
     /// process; a server that is saying goodbye is waited for.
     pub fn at(dir: &Path) -> io::Result<Self> {
-        let (is_there, is_used) = (dir.is_dir(), dir.join(LOCK).exists());
+        let (is_there, is_used, foreign) = (dir.is_dir(), dir.join(LOCK).exists(), foreign(dir));
         make_folder(dir).map_err(|e| if dir.is_dir() { e } else { not_made(dir, &e) })?;
-        let lock = open_lock(dir).map_err(|e| about("lock in it", &e, dir))?;
+        remove_left_over(&std::env::temp_dir());
+        let lock = open_lock(dir).map_err(|e| about("lock in it", &e, &dir.join(LOCK), dir))?;
         let held = take(&lock, dir)?;
-        let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e, dir))?;
+        usable(dir).map_err(|e| about("new files in it", &e, dir, dir))?;
+        let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e, &dir.join(NEXT_ID), dir))?;
         let (spool, rooms) = (dir.join(SPOOL), dir.join(ROOMS));
-        make_own_folder(&spool).map_err(|e| about("spool in it", &e, dir))?;
-        make_own_folder(&rooms).map_err(|e| about("rooms in it", &e, dir))?;
-        if let Some(warning) = open_to_others(dir, &fs::metadata(dir)?) {
+        for (folder, name) in [(&spool, "spool in it"), (&rooms, "rooms in it")] {
+            make_own_folder(folder).and_then(|()| usable(folder)).map_err(|e| about(name, &e, folder, dir))?;
+        }
+        if let Some(warning) = foreign.or(open_to_others(dir, &fs::metadata(dir)?)) {
             warn!("{warning}");
         }
         // Whoever has mistaken the folder for another one finds nothing of what they look for.
@@ -207,18 +210,22 @@ impl Home {
             Err(e) if e.kind() == io::ErrorKind::NotFound => look_to_make(dir),
             opened => opened.map(drop),
         };
-        lock.map_err(|e| about("lock in it", &e, dir))?;
-        Ids::read(dir).map_err(|e| about("next-id in it", &e, dir))?;
-        if statvfs(dir).is_ok_and(|disk| disk.f_bavail == 0) {
+        lock.map_err(|e| about("lock in it", &e, &dir.join(LOCK), dir))?;
+        usable(dir).map_err(|e| about("new files in it", &e, dir, dir))?;
+        Ids::read(dir).map_err(|e| about("next-id in it", &e, &dir.join(NEXT_ID), dir))?;
+        let disk = statvfs(dir).ok().map(|disk| (disk.f_bavail, disk.f_favail, disk.f_files));
+        if disk.is_some_and(|(free, ..)| free == 0) {
             warn!("cannot reserve IDs for files: no space is left on the disk of {}", dir.display());
+        } else if disk.is_some_and(|(_, free, all)| free == 0 && all > 0) {
+            warn!("cannot reserve IDs for files: no more files fit on the disk of {} (df -i)", dir.display());
         }
         for name in [SPOOL, ROOMS] {
             let folder = dir.join(name);
             let looked =
                 no_link(&folder).and_then(|()| if folder.is_dir() { usable(&folder) } else { look_to_make(&folder) });
-            looked.map_err(|e| about(&format!("{name} in it"), &e, dir))?;
+            looked.map_err(|e| about(&format!("{name} in it"), &e, &folder, dir))?;
         }
-        if let Some(warning) = open_to_others(dir, &fs::metadata(dir)?) {
+        if let Some(warning) = foreign(dir).or(open_to_others(dir, &fs::metadata(dir)?)) {
             warn!("{warning}");
         }
         Ok(())
@@ -335,6 +342,20 @@ fn new_temporary() -> io::Result<PathBuf> {
     }
 }
 
+/// What is to be said of a folder that is full of other things, as it is where its last part was forgotten. Whom it is for is no matter of
+/// ours then.
+fn foreign(dir: &Path) -> Option<String> {
+    let is_ours = |name: &str| dir.join(name).exists();
+    // What a file system has of its own says nothing.
+    let mut found = fs::read_dir(dir).into_iter().flatten().flatten();
+    let has_others = found.any(|entry| entry.file_name() != "lost+found");
+    let dir = dir.display().to_string();
+    (has_others && ![LOCK, LEDGER, NEXT_ID, SPOOL, ROOMS, TLS].into_iter().any(is_ours)).then(|| {
+        let dir = dir.trim_end_matches('/');
+        format!("{dir}/ has other things in it and nothing of a server's; is a folder in it meant, as {dir}/chinwag?")
+    })
+}
+
 /// What is to be said of a folder that others can enter, and what keeps them out. Where another user owns it, the server may be in its
 /// group alone, and its own way in must stay.
 fn open_to_others(dir: &Path, data: &Metadata) -> Option<String> {
@@ -359,7 +380,7 @@ fn take(lock: &File, dir: &Path) -> io::Result<Option<File>> {
     while waited < limits::LOCK_WAIT {
         match lock.try_lock().map(|()| hold(dir)) {
             Err(TryLockError::WouldBlock) | Ok(Err(TryLockError::WouldBlock)) => std::thread::sleep(RETRY),
-            Err(TryLockError::Error(e)) => return Err(about("lock in it", &e, dir)),
+            Err(TryLockError::Error(e)) => return Err(about("lock in it", &e, &dir.join(LOCK), dir)),
             Ok(held) => return Ok(held.ok()),
         }
         waited += RETRY;
@@ -397,18 +418,34 @@ fn remove_left_over(parent: &Path) {
     }
 }
 
-/// What is wrong with a file of a data folder that cannot be opened, and how all of them are given to whom they must belong to.
-pub fn others(dir: &Path) -> String {
+/// What is wrong with something in a data folder that cannot be opened, and what helps: it gets another mode if it is our own, and else all
+/// in the folder is given to whom it must belong to.
+pub fn denied(path: &Path, dir: &Path) -> String {
     let (user, dir) = (geteuid().as_raw(), dir.display());
-    format!(
-        "permission denied; it must belong to the user that the server runs as, as all in its folder: chown -R {user} {dir}"
-    )
+    match chmod(path) {
+        Some(chmod) => format!(
+            "permission denied; the user {user}, as which the server runs, must be able to read and write there: {chmod}"
+        ),
+        None => format!(
+            "permission denied; it must belong to the user that the server runs as, as all in its folder: chown -R {user} {dir}"
+        ),
+    }
 }
 
-/// That a file in a folder of the data folder is another user's, as it may be after it was copied there, and what to do.
+/// How we get into what is ours and has a mode that keeps us out: this, the folder where it is to be, or one on the way there.
+fn chmod(path: &Path) -> Option<String> {
+    let there = || path.ancestors().find(|at| fs::symlink_metadata(at).is_ok()).map(Path::to_owned);
+    let at = closed_above(path).or_else(there)?;
+    let data = fs::symlink_metadata(&at).ok()?;
+    let (bits, mode) = if data.is_dir() { (0o700, "u+rwx") } else { (0o600, "u+rw") };
+    let is_it = data.uid() == geteuid().as_raw() && data.mode() & bits != bits;
+    is_it.then(|| format!("chmod {mode} {}", at.display()))
+}
+
+/// That a file in a folder of the data folder may not be opened, as it may be after it was copied there, and what to do.
 pub fn not_ours(path: &Path, e: &io::Error) -> io::Error {
     let dir = path.ancestors().nth(2).unwrap_or(path);
-    io::Error::new(e.kind(), format!("{}: {}", path.display(), others(dir)))
+    io::Error::new(e.kind(), format!("{}: {}", path.display(), denied(path, dir)))
 }
 
 /// Whether there is no room on the disk for what was to be written, or as much as there may be.
@@ -439,7 +476,7 @@ pub fn is_of_reserve(open: &impl AsRawFd) -> bool {
 /// That the data folder is not there, and cannot be made; or that it may be there, where we may not look.
 fn not_made(dir: &Path, e: &io::Error) -> io::Error {
     if e.kind() != io::ErrorKind::PermissionDenied {
-        return about("it cannot be made a folder", e, dir);
+        return about("it cannot be made a folder", e, dir, dir);
     }
     let (user, dir, shut) = (geteuid().as_raw(), dir.display(), closed_above(dir));
     let text = match shut.as_deref().map(Path::display) {
@@ -461,13 +498,13 @@ fn closed_above(path: &Path) -> Option<PathBuf> {
     above.iter().rev().find(is_closed).map(|folder| folder.to_path_buf())
 }
 
-/// The same error, with what in a folder it is about, and what to do.
-pub fn about(what: &str, e: &io::Error, dir: &Path) -> io::Error {
+/// The same error, with what it is about, which is at `path` in the folder `dir`, and what to do.
+pub fn about(what: &str, e: &io::Error, path: &Path, dir: &Path) -> io::Error {
     let (text, user) = (e.to_string(), geteuid().as_raw());
     let hint = match e.kind() {
         io::ErrorKind::PermissionDenied => &*format!(
-            "; the user {user}, as which the server runs, must be able to write there: chown -R {user} {}",
-            dir.display()
+            "; the user {user}, as which the server runs, must be able to write there: {}",
+            chmod(path).unwrap_or_else(|| format!("chown -R {user} {}", dir.display()))
         ),
         io::ErrorKind::ReadOnlyFilesystem => "; mount it so that it can be written to, or give another folder",
         io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => "; move away what stands there",
@@ -636,6 +673,16 @@ pub fn look_to_make(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// How many bytes the disk has for shared files, in the data folder `dir` or a temporary one, with those that are there.
+pub fn space_for_files(dir: Option<&Path>) -> Option<u64> {
+    let folder = std::path::absolute(dir.map_or_else(std::env::temp_dir, |dir| dir.join(SPOOL))).ok()?;
+    let disk = folder.ancestors().find_map(|folder| statvfs(folder).ok())?;
+    // What is in the temporary folder is not ours.
+    let there = dir.and_then(|_| fs::read_dir(&folder).ok()).into_iter().flatten().flatten();
+    let taken: u64 = there.filter_map(|entry| entry.metadata().ok()).map(|data| data.len()).sum();
+    Some((disk.f_bavail * disk.f_frsize).saturating_add(taken))
+}
+
 /// The same, and what would keep us from writing anything there.
 pub fn look_to_write(folder: &Path) -> io::Result<()> {
     look_to_make(folder)?;
@@ -679,7 +726,7 @@ impl Ids {
         let mut ids = Self { path: dir.join(NEXT_ID), next, reserved: next };
         if let Err(e) = ids.reserve(next + 2 * Self::AHEAD) {
             // No file gets an ID before this works, but people can talk.
-            warn!("cannot reserve IDs for files: {e}");
+            warn!("cannot reserve IDs for files: {}: {e}", dir.display());
         }
         Ok(ids)
     }
@@ -691,7 +738,8 @@ impl Ids {
             // That is what a loss of power leaves.
             Ok(text) if text.bytes().all(|b| b == 0) => Ok(Self::after_all_in(&spool)),
             Ok(text) => text.trim().parse().ok().filter(|&next| next < Self::LAST).ok_or_else(|| {
-                io::Error::other("it holds no number; write one into it that is greater than the ID of any file so far")
+                io::Error::other("it holds no number; write one into it that is greater than the ID of any file so far, or remove it, and the next file \
+                     is a million higher")
             }),
             Err(e) if e.kind() == io::ErrorKind::NotFound && spool.exists() => Ok(Self::after_all_in(&spool)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(1),

@@ -288,7 +288,7 @@ impl Hub {
             spool_bytes: self.files.used(),
             names: self.register().len(),
             auth_queue: self.accounts.waiting_passwords(),
-            is_log_degraded: self.trouble.or(self.rules_trouble).is_some(),
+            is_log_degraded: self.trouble.or(self.rules_trouble).is_some() || !self.unkept.is_empty(),
         }
     }
 

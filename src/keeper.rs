@@ -119,7 +119,9 @@ impl Keeper {
     fn set_failing(&mut self, why: Trouble) {
         if self.trouble.is_none() {
             let cause = match why {
-                Trouble::Full => "the disk is full; when there is room on it again, it is kept again",
+                Trouble::Full => {
+                    "the disk is full (df -h, and df -i); make room on it, or let shared files take less with --spool; then it is kept again"
+                }
                 Trouble::Failed => "the disk fails",
                 Trouble::Slow => "the disk is too slow",
             };

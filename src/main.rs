@@ -102,6 +102,16 @@ impl Ctl {
         self.control.clone().unwrap_or_else(|| folder.join(CONTROL))
     }
 
+    /// What is asked: behind a command `--help` asks for help on it, as what it takes is told to everybody, say.
+    fn asked(&self, typed: &[OsString]) -> Vec<String> {
+        match &*self.words {
+            [command, .., last] if ["--help", "-h"].contains(&&**last) && typed.iter().all(|word| word != "--") => {
+                vec!["help".to_owned(), command.clone()]
+            }
+            words => words.to_vec(),
+        }
+    }
+
     /// Why nothing is asked with this command line: an option behind the command would be a part of it, and may be told to everybody. Behind
     /// `--` all is meant as it stands.
     fn misplaced(&self, typed: &[OsString]) -> Option<String> {
@@ -140,8 +150,8 @@ fn main() -> ExitCode {
             done
         }),
         Mode::Ctl(ctl) => {
-            match ctl.misplaced(&words).map_or_else(|| ctl::ask(&ctl.door(), &ctl.words, &mut io::stdout().lock()), Err)
-            {
+            let ask = || ctl::ask(&ctl.door(), &ctl.asked(&words), &mut io::stdout().lock());
+            match ctl.misplaced(&words).map_or_else(ask, Err) {
                 Ok(ctl::Answer::Done) => Ok(()),
                 // It is told already.
                 Ok(ctl::Answer::Refused) => return ExitCode::FAILURE,
@@ -328,7 +338,10 @@ fn check(options: &Serve, config: &Config) -> Result<(), String> {
     let certificate = options.certificate_there(own.as_deref()).map_err(|mistake| config.tell(&mistake))?;
     options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
     options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
-    look_at_control(options, config)?;
+    match (&options.control, &options.data) {
+        (None, Some(dir)) => system::look_at_own_control(dir),
+        _ => look_at_control(options, config)?,
+    }
     writeln!(io::stdout(), "ok").map_err(|e| cannot("write the answer", &e).to_string())
 }
 

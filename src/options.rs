@@ -11,11 +11,13 @@ use clap::{ArgGroup, Args, ValueEnum};
 use log::{info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::home::space_for_files;
 use crate::limits;
 use crate::listener::{Carrier, Proxies, TOKENS, reason};
 use crate::names::{Wire, clean};
 use crate::register::entry::Network;
 use crate::settings::{self, Logging, RoomMakers, Settings};
+use crate::text::bytes;
 use crate::tls::{self, Bad, Certificate};
 use crate::transport::Tls;
 use crate::web::{PageOrigin, WebDoor};
@@ -217,6 +219,13 @@ impl Serve {
             return Err(Mistake::of("max-file")(
                 "--max-file is larger than --spool, the space for all files together; set it to at most that".into(),
             ));
+        }
+        if let Some(space) = space_for_files(self.data.as_deref()).filter(|space| *space < self.spool) {
+            let (spool, space) = (bytes(self.spool), bytes(space));
+            warn!(
+                "shared files may take {spool}, and their disk has {space} for them; when it is full, nothing of what is said is kept; give \
+                 less with --spool"
+            );
         }
         let log_may_be_short = self.history as u64 > self.log_max / 2 / limits::LINE as u64;
         if self.data.is_some() && log_may_be_short {
@@ -421,7 +430,12 @@ fn addresses(wanted: &[(Carrier, String)]) -> Result<Vec<(SocketAddr, Carrier)>,
                 Carrier::WebTls(..) => with_port("127.0.0.1", WEB_TLS_PORT),
                 Carrier::Plain | Carrier::Proxied(_) => SERVER.to_owned(),
             };
-            (n, format!("cannot listen on {address}: {why}; give an address, as in {example}, or :PORT for all"))
+            let one = if address.contains([',', ' ']) {
+                "one address, and the option once more for each other one"
+            } else {
+                "an address"
+            };
+            (n, format!("cannot listen on {address}: {why}; give {one}, as in {example}, or :PORT for all"))
         })?;
         for resolved in resolved {
             let same = found.iter().find(|(other, _)| *other == resolved && resolved.port() != 0);

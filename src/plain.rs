@@ -491,7 +491,7 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         Event::KeptAgain(Kept::Rules) => ServerLine::Notice("rules and bans are being kept again").write(out),
         Event::Keeping(Keeping { room, kept: false }) => {
             let text = format!(
-                "the history of {room} is not being kept: its log cannot be written; what is said there may be lost if the server stops"
+                "the history of {room} is not being kept: its log, or its topic, cannot be written; what is said there may be lost if the server stops"
             );
             ServerLine::Notice(&text).write(out);
         }

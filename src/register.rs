@@ -273,6 +273,15 @@ impl Register {
         self.names.iter().filter(|name| is_over(name)).map(Name::nick).collect()
     }
 
+    /// The last day on which anything was so of names: that an owner was here, or gave one up.
+    pub fn newest(&self) -> Option<Day> {
+        let newest = |name: &Name| match name {
+            Name::Owned(owned) => owned.seen.max(owned.since),
+            Name::Held(_, day) => *day,
+        };
+        self.names.iter().map(newest).max()
+    }
+
     /// Whether one name more fits, with what belongs to it.
     pub fn has_room(&self) -> bool {
         self.names.len() < limits::NAMES && self.lines + limits::TOKENS < limits::LEDGER_LINES

@@ -293,7 +293,12 @@ impl Worker {
     fn note_failed(&mut self, id: FileId, bytes: usize, e: &io::Error) -> Outcome {
         // A file that was removed meanwhile fails every chunk that was on its way to it.
         if e.kind() != io::ErrorKind::NotFound && self.complaint.replace(e.kind()) != Some(e.kind()) {
-            warn!("cannot write file {id}: {e}");
+            let hint = if is_full(e) {
+                "; where it is shared files that fill the disk, let them take less with --spool"
+            } else {
+                ""
+            };
+            warn!("cannot write file {id}: {e}{hint}");
         }
         write_failed(id, bytes, e)
     }

@@ -281,7 +281,7 @@ impl Os {
         {
             used_by_nobody(hold.dir())?;
             let reading = |folder: &Path, e: io::Error| cannot(&format!("read {}", folder.display()), &e);
-            let (past, file) = ledger::load(&ledger, SystemTime::now())
+            let (past, file) = ledger::load(&ledger, SystemTime::now(), settings.name_ttl)
                 .map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
             let file = file.held_by(hold);
             register = past;
@@ -359,7 +359,9 @@ impl Os {
                     watch.is_missed = false;
                 }
                 Some(Err(e)) if !std::mem::replace(&mut watch.is_missed, true) => {
-                    log::warn!("{door}, the operator's door is gone and cannot be made anew: {e}");
+                    log::warn!(
+                        "{door}, the operator's door is gone and cannot be made anew: {e}; chinwag ctl does not reach this server"
+                    );
                 }
                 Some(Err(_)) => {}
             }
@@ -399,7 +401,8 @@ impl Os {
 /// is told, and nothing is made or changed.
 pub fn look(dir: &Path, settings: &Settings) -> io::Result<()> {
     let [ledger, rooms, spool] = ["ledger", "rooms", "spool"].map(|name| dir.join(name));
-    ledger::look(&ledger).map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
+    ledger::look(&ledger, SystemTime::now(), settings.name_ttl)
+        .map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
     // What it says of what stands in its place is to be said here too.
     drop(AuditLog::new(dir.join("audit.log"), 0));
     let look_at_rooms = |folder: &Path| journal::look(folder, settings.history, limits::ROOMS);
@@ -418,6 +421,17 @@ pub fn look_at_control(path: &Path, data: Option<&Path>) -> io::Result<()> {
         Some(folder) if data == Some(folder) && !folder.exists() => Ok(()),
         _ => ControlListener::look(path).map_err(|e| cannot_open(path, &e)),
     }
+}
+
+/// Says that [`Os::open`] could not open the operator's door in the data folder `dir`, if that is so.
+pub fn look_at_own_control(dir: &Path) {
+    if let Err(e) = look_at_control(&dir.join(CONTROL), Some(dir)) {
+        warn_of_no_control(&e);
+    }
+}
+
+fn warn_of_no_control(e: &io::Error) {
+    log::warn!("{}; until the next start chinwag ctl does not reach this server", reason(e));
 }
 
 /// An error if another server has its door in this data folder, which holds no lock of it any more.
@@ -452,10 +466,7 @@ fn open_control(wanted: Option<PathBuf>, in_data: Option<PathBuf>) -> io::Result
     match ControlListener::open(&path) {
         Ok(door) => Ok(Some(door)),
         Err(e) => {
-            log::warn!(
-                "{}; until the next start chinwag ctl does not reach this server",
-                reason(&cannot_open(&path, &e))
-            );
+            warn_of_no_control(&cannot_open(&path, &e));
             Ok(None)
         }
     }

@@ -6,6 +6,7 @@
 mod expiry;
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -162,12 +163,22 @@ pub fn load((cert, chain): (&Path, &[u8]), (key, private): (&Path, &[u8])) -> Re
         ))
     })?;
     let first = chain[0].clone();
-    let certified = CertifiedKey::new(chain, private);
+    let mut certified = CertifiedKey::new(chain, private);
     let certificate = match certified.keys_match() {
-        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Certificate::new(certified, provider),
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(()),
         Err(e) => Err(e),
     };
-    let certificate = certificate.map_err(|e| match e {
+    let is_of_another = certificate.is_err() && {
+        (1..certified.cert.len()).any(|_| {
+            certified.cert.rotate_left(1);
+            certified.keys_match().is_ok()
+        })
+    };
+    let certificate = certificate.and_then(|()| Certificate::new(certified, provider)).map_err(|e| match e {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) if is_of_another => Bad::Certificate(format!(
+            "the certificate of the server, to which the key in {key} belongs, must come first in {cert}; put those of its authorities \
+             behind it"
+        )),
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => Bad::Key(format!(
             "the key in {key} does not belong to the certificate in {cert}; give the two that were made together"
         )),
@@ -198,7 +209,7 @@ fn unusable(certificate: &[u8], e: &Error) -> String {
 
 /// Whether the server has made a certificate for itself in this folder.
 pub fn has_own(folder: &Path) -> bool {
-    folder.join(OWN).exists()
+    !fs::symlink_metadata(folder.join(OWN)).is_err_and(|e| e.kind() != io::ErrorKind::PermissionDenied)
 }
 
 /// The certificate that the server has made for itself, in this folder, which is made with it if it is not there. An error says what
@@ -206,12 +217,7 @@ pub fn has_own(folder: &Path) -> bool {
 pub fn own(folder: &Path) -> Result<Certificate, String> {
     let path = folder.join(OWN);
     if !has_own(folder) {
-        if folder.parent().is_some_and(|dir| has_had(dir, TLS)) {
-            warn!(
-                "{} is not there; a new certificate is made, and whoever knows an earlier one refuses it",
-                path.display()
-            );
-        }
+        warn_if_missed(folder);
         make().and_then(|pem| keep(folder, &pem)).map_err(|e| cannot_make(folder, &e))?;
     }
     let damaged = || {
@@ -222,11 +228,22 @@ pub fn own(folder: &Path) -> Result<Certificate, String> {
     };
     let pem = read_text(&path).map_err(|e| match e.kind() {
         io::ErrorKind::InvalidData => damaged(),
-        _ => about(&format!("cannot read {}", path.display()), &e, folder).to_string(),
+        _ => about(&format!("cannot read {}", path.display()), &e, &path, folder).to_string(),
     })?;
     let certificate = load((&path, pem.as_bytes()), (&path, pem.as_bytes())).map_err(|_| damaged())?;
     folder.parent().into_iter().for_each(|dir| note_had(dir, TLS));
     Ok(Certificate { own: Some(pem.into()), ..certificate })
+}
+
+/// Says that the server had a certificate of its own in this folder, which is not there.
+fn warn_if_missed(folder: &Path) {
+    if folder.parent().is_some_and(|dir| has_had(dir, TLS)) {
+        warn!(
+            "{} is not there; a new certificate is made, and whoever knows an earlier one refuses it; if that is not meant, put \
+             it back from a backup",
+            folder.join(OWN).display()
+        );
+    }
 }
 
 /// Has the certificate that is shown in its file again, if the server made it for itself in this folder and somebody has swept that away:
@@ -249,12 +266,13 @@ fn keep(folder: &Path, pem: &str) -> io::Result<()> {
 
 /// One such as [`own`] would make in this folder, of which nothing is kept. An error says what would keep it from that.
 pub fn look(folder: &Path) -> Result<Certificate, String> {
+    warn_if_missed(folder);
     let pem = look_to_write(folder).and_then(|()| make()).map_err(|e| cannot_make(folder, &e))?;
     load((folder, pem.as_bytes()), (folder, pem.as_bytes())).map_err(Bad::text)
 }
 
 fn cannot_make(folder: &Path, e: &io::Error) -> String {
-    about(&format!("cannot make a certificate in {}", folder.display()), e, folder.parent().unwrap_or(folder))
+    about(&format!("cannot make a certificate in {}", folder.display()), e, folder, folder.parent().unwrap_or(folder))
         .to_string()
 }
 

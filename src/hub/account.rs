@@ -157,7 +157,18 @@ impl Accounts {
 
     /// The latest that it can be by the time that has passed since the start, and what clocks may be wrong by.
     fn latest(&self, now: Now) -> Option<SystemTime> {
-        self.begun.map(|begun| begun.wall + (now.at - begun.at) + limits::DAY)
+        self.seen(now).map(|seen| seen + limits::DAY)
+    }
+
+    /// The time of day by the time that has passed since the start.
+    fn seen(&self, now: Now) -> Option<SystemTime> {
+        self.begun.map(|begun| begun.wall + (now.at - begun.at))
+    }
+
+    /// The same time, but that a clock which is set ahead while the server runs takes no time from what has some left: what is over by the
+    /// clock alone does not count, and is kept, as the clock may go back.
+    pub(super) fn surely(&self, now: Now) -> Now {
+        Now { wall: self.seen(now).map_or(now.wall, |seen| seen.min(now.wall)), ..now }
     }
 
     /// The last request of a connection is answered later.

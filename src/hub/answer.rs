@@ -440,7 +440,7 @@ impl Hub {
                 Some(Done::Bans { room: *room, count: *count })
             }
             Rest::Blocks(after) => {
-                for block in self.register().blocks().after(*after) {
+                for block in self.register().blocks().after(*after).filter(|block| block.holds(now.wall)) {
                     telling.has_room()?;
                     let Block { id, scope, who, until, reason, .. } = block.clone();
                     telling.tell(&Detail::Block { id, scope, who, until, reason });

@@ -187,8 +187,8 @@ impl Hub {
         }
         let next = rules.next_ban().max(book.last_ban() + 1);
         let name = self.rooms[room].name;
-        let over: Vec<u64> =
-            rules.bans().iter().filter(|ban| self.is_over(name, ban, turn.now)).map(|ban| ban.id).collect();
+        let now = self.accounts.surely(turn.now);
+        let over: Vec<u64> = rules.bans().iter().filter(|ban| self.is_over(name, ban, now)).map(|ban| ban.id).collect();
         if rules.bans().len() - over.len() >= limits::BANS {
             return Err(Fault::TooMany(Quota::Bans));
         }

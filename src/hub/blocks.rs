@@ -96,7 +96,7 @@ impl Hub {
         self.end_blocks_over(turn);
         let blocks = self.register().blocks();
         let is_full = blocks.len() >= limits::BLOCKS || self.register().lines() >= limits::LEDGER_LINES;
-        let known = blocks.of(who).cloned();
+        let known = blocks.of(who).filter(|block| block.holds(turn.now.wall)).cloned();
         let id = match &known {
             Some(block) => block.id,
             None if is_full => return Err(Fault::TooMany(Quota::Blocks)),
@@ -181,13 +181,14 @@ impl Hub {
 
     /// Blocks that have ended are there no more.
     fn end_blocks_over(&mut self, turn: &mut Turn<'_, impl Output>) {
-        let over = self.register().blocks().over(turn.now.wall);
+        let over = self.register().blocks().over(self.accounts.surely(turn.now).wall);
         self.note(over.into_iter().map(Entry::Unblock).collect(), turn.out);
     }
 
     pub(super) fn unblock(&mut self, id: u64, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         self.end_blocks_over(turn);
-        let who = self.register().blocks().get(id).ok_or(Fault::NoSuchBlock(id))?.who;
+        let known = self.register().blocks().get(id).filter(|block| block.holds(turn.now.wall));
+        let who = known.ok_or(Fault::NoSuchBlock(id))?.who;
         self.audit(Deed::Unblock { id, who }, turn);
         self.note(vec![Entry::Unblock(id)], turn.out);
         Ok(Done::Unblock(id))

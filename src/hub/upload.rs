@@ -16,9 +16,15 @@ use crate::typing::Conversation;
 use super::{Hub, Turn};
 
 impl Hub {
-    /// Whether the next chunk of a connection belongs to an open upload, and so counts as a small part of a line.
+    /// Whether the next chunk of a connection belongs to an open upload.
     pub fn has_upload(&self, conn: ConnId) -> bool {
         self.people.way(conn).is_some_and(|way| matches!(way.intake(), Intake::Open(_)))
+    }
+
+    /// Whether chunks of a connection belong to an upload, which may be over by now, and so count as small parts of a line each: what
+    /// was under way when an upload failed holds nobody up.
+    pub fn has_chunks(&self, conn: ConnId) -> bool {
+        self.people.way(conn).is_some_and(|way| !matches!(way.intake(), Intake::None { .. }))
     }
 
     /// Whether the disk keeps up. While it does not, chunks must wait where they come from.

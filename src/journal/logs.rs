@@ -252,7 +252,7 @@ impl Damaged {
     fn all(self, folder: &Path, room: RoomName, log: &Path, why: &io::Error) {
         match self {
             Self::SetAside => set_all_aside(folder, room, log, why),
-            Self::Told if log.is_dir() => warn!("the log of {room} cannot be kept: {why}"),
+            Self::Told if log.is_dir() => warn_of_folder(room, log),
             Self::Told => warn!("the log of {room} cannot be read: {why}; a start sets it aside"),
         }
     }
@@ -262,8 +262,13 @@ impl Damaged {
         match self {
             Self::SetAside => set_aside(folder, room, log, good, bytes),
             Self::Told => {
-                let count = counted(bytes.len() as u64, "byte");
-                warn!("the log of {room} is damaged: its end, {count}, counts for nothing; a start sets it aside");
+                let what = described(bytes);
+                let rest = if lacks_its_end(bytes) {
+                    format!("; if it shall count, end that line: echo >> {}", path(folder, room, "log").display())
+                } else {
+                    String::new()
+                };
+                warn!("the log of {room} is damaged: its end, {what}, counts for nothing; a start sets it aside{rest}");
             }
         }
     }
@@ -272,8 +277,9 @@ impl Damaged {
 fn are_ours(folder: &Path, rooms: &[RoomName]) -> io::Result<()> {
     for &room in rooms {
         // Nothing is wrong with such a log, and it can be put right.
-        for path in ["log", "log.1"].map(|kind| path(folder, room, kind)) {
-            match open_regular(File::options().read(true).write(true), &path) {
+        for (kind, is_written) in [("log", true), ("log.1", true), ("topic", false)] {
+            let path = path(folder, room, kind);
+            match open_regular(File::options().read(true).write(is_written), &path) {
                 Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(not_ours(&path, &e)),
                 _ => {}
             }
@@ -377,13 +383,13 @@ fn load_room(folder: &Path, name: RoomName, wanted: Wanted, damaged: Damaged) ->
     }
     let Some(last_seq) = lines.last().map(|line| line.seq) else { return Ok(None) };
     lines.drain(..lines.len().saturating_sub(wanted.lines));
-    let topic = path(folder, name, "topic");
-    let read = read_text(&topic).inspect_err(|e| {
+    let path = path(folder, name, "topic");
+    let topic = read_text(&path).inspect_err(|e| {
         if e.kind() != io::ErrorKind::NotFound {
-            warn!("cannot read what {name} is about, in {}: {e}", topic.display());
+            warn!("the topic of {name} cannot be read: {}: {e}", path.display());
         }
     });
-    let topic = read.ok().and_then(|topic| topic.lines().next().map(Text::new));
+    let topic = topic.ok().and_then(|topic| topic.lines().next().map(Text::new));
     let topic = topic.filter(|topic| topic.as_str().len() <= limits::TOPIC);
     Ok(Some(PastRoom { name, topic, last_seq, lines }))
 }
@@ -539,13 +545,17 @@ impl Read for At<'_> {
 /// name is none of ours.
 fn set_all_aside(folder: &Path, room: RoomName, log: &Path, why: &io::Error) {
     if log.is_dir() {
-        return warn!("the log of {room} cannot be kept: {why}");
+        return warn_of_folder(room, log);
     }
     let moved = aside(folder, room).and_then(|(path, _)| fs::rename(log, &path).map(|()| path));
     match moved {
         Ok(path) => warn!("the log of {room} cannot be read: {why}; it is now in {}", path.display()),
         Err(e) => warn!("the log of {room} cannot be read: {why}; nor can it be set aside: {e}"),
     }
+}
+
+fn warn_of_folder(room: RoomName, log: &Path) {
+    warn!("the log of {room} cannot be kept until {} is moved away, which is a folder", log.display());
 }
 
 /// A new file for what is set aside.
@@ -570,10 +580,35 @@ fn set_aside(folder: &Path, room: RoomName, log: &File, good: u64, damaged: &[u8
         log.set_len(good)?;
         Ok(path)
     });
-    let count = counted(damaged.len() as u64, "byte");
+    let what = described(damaged);
     match moved {
-        Ok(path) => warn!("the log of {room} was damaged: its end, {count}, is now in {}", path.display()),
-        Err(e) => warn!("the log of {room} is damaged at its end, {count} of it, which cannot be set aside: {e}"),
+        Ok(aside) => {
+            let (aside, log) = (aside.display(), path(folder, room, "log"));
+            let rest = if lacks_its_end(damaged) {
+                format!(
+                    "; if it shall count, stop the server before anything more is said there, (cat {aside}; echo) >> {}, and start it again",
+                    log.display()
+                )
+            } else {
+                String::new()
+            };
+            warn!("the log of {room} was damaged: its end, {what}, is now in {aside}{rest}");
+        }
+        Err(e) => warn!("the log of {room} is damaged at its end, {what} of it, which cannot be set aside: {e}"),
+    }
+}
+
+/// Whether this is a line that lacks nothing but its end, as an editor leaves it. It cannot count, as it could be the beginning of another.
+fn lacks_its_end(torn: &[u8]) -> bool {
+    !torn.ends_with(b"\n") && format::parse_saved(torn).is_some()
+}
+
+/// What was torn off at the end of a log.
+fn described(torn: &[u8]) -> String {
+    let count = counted(torn.len() as u64, "byte");
+    match format::parse_saved(torn).filter(|_| lacks_its_end(torn)) {
+        Some(line) => format!("{count}, which are line {} without its end", line.seq),
+        None => count,
     }
 }
 

@@ -332,19 +332,10 @@ impl Writer {
         if durability == Durability::Sync {
             self.topics = begun + limits::TOPIC_REST * begun.elapsed();
         }
-        match set {
-            Err(e) if trouble(&e) == Trouble::Full => Err(e),
-            // No line shall wait for a topic.
-            Err(e) => {
-                warn!("cannot write the topic of {}: {e}", work.name);
-                Ok(())
-            }
-            Ok(file) => {
-                self.unsynced.names = true;
-                file.into_iter().for_each(|file| self.unsynced.add(file));
-                Ok(())
-            }
-        }
+        let file = set.map_err(|e| io::Error::new(e.kind(), format!("its topic: {e}")))?;
+        self.unsynced.names = true;
+        file.into_iter().for_each(|file| self.unsynced.add(file));
+        Ok(())
     }
 
     /// Gives back the descriptors of all logs, as others are needed.

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use log::warn;
 
-use crate::home::{open_regular, private};
+use crate::home::{denied, open_regular, private};
 use crate::limits;
 use crate::time::in_seconds;
 
@@ -51,6 +51,11 @@ impl AuditLog {
     pub fn new(path: PathBuf, max: u64) -> Self {
         if fs::symlink_metadata(&path).is_ok_and(|data| !data.is_file()) {
             warn!("{} is no file; what operators do is not written down until it is moved away", path.display());
+        } else if let Err(e) = open_regular(File::options().read(true).write(true), &path)
+            && e.kind() == io::ErrorKind::PermissionDenied
+        {
+            let why = denied(&path, path.parent().unwrap_or(&path));
+            warn!("what operators do is not written down in {}: {why}", path.display());
         }
         Self { path, half: max / 2, is_begun: false, waiting: VecDeque::new(), unsynced: None }
     }

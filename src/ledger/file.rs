@@ -6,17 +6,18 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use log::{info, warn};
 
 use super::format::{encode, parse, read};
 use crate::effect::Entered;
 use crate::home::{
-    Durability, ENTRIES, Hold, LEDGER, Replacement, has_had, is_same, lacks_ledger, make_folder, note_had,
-    open_regular, others, private, replace,
+    Durability, ENTRIES, Hold, LEDGER, Replacement, denied, has_had, is_same, lacks_ledger, make_folder, note_had,
+    open_regular, private, replace,
 };
 use crate::limits;
+use crate::names::Nick;
 use crate::register::Register;
 use crate::text::counted;
 use crate::time::Day;
@@ -54,9 +55,23 @@ enum Trust {
 }
 
 /// Reads a ledger and writes it anew, without what means nothing any more; where that cannot be, as on a full disk, it goes on as it
-/// is. An error says what stands in the way.
-pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> {
+/// is. An error says what stands in the way. Names lapse after `ttl`, if ever.
+pub fn load(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<(Register, LedgerFile)> {
     let (mut register, bytes, good) = gather(path)?;
+    let today = Day::of(now);
+    let lapsed = ttl.map(|ttl| register.expired(ttl, today)).unwrap_or_default();
+    // Owners do not stay away all at once: it is rather the clock that is wrong, or was, or a folder from a backup.
+    if let (Some(newest), Some(ttl)) = (register.newest(), ttl)
+        && !lapsed.is_empty()
+        && newest.is_over(ttl, today)
+    {
+        let path = path.display();
+        warn!(
+            "is the clock right? It says {today}, nothing in {path} is younger than {newest}, and so the time of {} is over; if it is \
+             wrong, stop the server, set it, take the lines out of {path} that begin with drop and end with {today}, and start again",
+            told(&lapsed)
+        );
+    }
     let torn = &bytes[good..];
     let is_torn = !torn.is_empty();
     // A crash has left it there.
@@ -79,9 +94,21 @@ pub fn load(path: &Path, now: SystemTime) -> io::Result<(Register, LedgerFile)> 
     Ok((register, file))
 }
 
-/// What would keep [`load`] from reading a ledger. What it would set aside is told, and nothing is changed.
-pub fn look(path: &Path) -> io::Result<()> {
-    let (_, bytes, good) = gather(path)?;
+/// What would keep [`load`] from reading a ledger. What it would set aside is told, and whose names would lapse; nothing is changed.
+pub fn look(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<()> {
+    let (register, bytes, good) = gather(path)?;
+    let today = Day::of(now);
+    let lapsed = ttl.map(|ttl| register.expired(ttl, today)).unwrap_or_default();
+    if !lapsed.is_empty() {
+        warn!(
+            "is the clock right? It says {today}, and so a start ends the time of {}, whose owners were not here for too long",
+            told(&lapsed)
+        );
+    }
+    let new = path.with_extension("new");
+    if new.is_dir() {
+        warn!("{} cannot be written anew, and would go on as it is: move away {}", path.display(), new.display());
+    }
     let torn = &bytes[good..];
     if !torn.is_empty() {
         let rest = if lacks_its_end(torn).is_some() {
@@ -95,6 +122,16 @@ pub fn look(path: &Path) -> io::Result<()> {
         );
     }
     Ok(())
+}
+
+/// How many names these are, and the first few of them.
+fn told(names: &[Nick]) -> String {
+    const FEW: usize = 5;
+    let mut few: Vec<&str> = names.iter().map(Nick::as_str).collect();
+    few.sort_unstable();
+    let rest = if few.len() > FEW { ", …" } else { "" };
+    few.truncate(FEW);
+    format!("{} ({}{rest})", counted(names.len() as u64, "name"), few.join(", "))
 }
 
 /// The kind of a line and what it is of, if nothing but its end is missing. It cannot count, as it could be the beginning of another; but
@@ -116,7 +153,7 @@ fn described(torn: &[u8]) -> String {
 
 /// What a ledger says, with all its bytes and how many of them are whole lines.
 fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
-    let bytes = match open_regular(File::options().read(true), path) {
+    let bytes = match open_regular(File::options().read(true).write(true), path) {
         Ok(mut file) => {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
@@ -127,7 +164,7 @@ fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
             Vec::new()
         }
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            return Err(io::Error::new(e.kind(), others(path.parent().unwrap_or(path))));
+            return Err(io::Error::new(e.kind(), denied(path, path.parent().unwrap_or(path))));
         }
         Err(e) => return Err(e),
     };
@@ -420,7 +457,7 @@ pub(super) mod tests {
     fn a_ledger_that_says_most_things_twice_is_written_anew() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger");
-        let (_, file) = load(&path, now()).unwrap();
+        let (_, file) = load(&path, now(), None).unwrap();
         let file = Mutex::new(file);
         append(&mut lock(&file), &name(1));
         let token = |n: u64| {
@@ -436,7 +473,7 @@ pub(super) mod tests {
         }
         assert!((limits::LEDGER_LEAST..limits::LEDGER_LEAST + 4096).contains(&most), "{most}");
         assert!(fs::metadata(&path).unwrap().len() < limits::LEDGER_LEAST);
-        let (register, _) = load(&path, now()).unwrap();
+        let (register, _) = load(&path, now(), None).unwrap();
         let alice = register.owned(&nick(1)).unwrap();
         assert!(
             (0..14_995)
@@ -454,7 +491,7 @@ pub(super) mod tests {
         {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("ledger");
-            let (_, mut file) = load(&path, now()).unwrap();
+            let (_, mut file) = load(&path, now(), None).unwrap();
             let mut at: Vec<_> = (0..4).map(|n| file.append(&encoded(&[name(n)])).unwrap()).collect();
             file.file = Arc::new(fails.open(&path).unwrap());
             let mut undo = |lines| {
@@ -480,11 +517,11 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data/ledger");
         fs::create_dir(dir.path().join("data")).unwrap();
-        let (_, mut file) = load(&path, now()).unwrap();
+        let (_, mut file) = load(&path, now(), None).unwrap();
         append(&mut file, &name(1));
         fs::remove_dir_all(dir.path().join("data")).unwrap();
         append(&mut file, &name(2));
-        let (register, _) = load(&path, now()).unwrap();
+        let (register, _) = load(&path, now(), None).unwrap();
         assert!(register.owned(&nick(1)).is_some() && register.owned(&nick(2)).is_some());
     }
 
@@ -505,7 +542,7 @@ pub(super) mod tests {
         }
         fs::write(&path, &text).unwrap();
         let begun = Instant::now();
-        let (register, _) = load(&path, now()).unwrap();
+        let (register, _) = load(&path, now(), None).unwrap();
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
         register.check();
         assert_eq!(register.rooms().count(), 2_502);
@@ -518,11 +555,11 @@ pub(super) mod tests {
         let mut text = String::new();
         (0..limits::NAMES).for_each(|n| encode(&mut text, &name(n)));
         fs::write(&path, &text).unwrap();
-        let (register, file) = load(&path, now()).unwrap();
+        let (register, file) = load(&path, now(), None).unwrap();
         assert_eq!((register.len(), file.len), (limits::NAMES, text.len() as u64));
         encode(&mut text, &name(limits::NAMES));
         fs::write(&path, &text).unwrap();
-        let error = load(&path, now()).unwrap_err().to_string();
+        let error = load(&path, now(), None).unwrap_err().to_string();
         assert!(error.starts_with("line 50001 of it "), "{error}");
     }
 }

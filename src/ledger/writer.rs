@@ -405,7 +405,7 @@ mod tests {
     fn what_waits_for_a_full_disk_is_bounded_and_says_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger");
-        let (_, mut file) = load(&path, now()).unwrap();
+        let (_, mut file) = load(&path, now(), None).unwrap();
         append(&mut file, &name(1));
         append(&mut file, &name(2));
         let room = crate::names::RoomName::new("#r").unwrap();
@@ -418,7 +418,7 @@ mod tests {
         }
         assert!(waiting.is_all && waiting.lines.len() < limits::LEDGER_WAITING + 1_000, "{}", waiting.lines.len());
         file.put(&waiting.lines).unwrap();
-        let (register, _) = load(&path, now()).unwrap();
+        let (register, _) = load(&path, now(), None).unwrap();
         let limit = crate::register::Rule::Limit(Some(59_999));
         assert!(register.owned(&nick(1)).is_some() && register.owned(&nick(2)).is_none());
         assert!(register.room(&room).unwrap().rules().contains(&limit));
@@ -428,7 +428,7 @@ mod tests {
     fn what_is_synced_after_a_failure_counts_for_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger");
-        let (_, file) = load(&path, now()).unwrap();
+        let (_, file) = load(&path, now(), None).unwrap();
         let (outcomes, told) = channel();
         let (mut syncer, _poll) = syncer(file, outcomes);
         let lines = lock(&syncer.file).append(&encoded(&[name(1)])).unwrap();

@@ -392,7 +392,7 @@ fn explain_alone(why: &Fault) -> String {
         Fault::KeepsNothing => {
             "this server keeps nothing, as it runs without --data; a name is yours while you are here".to_owned()
         },
-        Fault::AccountsOff => "nobody logs in or out here; a name that is free is yours while you are here".to_owned(),
+        Fault::AccountsOff => "nobody logs in or out here, as the server runs with --accounts off; a name that is free is yours while you are here".to_owned(),
         Fault::AccountsClosed => "only the operator gives names away here; ask them for yours".to_owned(),
         Fault::PasswordsBusy => "many passwords are being looked at; try again in a moment".to_owned(),
         Fault::IgnoreSelf => "you cannot ignore yourself; /ignore NICK takes somebody else".to_owned(),

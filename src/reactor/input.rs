@@ -269,7 +269,11 @@ impl<S: System> Reactor<S> {
             return Next::Nothing;
         }
         let rate = rate_for(connection, self.hub.settings().rate);
-        let rate = if is_of_upload { rate.saturating_mul(limits::CHUNKS_OF_LINE) } else { rate };
+        let rate = if lines.at_chunk() && self.hub.has_chunks(id) {
+            rate.saturating_mul(limits::CHUNKS_OF_LINE)
+        } else {
+            rate
+        };
         let is_paid = connection.pay(rate, now.at);
         // What will be refused in any case does not wait for that.
         let may_be_void = connection.at_line_before(lines.len()) && !lines.at_chunk();

@@ -84,12 +84,12 @@ impl Blocks {
 
     /// The numbers of those that have ended by now.
     pub fn over(&self, wall: SystemTime) -> Vec<u64> {
-        self.iter().filter(|block| !holds(block, wall)).map(|block| block.id).collect()
+        self.iter().filter(|block| !block.holds(wall)).map(|block| block.id).collect()
     }
 
     /// Whether the owner of a name may not come.
     pub fn has_name(&self, nick: Nick, wall: SystemTime) -> bool {
-        self.of(Blocked::Name(nick)).is_some_and(|block| holds(block, wall))
+        self.of(Blocked::Name(nick)).is_some_and(|block| block.holds(wall))
     }
 
     /// Which of those who come from somewhere may not: all, if any block says so. It takes a look for each length that a network
@@ -100,7 +100,7 @@ impl Blocks {
         }
         let network = Network::from(prefix);
         let around = (0..=network.bits()).map(|len| Blocked::Network(network.shortened(len)));
-        let scopes = around.filter_map(|who| self.of(who)).filter(|block| holds(block, wall)).map(|block| block.scope);
+        let scopes = around.filter_map(|who| self.of(who)).filter(|block| block.holds(wall)).map(|block| block.scope);
         scopes.max()
     }
 
@@ -113,8 +113,11 @@ impl Blocks {
     }
 }
 
-fn holds(block: &Block, wall: SystemTime) -> bool {
-    block.until.is_none_or(|until| wall < until)
+impl Block {
+    /// Whether its time is not over.
+    pub fn holds(&self, wall: SystemTime) -> bool {
+        self.until.is_none_or(|until| wall < until)
+    }
 }
 
 /// By what a block is found, however it was written.

@@ -65,10 +65,10 @@ pub fn load(folder: &Path, next: u64) -> io::Result<Vec<PastFile>> {
             Ok(None) => forget(folder, id),
             // It is no fault of the file's, and can be put right.
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(not_ours(&folder.join(id.to_string()), &e));
+                return look(folder).and_then(|()| Err(not_ours(&folder.join(id.to_string()), &e)));
             }
             Err(e) => {
-                warn!("cannot read file {id}, which goes: {e}");
+                warn!("file {id} in {} cannot be read, and goes: {e}", folder.display());
                 forget(folder, id);
             }
         }
@@ -80,29 +80,47 @@ pub fn load(folder: &Path, next: u64) -> io::Result<Vec<PastFile>> {
 /// What would keep [`load`] from reading the files. Nothing is changed.
 pub fn look(folder: &Path) -> io::Result<()> {
     for id in ids(folder)? {
-        for path in [path(folder, id), folder.join(id.to_string())] {
-            match open_regular(File::options().read(true), &path) {
+        for (path, is_written) in [(path(folder, id), false), (folder.join(id.to_string()), true)] {
+            match open_regular(File::options().read(true).write(is_written), &path) {
                 Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(not_ours(&path, &e)),
                 _ => {}
             }
+        }
+        if let Err(e) = read_one(folder, id) {
+            warn!("file {id} in {} cannot be read, and a start removes it: {e}", folder.display());
         }
     }
     Ok(())
 }
 
 fn load_one(folder: &Path, id: FileId) -> io::Result<Option<PastFile>> {
+    let Some((file, known)) = read_one(folder, id)? else { return Ok(None) };
+    if file.digest != known {
+        write(folder, id, &file.description, file.digest)?;
+    }
+    Ok(Some(file))
+}
+
+/// A file that goes on, and the digest that is written down. An error says why there is none any more though it was whole.
+fn read_one(folder: &Path, id: FileId) -> io::Result<Option<(PastFile, Option<Digest>)>> {
     let text = match read_text(&path(folder, id)) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text?,
     };
-    let Some((description, mut digest)) = parse(&text) else {
+    let Some((description, known)) = parse(&text) else {
         return Err(io::Error::other("what is written down about it is damaged"));
     };
+    let mut digest = known;
     let data = folder.join(id.to_string());
     let len = match fs::symlink_metadata(&data) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        metadata => Some(metadata?).filter(fs::Metadata::is_file).ok_or(io::ErrorKind::InvalidData)?.len(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && known.is_none() => return Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(io::Error::other("its bytes are gone")),
+        metadata if metadata.as_ref().is_ok_and(fs::Metadata::is_file) => metadata?.len(),
+        _ => return Err(io::Error::other("something else stands in its place")),
     };
+    if known.is_some() && len != description.size {
+        return Err(io::Error::other(format!("it has {len} bytes, and had {}", description.size)));
+    }
     if digest.is_none() && len == description.size {
         // All of it had come, and nobody has been told.
         let (_, hash) = hash(&data)?;
@@ -110,14 +128,13 @@ fn load_one(folder: &Path, id: FileId) -> io::Result<Option<PastFile>> {
         if digest.is_none() {
             return Ok(None);
         }
-        write(folder, id, &description, digest)?;
     }
-    File::open(&data)?;
+    open_regular(File::options().read(true).write(true), &data)?;
     let goes_on = match digest {
         Some(_) => len == description.size,
         None => description.claimed.is_some() && 0 < len && len < description.size,
     };
-    Ok(goes_on.then_some(PastFile { id, description, len, digest }))
+    Ok(goes_on.then_some((PastFile { id, description, len, digest }, known)))
 }
 
 /// The length of a file, and the digest of what is in it so far.

@@ -172,7 +172,7 @@ fn check_tells_of_a_full_disk_what_a_start_would() {
     let Some(disk) = SmallDisk::mount("1m") else { return };
     fs::DirBuilder::new().mode(0o700).create(disk.path("data")).unwrap();
     let told = || {
-        let output = disk.run(&["check", "--listen", "127.0.0.1:0"]);
+        let output = disk.run(&["check", "--listen", "127.0.0.1:0", "--spool", "64K"]);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };

@@ -203,7 +203,7 @@ fn files_of_another_user_keep_the_server_from_starting_and_stay() {
     assert_eq!(share(&mut ann, "#a", b"bytes", "x.txt"), 1);
     stop(server);
     for (file, told) in
-        [("ledger", "ledger"), ("rooms/a.log", "rooms/a.log"), ("spool/1.info", "spool/1"), ("spool/1", "spool/1")]
+        [("ledger", "ledger"), ("rooms/a.log", "rooms/a.log"), ("spool/1.info", "spool/1.info"), ("spool/1", "spool/1")]
     {
         let file = dir.path().join(file);
         give(&file, 0);

@@ -604,7 +604,7 @@ fn a_topic_that_cannot_be_read_is_told_at_the_start_and_before() {
     server.in_room("alice", "#a").ask("/msg #a one", "+ msg #a");
     kill(server);
     fs::create_dir(folder.log("a").with_extension("topic")).unwrap();
-    let want = "cannot read what #a is about, in ";
+    let want = "the topic of #a cannot be read: ";
     let mut check = Command::new(binary());
     let output = check.args(["check", "--data"]).arg(&folder.path).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);

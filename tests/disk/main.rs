@@ -13,3 +13,4 @@ mod faults;
 mod folder;
 mod machine;
 mod slow;
+mod told;

@@ -139,6 +139,11 @@ fn chunks_count_as_parts_of_lines() {
     other.send_bytes(format!("/send #a {} x\n{}", 200 * 49_152, chunk.repeat(200)).as_bytes());
     other.until_starting("+ send ");
     other.until_starting("=");
+    // Nor is who sends them for an upload that was refused, and what they say then.
+    let mut refused = server.in_room("refused", "#a");
+    refused.send_bytes(format!("/send #a 0 /\n{}/ping after\n", "=AAAA\n".repeat(200)).as_bytes());
+    refused.starting("! send ");
+    refused.expect("+ ping after");
 }
 
 #[test]

@@ -236,6 +236,14 @@ fn an_option_of_ctl_behind_the_command_is_no_part_of_it() {
     bob.expect("* wall server give --data folder");
     done(dir.path(), &["wall", "--web", "is", "new"]);
     bob.expect("* wall server --web is new");
+    // Who asks for help is told it, and nobody else is.
+    for asked in ["--help", "-h"] {
+        let output = ctl(dir.path(), &["wall", asked]);
+        assert!(output.stdout.starts_with(b"- /wall TEXT "), "{output:?}");
+    }
+    assert_eq!(bob.settle(), [""; 0]);
+    done(dir.path(), &["--", "wall", "--help"]);
+    bob.expect("* wall server --help");
 }
 
 #[test]

@@ -114,6 +114,7 @@ fn a_certificate_and_a_key_must_belong_together() {
         shell(&made, folder.path());
     }
     fs::write(folder.path().join("none"), "nothing of the kind\n").unwrap();
+    shell("cat b.pem a.pem > turned.pem", folder.path());
     let serve = |options: &[&str]| {
         let mut command = timed();
         command.args([binary(), "serve", "--listen", "none", "--tls", "127.0.0.1:0"]).args(options);
@@ -122,6 +123,10 @@ fn a_certificate_and_a_key_must_belong_together() {
     };
     for (options, why) in [
         (&["--cert", "a.pem", "--key", "b.key"][..], "the key in b.key does not belong to the certificate in a.pem"),
+        (
+            &["--cert", "turned.pem", "--key", "a.key"],
+            "to which the key in a.key belongs, must come first in turned.pem; ",
+        ),
         (&["--cert", "none", "--key", "a.key"], "cannot use none: it holds no certificate in PEM"),
         (&["--cert", "a.pem", "--key", "none"], "cannot use none: it holds no private key in PEM"),
         (&["--cert", "missing", "--key", "a.key"], "cannot read missing: no such file or directory\n"),

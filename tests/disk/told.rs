@@ -1,0 +1,345 @@
+//! What `chinwag check` and a start tell their operator of a data folder: what keeps the server out, what it loses there, and whether the
+//! clock is right.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use testkit::data::{Folder, fetch, share, stop};
+use testkit::disk::{SmallDisk, faketime};
+use testkit::{Server, binary, control, eventually, have, timed};
+
+/// The user of the server, where root starts one.
+const OTHER: u32 = 65_534;
+
+/// What this mode of the program says of the folder on standard error, with its code where it ends by itself; a server ends with its start.
+fn told_by(mode: &str, data: &Path, command: &mut Command) -> (Option<i32>, String) {
+    command.args([mode, "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    if mode == "check" {
+        let output = command.output().unwrap();
+        return (output.status.code(), String::from_utf8(output.stderr).unwrap());
+    }
+    // It ends before anybody could come, or says what a start says.
+    let mut program = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let _ = BufReader::new(program.stdout.as_mut().unwrap()).read_line(&mut line);
+    if !line.is_empty() {
+        kill_process(Pid::from_child(&program), Signal::TERM).unwrap();
+    }
+    let output = program.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn what_keeps_the_server_out_is_told_with_what_helps() {
+    let is_root = rustix::process::getuid().is_root();
+    if is_root && !have(&["setpriv"]) {
+        return;
+    }
+    let user = if is_root { OTHER } else { rustix::process::getuid().as_raw() };
+    let parent = tempfile::tempdir().unwrap();
+    let give = |path: &Path, user: u32| {
+        if is_root {
+            chown(path, Some(user), Some(user)).unwrap();
+        }
+    };
+    give(parent.path(), user);
+    let command = || {
+        let mut command = timed();
+        if is_root {
+            command.args(["setpriv", &format!("--reuid={user}"), &format!("--regid={user}"), "--clear-groups"]);
+        }
+        command.arg(binary()).env("TMPDIR", parent.path());
+        command
+    };
+    let data = parent.path().join("data");
+    let server = Server::start_with(command().args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data));
+    let mut ann = server.in_room("ann", "#a");
+    ann.send("kept");
+    ann.ask("/topic tea", "+ topic #a tea");
+    assert_eq!(share(&mut ann, "#a", b"bytes", "x.txt"), 1);
+    control(&data.join("ctl"), "/kill ann\n");
+    drop(ann);
+    stop(server);
+    let set = |path: &Path, mode: u32| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let both = |want: &str| {
+        for mode in ["check", "serve"] {
+            let (code, errors) = told_by(mode, &data, &mut command());
+            assert!(code == Some(1) && errors.contains(want), "{mode}: not {want}: {errors}");
+        }
+    };
+    let chown_it = format!(": chown -R {user} {}\n", data.display());
+    for name in ["ledger", "next-id", "lock", "rooms/a.log", "rooms/a.topic", "spool/1", "spool/1.info"] {
+        let path = data.join(name);
+        set(&path, 0);
+        both(&format!(": chmod u+rw {}\n", path.display()));
+        set(&path, 0o600);
+        if is_root {
+            give(&path, 0);
+            both(&chown_it);
+            give(&path, user);
+        }
+    }
+    set(&data.join("rooms/a.log"), 0o444);
+    both(&format!(": chmod u+rw {}\n", data.join("rooms/a.log").display()));
+    set(&data.join("rooms/a.log"), 0o600);
+    for name in ["rooms", "spool", ""] {
+        let path = data.join(name);
+        let path = if name.is_empty() { &data } else { &path };
+        for mode in [0o500, 0] {
+            set(path, mode);
+            both(&format!(": chmod u+rwx {}\n", path.display()));
+        }
+        set(path, 0o700);
+        if is_root {
+            give(path, 0);
+            both(&chown_it);
+            give(path, user);
+        }
+    }
+    // People can talk without it.
+    fs::write(data.join("audit.log"), "").unwrap();
+    set(&data.join("audit.log"), 0o400);
+    give(&data.join("audit.log"), user);
+    for mode in ["check", "serve"] {
+        let (code, errors) = told_by(mode, &data, &mut command());
+        let want = format!(": chmod u+rw {}\n", data.join("audit.log").display());
+        assert!(code == Some(0) && errors.contains(&want), "{mode}: {errors}");
+    }
+}
+
+#[test]
+fn check_warns_of_what_a_start_loses_or_cannot_have() {
+    let folder = Folder::new();
+    let data = &folder.path;
+    let check = || {
+        let mut command = Command::new(binary());
+        command.args(["check", "--tls", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let server = folder.serve(&["--tls", "127.0.0.1:0"]);
+    let mut ann = server.in_room("ann", "#a");
+    ann.ask("/msg #a hello", "+ msg #a");
+    ann.ask("/topic tea", "+ topic #a tea");
+    for n in 1..=4 {
+        assert_eq!(share(&mut ann, "#a", b"bytes", "x.txt"), n);
+    }
+    drop(ann);
+    stop(server);
+    let at = |name: &str| data.join(name);
+    fs::remove_file(at("tls/own.pem")).unwrap();
+    fs::create_dir(at("ctl")).unwrap();
+    fs::create_dir(at("ledger.new")).unwrap();
+    fs::remove_file(at("rooms/a.topic")).unwrap();
+    fs::create_dir(at("rooms/a.topic")).unwrap();
+    fs::write(at("spool/1"), "byte").unwrap();
+    fs::remove_file(at("spool/2")).unwrap();
+    fs::write(at("spool/3.info"), "x\n").unwrap();
+    let told = check();
+    for want in [
+        "tls/own.pem is not there; a new certificate is made, and whoever knows an earlier one refuses it",
+        "something else stands there; move it away, or give another path; until the next start chinwag ctl does not reach this server",
+        "ledger cannot be written anew, and would go on as it is: move away ",
+        "the topic of #a cannot be read: ",
+        "file 1 in ",
+        "it has 4 bytes, and had 5",
+        "its bytes are gone",
+        "what is written down about it is damaged",
+    ] {
+        assert!(told.contains(want), "not {want}: {told}");
+    }
+    assert!(!told.contains("file 4 "), "{told}");
+    assert!(at("spool/1").exists() && at("spool/3.info").exists(), "it is changed");
+    let server = folder.serve(&["--tls", "127.0.0.1:0"]);
+    let mut ann = server.in_room("ann", "#a");
+    assert_eq!(fetch(&mut ann, 4), b"bytes");
+    drop(ann);
+    let log = stop(server).1;
+    for want in ["the topic of #a cannot be read: ", "it has 4 bytes, and had 5", "its bytes are gone"] {
+        assert!(log.contains(want), "not {want}: {log}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_none_of_a_servers_is_not_called_one() {
+    let others = tempfile::tempdir().unwrap();
+    fs::write(others.path().join("notes.txt"), "mine").unwrap();
+    fs::set_permissions(others.path(), Permissions::from_mode(0o755)).unwrap();
+    let path = others.path().display();
+    let want = format!(
+        "{path}/ has other things in it and nothing of a server's; is a folder in it meant, as {path}/chinwag?"
+    );
+    for mode in ["check", "serve"] {
+        let (code, told) = told_by(mode, others.path(), &mut Command::new(binary()));
+        assert!(code == Some(0) && told.contains(&want) && !told.contains("chmod"), "{mode}: {told}");
+    }
+    // From then on it is one.
+    let told = told_by("check", others.path(), &mut Command::new(binary())).1;
+    assert!(!told.contains("other things") && told.contains("chmod 700"), "{told}");
+}
+
+#[test]
+fn a_number_that_is_lost_is_told_with_what_helps() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut ann = server.in_room("ann", "#a");
+    assert_eq!(share(&mut ann, "#a", b"x", "x"), 1);
+    drop(ann);
+    stop(server);
+    fs::write(folder.path.join("next-id"), "abc\n").unwrap();
+    for mode in ["check", "serve"] {
+        let (code, told) = told_by(mode, &folder.path, &mut Command::new(binary()));
+        assert!(code == Some(1) && told.ends_with(", or remove it, and the next file is a million higher\n"), "{told}");
+    }
+    fs::remove_file(folder.path.join("next-id")).unwrap();
+    let server = folder.serve(&[]);
+    let mut ann = server.in_room("ann", "#a");
+    assert!(share(&mut ann, "#a", b"x", "x") > 1_000_000);
+}
+
+#[test]
+fn a_start_asks_whether_the_clock_is_right_where_all_names_lapse() {
+    let Some(preload) = faketime() else { return };
+    let folder = Folder::new();
+    let at = |ahead: &str| {
+        let mut command = Command::new(binary());
+        command.env("LD_PRELOAD", &preload).env("FAKETIME", ahead).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        command.env("FAKETIME_DISABLE_SHM", "1");
+        command
+    };
+    let server = folder.serve(&[]);
+    for name in ["ann", "bob", "carl", "dave", "eve", "fred"] {
+        let mut owner = server.person(name);
+        owner.ask("/register correct-horse", &format!("+ register {name}"));
+    }
+    stop(server);
+    let told = told_by("check", &folder.path, &mut at("+300d"));
+    assert_eq!(told, (Some(0), String::new()));
+    let (code, told) = told_by("check", &folder.path, &mut at("+500d"));
+    let want =
+        "so a start ends the time of 6 names (ann, bob, carl, dave, eve, …), whose owners were not here for too long";
+    assert!(code == Some(0) && told.contains("WARN  is the clock right? It says 2") && told.contains(want), "{told}");
+    // Whoever believes the answer has the names again.
+    let (code, told) = told_by("serve", &folder.path, &mut at("+500d"));
+    assert!(code == Some(0) && told.contains("WARN  is the clock right? It says 2"), "{told}");
+    assert!(told.contains("so the time of 6 names (ann, bob, carl, dave, eve, …) is over; if it is wrong, "), "{told}");
+    let day = told.split("that begin with drop and end with ").nth(1).unwrap()[..10].to_owned();
+    let ledger = folder.path.join("ledger");
+    let text = fs::read_to_string(&ledger).unwrap();
+    let is_dropped = |line: &&str| line.starts_with("drop ") && line.ends_with(&day);
+    assert_eq!(text.lines().filter(is_dropped).count(), 6, "{text}");
+    let kept: String = text.lines().filter(|line| !is_dropped(line)).map(|line| format!("{line}\n")).collect();
+    fs::write(&ledger, kept).unwrap();
+    let server = folder.serve(&[]);
+    let mut ann = server.person("somebody");
+    ann.send("/login ann correct-horse");
+    ann.until("+ login ann");
+    drop(ann);
+    assert!(!stop(server).1.contains("is the clock right?"));
+    // One who was here meanwhile says that the others have stayed away.
+    fs::write(&ledger, fs::read_to_string(&ledger).unwrap() + &format!("seen ann {day}\n")).unwrap();
+    let told = told_by("serve", &folder.path, &mut at("+500d")).1;
+    assert!(told.contains("bob is nobody's name any more") && !told.contains("is the clock right?"), "{told}");
+}
+
+#[test]
+fn a_clock_that_goes_ahead_for_a_moment_ends_no_block() {
+    let Some(preload) = faketime() else { return };
+    let folder = Folder::new();
+    let clock = folder.path.with_file_name("clock");
+    fs::write(&clock, "+0").unwrap();
+    let mut command = Command::new(binary());
+    command.args(folder.arguments(&[])).env("LD_PRELOAD", &preload).env("FAKETIME_TIMESTAMP_FILE", &clock);
+    command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DISABLE_SHM", "1");
+    let server = Server::start_with(&mut command);
+    let ctl = |line: &str| control(&folder.path.join("ctl"), line);
+    ctl("/block 203.0.113.0/24 2h raid\n");
+    let mut ann = server.in_room("ann", "#a");
+    ann.ask("/ban spam* 1h", "+ ban #a 1 pattern:spam*");
+    fs::write(&clock, "+2d").unwrap();
+    assert_eq!(ctl("/blocks\n"), ["+ blocks 0"]);
+    assert!(ctl("/unblock 1\n")[0].starts_with("! unblock "));
+    ctl("/block 198.51.100.0/24 2h\n");
+    ann.ask("/ban eggs* 1h", "+ ban #a 2 pattern:eggs*");
+    fs::write(&clock, "+0").unwrap();
+    let blocks = ctl("/blocks\n");
+    assert!(blocks.len() == 3 && blocks[0].contains("203.0.113.0/24"), "{blocks:?}");
+    ann.send("/bans");
+    ann.starting("- 1 ban pattern:spam*");
+    ann.until("+ bans #a 2");
+}
+
+#[test]
+fn a_spool_that_its_disk_cannot_hold_is_warned_of() {
+    let Some(disk) = SmallDisk::mount("4m") else { return };
+    fs::create_dir(disk.path("data")).unwrap();
+    let want = "shared files may take 1.0 GB, and their disk has ";
+    let check = |options: &[&str]| {
+        let output = disk.run(&[&["check", "--listen", "127.0.0.1:0"], options].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(check(&[]).contains(want) && !check(&["--spool", "1M"]).contains("shared files"));
+    let server = disk.serve(&[]);
+    disk.run(&["ctl", "reload"]);
+    let mut ann = server.in_room("ann", "#a");
+    disk.fill();
+    ann.send(&format!("/msg #a {0}\n/msg #a {0}\n/msg #a {0}", "x".repeat(4_000)));
+    ann.until_starting("* notice history is not being kept: ");
+    drop(ann);
+    let log = stop(server).1;
+    assert_eq!(log.matches(want).count(), 2, "{log}");
+    assert!(log.contains("or let shared files take less with --spool; then it is kept again"), "{log}");
+}
+
+#[test]
+fn a_topic_that_cannot_be_kept_is_told_and_tried_on() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let topic = folder.path.join("rooms/a.topic");
+    let mut ann = server.in_room("ann", "#a");
+    ann.ask("/msg #a hello", "+ msg #a");
+    fs::create_dir(&topic).unwrap();
+    let degraded =
+        || control(&folder.path.join("ctl"), "/metrics\n").iter().any(|line| line == "- chinwag_log_degraded 1");
+    assert!(!degraded());
+    ann.send("/topic tea");
+    ann.until_starting("* notice the history of #a is not being kept: ");
+    assert!(degraded());
+    fs::remove_dir(&topic).unwrap();
+    ann.until_starting("* notice the history of #a is being kept again");
+    assert_eq!(fs::read_to_string(&topic).unwrap(), "tea\n");
+    assert!(!degraded());
+    drop(ann);
+    stop(server);
+}
+
+#[test]
+fn what_stands_in_the_place_of_the_operators_door_is_told_and_the_door_made_anew() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let door = folder.path.join("ctl");
+    let mut ann = server.person("ann");
+    fs::remove_file(&door).unwrap();
+    fs::create_dir(&door).unwrap();
+    thread::sleep(Duration::from_millis(1_500));
+    ann.settle();
+    thread::sleep(Duration::from_millis(300));
+    ann.settle();
+    fs::remove_dir(&door).unwrap();
+    eventually("the door is there", || {
+        ann.settle();
+        door.exists()
+    });
+    drop(ann);
+    let log = stop(server).1;
+    let want = "the operator's door is gone and cannot be made anew: something else stands there; move it away";
+    assert_eq!(log.matches(want).count(), 1, "{log}");
+}
