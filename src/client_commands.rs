@@ -373,7 +373,10 @@ impl Who {
         // Whoever saves a token and no name means that name.
         let nick = nick.or(given.map(|(owner, _)| owner));
         let server = meet(&named, proof.fingerprint.or(saved.one("fingerprint", certificate)?))?;
-        let tokens = given.into_iter().chain(tokens::kept(&server.address.to_string())).collect();
+        let (kept, useless) = tokens::kept(&server.address.to_string(), nick);
+        // Whoever says by which token they go needs no other.
+        useless.iter().filter(|_| given.is_none()).for_each(|why| tell(why));
+        let tokens = given.into_iter().chain(kept).collect();
         let rooms = if self.join.is_empty() { saved.all("join", saved_room)? } else { self.join };
         let password_file = self.password_file.or(saved.path("password-file", paths::expand));
         let password = password_file.as_deref().map(our_password).transpose()?;
@@ -411,16 +414,9 @@ fn our_password(path: &Path) -> Result<String, String> {
     Ok(password)
 }
 
-/// A token of ours, and whose it is. Nobody else may be able to read it.
+/// A token of ours, and whose it is.
 fn our_token(path: &Path) -> Result<(Nick, Token), String> {
-    let shown = path.display();
-    if others_can_read(path) {
-        return Err(format!("others can read the token in {shown}; chmod 600 {shown} keeps it to you"));
-    }
-    let text = read_file(path, LINE as u64)?;
-    tokens::parse(&String::from_utf8_lossy(&text)).ok_or_else(|| {
-        format!("{shown} holds no token: its first line is NICK TOKEN, and /token gives one of a name that is yours")
-    })
+    tokens::ours(path, || read_file(path, LINE as u64))
 }
 
 fn nick(text: &str) -> Result<Nick, String> {
