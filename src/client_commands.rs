@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use chinwag::client::meet::meet;
 use chinwag::client::model::session::{NewPassword, Wish};
-use chinwag::client::oneshot::Outgoing;
+use chinwag::client::oneshot::{Outgoing, Telling};
 use chinwag::client::saved::{self, Saved};
 use chinwag::client::visit::{Bell, Options};
 use chinwag::client::wire::paths;
@@ -206,12 +206,11 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
     let switch = |option: Option<Switch>, key| -> Result<Option<bool>, String> {
         Ok(option.or(saved.one(key, choice)?).map(|switch| switch == Switch::On))
     };
-    let term = std::env::var("TERM").unwrap_or_default();
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     // In a pipe it is what somebody has just written, and nothing that was saved, that makes it another thing than nc.
     let is_plain = match options.plain {
         Some(switch) => switch == Switch::On,
-        None => is_terminal && switch(None, "plain")?.unwrap_or(matches!(&*term, "" | "dumb")),
+        None => is_terminal && is_plain(&saved)?,
     };
     let typing = switch(options.typing, "typing")?;
     wish.without_typing = !typing.unwrap_or(!is_plain);
@@ -249,7 +248,8 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
 }
 
 pub(crate) fn send(options: Send) -> Result<(), String> {
-    let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
+    let Settled { server, wish, saved } = options.who.settle_for(options.to, options.server, &options.create)?;
+    let telling = telling(&saved)?;
     if options.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err("standard input can be sent only once".into());
     }
@@ -285,7 +285,7 @@ pub(crate) fn send(options: Send) -> Result<(), String> {
     }
     // What is good is sent all the same.
     last.iter().for_each(|why| tell(why));
-    oneshot::send(server, wish, files, options.to)?;
+    oneshot::send(server, wish, files, options.to, telling)?;
     match missing.len() + last.iter().len() {
         0 => Ok(()),
         count => Err(format!("not sent: {count} of {}", counted(options.files.len() as u64, "file"))),
@@ -293,7 +293,7 @@ pub(crate) fn send(options: Send) -> Result<(), String> {
 }
 
 pub(crate) fn say(options: Say) -> Result<(), String> {
-    let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
+    let Settled { server, wish, .. } = options.who.settle_for(options.to, options.server, &options.create)?;
     let outside = match options.to {
         Place::Room(room) => Some(room),
         Place::With(_) => None,
@@ -305,7 +305,8 @@ pub(crate) fn say(options: Say) -> Result<(), String> {
 }
 
 pub(crate) fn get(options: Get) -> Result<(), String> {
-    let Settled { server, wish, .. } = options.who.settle(options.server.server, options.server.proof)?;
+    let Settled { server, wish, saved } = options.who.settle(options.server.server, options.server.proof)?;
+    let telling = telling(&saved)?;
     let wish = Wish { expects_rooms: true, ..wish };
     let mut ids: Vec<FileId> = Vec::new();
     for id in options.ids.into_iter().map(FileId) {
@@ -326,7 +327,7 @@ pub(crate) fn get(options: Get) -> Result<(), String> {
         }
         Some(path) => (Keep::Folder, path),
     };
-    oneshot::get(server, wish, &ids, &keep, folder)
+    oneshot::get(server, wish, &ids, &keep, folder, telling)
 }
 
 /// What holds for one server.
@@ -388,16 +389,27 @@ impl Who {
     }
 
     /// The server and the wish of who has something for `to`. They enter no other room than they say now.
-    fn settle_for(mut self, to: Place, server: Where, create: &Create) -> Result<(Server, Wish), String> {
+    fn settle_for(mut self, to: Place, server: Where, create: &Create) -> Result<Settled, String> {
         let mut rooms = std::mem::take(&mut self.join);
-        let Settled { server, wish, .. } = self.settle(server.server, server.proof)?;
+        let Settled { server, wish, saved } = self.settle(server.server, server.proof)?;
         if let Place::Room(room) = to
             && !rooms.contains(&room)
         {
             rooms.push(room);
         }
-        Ok((server, Wish { rooms, expects_rooms: !create.create, ..wish }))
+        Ok(Settled { server, wish: Wish { rooms, expects_rooms: !create.create, ..wish }, saved })
     }
+}
+
+/// Whether terminals get plain text, unless an option says otherwise.
+fn is_plain(saved: &Saved) -> Result<bool, String> {
+    let term = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    Ok(saved.one("plain", choice::<Switch>)?.map_or(term, |switch| switch == Switch::On))
+}
+
+/// How a terminal tells how far files are.
+fn telling(saved: &Saved) -> Result<Telling, String> {
+    Ok(if is_plain(saved)? { Telling::Words } else { Telling::Bar })
 }
 
 /// A variable of the environment, unless it is empty.
