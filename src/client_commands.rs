@@ -481,11 +481,14 @@ fn check(key: &str, word: &str) -> Result<(), String> {
     }
 }
 
-/// A word that is no address may be the name of a saved server with a slip in it: if no host is called so, those are named.
+/// A word that is no address may be the name of a saved server with a slip in it, or without a host: if no host is called so, that is told.
 fn may_be_host(given: &str, named: &Named, saved: &Saved) -> Result<(), String> {
     let is_word = !given.contains(['.', ':', '[']);
-    if saved.is_named || saved.names.is_empty() || !is_word || named.clear().resolve().is_ok() {
+    if saved.names.is_empty() || !is_word || named.clear().resolve().is_ok() {
         return Ok(());
+    }
+    if saved.is_named {
+        return Err(format!("no host is called {given}, and [{given}] names none; write server = HOST below it"));
     }
     Err(format!("{given} is no host that is known here, and no saved server; saved are {}", saved.names.join(", ")))
 }
