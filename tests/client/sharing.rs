@@ -171,6 +171,11 @@ fn a_path_is_found_as_it_was_dropped() {
         terminal.keys(format!("/send #lobby {dropped}\r"));
         bob.until(&format!("#lobby * alice file {} 4 my cat's.png", n + 1));
     }
+    for (line, want) in [("cat.png #lobby", "/send #lobby "), ("my cat's.png bob", "/send bob ")] {
+        fs::write(home.path().join("cat.png"), b"meow").unwrap();
+        enter(&terminal, &format!("/send {path}/{line}"));
+        told(&terminal, &format!("; the target comes first, as in {want}"));
+    }
     terminal.keys("/send #lobby 'none'\r");
     told(&terminal, "cannot send 'none': no such file");
 }
