@@ -277,6 +277,8 @@ pub struct Session {
     heard_at: Option<Instant>,
     /// For how many seconds it had not when we came in.
     away_for: u64,
+    /// Whether the server has done, or listed, what it does for operators alone.
+    pub is_operator: bool,
     /// The files of which we were told last, with their sizes and names: a server that was started anew may give their IDs to others.
     told_files: VecDeque<(FileId, u64, String)>,
     /// When we came in, and when our name and the ghosts were asked for last.
@@ -334,6 +336,7 @@ impl Session {
             ghosts: Vec::new(),
             heard_at: None,
             away_for: 0,
+            is_operator: false,
             told_files: VecDeque::new(),
             since: None,
             waiting: VecDeque::new(),

@@ -95,6 +95,11 @@ fn is_of(line: &str, command: &str) -> bool {
     commands::find(command).map_or("", |spec| spec.name) == name(line)
 }
 
+/// Whether a command is for operators alone.
+fn is_of_operators(command: &str) -> bool {
+    commands::find(command).is_some_and(|spec| spec.verb.is_of_operators())
+}
+
 /// Which messages a line takes back that begins with `/erase`: from this one to that.
 fn erased(line: &str) -> (u64, u64) {
     let mut numbers = line.split_whitespace().filter_map(|word| word.parse().ok());
@@ -137,6 +142,10 @@ impl Session {
                 self.details += 1;
                 let command = name(line);
                 let place = RoomName::new(cut(cut(line).1).0).ok().map(Place::Room).or(self.talks.target());
+                if let Detail::Room { room, .. } = Detail::parse(command, text) {
+                    self.talks.hear_of(room);
+                }
+                self.is_operator |= command == "help" && is_of_operators(cut(text).0);
                 match (Detail::parse(command, text), place) {
                     (Detail::Line { seq, at, from, text }, Some(place)) => {
                         let mark = if Some(from) == self.nick { Mark::Own } else { Mark::Plain };
@@ -249,6 +258,7 @@ impl Session {
 
     pub(super) fn done(&mut self, done: Done<'_>) {
         let Some(pending) = self.answered_by(&done) else { return };
+        self.is_operator |= is_of_operators(done.command());
         // Whether there is more that tells it.
         let mut is_told = false;
         let mut is_nowhere = false;
@@ -821,6 +831,22 @@ mod tests {
         assert_eq!(typed(&mut session, "/account bob", &["+ account bob owned"]), ["bob belongs to somebody"]);
         session.ask_cancel(crate::names::FileId(1));
         assert_eq!(told(&mut session, &["+ cancel 1"]), ["file 1 is not shared any more"]);
+    }
+
+    #[test]
+    fn what_the_server_lists_is_known_for_tab() {
+        let mut session = online(&["#a"]);
+        told(&mut session, &["@alice * bob invite #secret"]);
+        typed(&mut session, "/rooms", &["- #club 3 chess", "+ rooms 1"]);
+        let rooms: Vec<String> = session.talks.known_rooms().map(|room| room.to_string()).collect();
+        assert_eq!(rooms, ["#a", "#secret", "#club"]);
+        // Operators have more commands than others.
+        typed(&mut session, "/help", &["- operator:", "- /who  who is there", "+ help 1"]);
+        assert!(!session.is_operator);
+        typed(&mut session, "/help", &["- /wall TEXT  tell everybody", "+ help 1"]);
+        assert!(std::mem::take(&mut session.is_operator));
+        typed(&mut session, "/wall hi", &["+ wall"]);
+        assert!(session.is_operator);
     }
 
     #[test]

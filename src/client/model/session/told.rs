@@ -205,7 +205,10 @@ impl Session {
                 format!("{who} {} {}", if mute { "unmuted" } else { "unbanned" }, whom_text(whom))
             }
             What::Set(rule, value) => format!("{who} set {rule} to {value}"),
-            What::Invite(room) => format!("{who} invites you to {room}; /join {room}"),
+            What::Invite(room) => {
+                self.talks.hear_of(room);
+                format!("{who} invites you to {room}; /join {room}")
+            }
             What::Erased { first, last } => {
                 let Place::Room(room) = place else { return };
                 let shown = self.heard.forget(room, first, last);
