@@ -281,8 +281,8 @@ impl Client {
                 (Ok(()), TokenChange::Keep(..)) => self.session.kept(),
                 (Ok(()), TokenChange::Forget(..)) => {}
                 (Err(e), TokenChange::Keep(nick, _) | TokenChange::Forget(nick, _)) => {
-                    let path = tokens::path(&self.address, nick).unwrap_or_default();
-                    self.session.untold(&format!("{}: {}", path.display(), crate::listener::reason(&e)));
+                    let at = tokens::path(&self.address, nick).map(|path| format!("{}: ", path.display()));
+                    self.session.untold(&(at.unwrap_or_default() + &crate::listener::reason(&e)));
                 }
             }
         }

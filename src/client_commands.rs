@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use chinwag::client::meet::meet;
 use chinwag::client::model::session::{NewPassword, Wish};
-use chinwag::client::oneshot::Outgoing;
+use chinwag::client::oneshot::{Outgoing, Telling};
 use chinwag::client::saved::{self, Saved};
 use chinwag::client::visit::{Bell, Options};
 use chinwag::client::wire::paths;
@@ -206,12 +206,11 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
     let switch = |option: Option<Switch>, key| -> Result<Option<bool>, String> {
         Ok(option.or(saved.one(key, choice)?).map(|switch| switch == Switch::On))
     };
-    let term = std::env::var("TERM").unwrap_or_default();
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     // In a pipe it is what somebody has just written, and nothing that was saved, that makes it another thing than nc.
     let is_plain = match options.plain {
         Some(switch) => switch == Switch::On,
-        None => is_terminal && switch(None, "plain")?.unwrap_or(matches!(&*term, "" | "dumb")),
+        None => is_terminal && is_plain(&saved)?,
     };
     let typing = switch(options.typing, "typing")?;
     wish.without_typing = !typing.unwrap_or(!is_plain);
@@ -249,7 +248,8 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
 }
 
 pub(crate) fn send(options: Send) -> Result<(), String> {
-    let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
+    let Settled { server, wish, saved } = options.who.settle_for(options.to, options.server, &options.create)?;
+    let telling = telling(&saved)?;
     if options.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err("standard input can be sent only once".into());
     }
@@ -285,7 +285,7 @@ pub(crate) fn send(options: Send) -> Result<(), String> {
     }
     // What is good is sent all the same.
     last.iter().for_each(|why| tell(why));
-    oneshot::send(server, wish, files, options.to)?;
+    oneshot::send(server, wish, files, options.to, telling)?;
     match missing.len() + last.iter().len() {
         0 => Ok(()),
         count => Err(format!("not sent: {count} of {}", counted(options.files.len() as u64, "file"))),
@@ -293,7 +293,7 @@ pub(crate) fn send(options: Send) -> Result<(), String> {
 }
 
 pub(crate) fn say(options: Say) -> Result<(), String> {
-    let (server, wish) = options.who.settle_for(options.to, options.server, &options.create)?;
+    let Settled { server, wish, .. } = options.who.settle_for(options.to, options.server, &options.create)?;
     let outside = match options.to {
         Place::Room(room) => Some(room),
         Place::With(_) => None,
@@ -305,7 +305,8 @@ pub(crate) fn say(options: Say) -> Result<(), String> {
 }
 
 pub(crate) fn get(options: Get) -> Result<(), String> {
-    let Settled { server, wish, .. } = options.who.settle(options.server.server, options.server.proof)?;
+    let Settled { server, wish, saved } = options.who.settle(options.server.server, options.server.proof)?;
+    let telling = telling(&saved)?;
     let wish = Wish { expects_rooms: true, ..wish };
     let mut ids: Vec<FileId> = Vec::new();
     for id in options.ids.into_iter().map(FileId) {
@@ -326,7 +327,7 @@ pub(crate) fn get(options: Get) -> Result<(), String> {
         }
         Some(path) => (Keep::Folder, path),
     };
-    oneshot::get(server, wish, &ids, &keep, folder)
+    oneshot::get(server, wish, &ids, &keep, folder, telling)
 }
 
 /// What holds for one server.
@@ -373,7 +374,10 @@ impl Who {
         // Whoever saves a token and no name means that name.
         let nick = nick.or(given.map(|(owner, _)| owner));
         let server = meet(&named, proof.fingerprint.or(saved.one("fingerprint", certificate)?))?;
-        let tokens = given.into_iter().chain(tokens::kept(&server.address.to_string())).collect();
+        let (kept, useless) = tokens::kept(&server.address.to_string(), nick);
+        // Whoever says by which token they go needs no other.
+        useless.iter().filter(|_| given.is_none()).for_each(|why| tell(why));
+        let tokens = given.into_iter().chain(kept).collect();
         let rooms = if self.join.is_empty() { saved.all("join", saved_room)? } else { self.join };
         let password_file = self.password_file.or(saved.path("password-file", paths::expand));
         let password = password_file.as_deref().map(our_password).transpose()?;
@@ -385,16 +389,27 @@ impl Who {
     }
 
     /// The server and the wish of who has something for `to`. They enter no other room than they say now.
-    fn settle_for(mut self, to: Place, server: Where, create: &Create) -> Result<(Server, Wish), String> {
+    fn settle_for(mut self, to: Place, server: Where, create: &Create) -> Result<Settled, String> {
         let mut rooms = std::mem::take(&mut self.join);
-        let Settled { server, wish, .. } = self.settle(server.server, server.proof)?;
+        let Settled { server, wish, saved } = self.settle(server.server, server.proof)?;
         if let Place::Room(room) = to
             && !rooms.contains(&room)
         {
             rooms.push(room);
         }
-        Ok((server, Wish { rooms, expects_rooms: !create.create, ..wish }))
+        Ok(Settled { server, wish: Wish { rooms, expects_rooms: !create.create, ..wish }, saved })
     }
+}
+
+/// Whether terminals get plain text, unless an option says otherwise.
+fn is_plain(saved: &Saved) -> Result<bool, String> {
+    let term = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    Ok(saved.one("plain", choice::<Switch>)?.map_or(term, |switch| switch == Switch::On))
+}
+
+/// How a terminal tells how far files are.
+fn telling(saved: &Saved) -> Result<Telling, String> {
+    Ok(if is_plain(saved)? { Telling::Words } else { Telling::Bar })
 }
 
 /// A variable of the environment, unless it is empty.
@@ -411,16 +426,9 @@ fn our_password(path: &Path) -> Result<String, String> {
     Ok(password)
 }
 
-/// A token of ours, and whose it is. Nobody else may be able to read it.
+/// A token of ours, and whose it is.
 fn our_token(path: &Path) -> Result<(Nick, Token), String> {
-    let shown = path.display();
-    if others_can_read(path) {
-        return Err(format!("others can read the token in {shown}; chmod 600 {shown} keeps it to you"));
-    }
-    let text = read_file(path, LINE as u64)?;
-    tokens::parse(&String::from_utf8_lossy(&text)).ok_or_else(|| {
-        format!("{shown} holds no token: its first line is NICK TOKEN, and /token gives one of a name that is yours")
-    })
+    tokens::ours(path, || read_file(path, LINE as u64))
 }
 
 fn nick(text: &str) -> Result<Nick, String> {
@@ -473,11 +481,14 @@ fn check(key: &str, word: &str) -> Result<(), String> {
     }
 }
 
-/// A word that is no address may be the name of a saved server with a slip in it: if no host is called so, those are named.
+/// A word that is no address may be the name of a saved server with a slip in it, or without a host: if no host is called so, that is told.
 fn may_be_host(given: &str, named: &Named, saved: &Saved) -> Result<(), String> {
     let is_word = !given.contains(['.', ':', '[']);
-    if saved.is_named || saved.names.is_empty() || !is_word || named.clear().resolve().is_ok() {
+    if saved.names.is_empty() || !is_word || named.clear().resolve().is_ok() {
         return Ok(());
+    }
+    if saved.is_named {
+        return Err(format!("no host is called {given}, and [{given}] names none; write server = HOST below it"));
     }
     Err(format!("{given} is no host that is known here, and no saved server; saved are {}", saved.names.join(", ")))
 }

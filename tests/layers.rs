@@ -116,9 +116,9 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("client/screen/terminal", "client/patient client/screen", "files system"),
     ("client/line", "text unicode names register/entry commands client/wire client/screen", "files system"),
     ("client/saved", "home listener client/line", "files system"),
-    ("client/known", "client/wire client/line client/saved", ""),
+    ("client/known", "client/wire client/saved", ""),
     ("client/meet", "names signals listener client/patient client/wire client/known", ""),
-    ("client/tokens", "unicode names wire client/line client/saved", "files"),
+    ("client/tokens", "unicode names wire listener client/saved", "files"),
     (
         "client",
         "text names wire limits linebuf commands signals listener client/patient client/model client/wire client/screen client/screen/terminal client/line client/saved client/tokens",

@@ -274,15 +274,20 @@ impl Chat {
             }
             Input::Key(key) => {
                 let (talks, files) = (&self.visit.client.session.talks, self.visit.files());
+                let is_operator = self.visit.client.session.is_operator;
                 self.editor.key(key, |before| {
-                    let is_common = |spec: &&commands::Spec| !spec.verb.is_of_operators() && !is_automatic(spec.name);
-                    let common = commands::TABLE.iter().filter(is_common);
-                    let commands: Vec<&str> = common.map(|spec| spec.name).chain(own_commands()).collect();
+                    let is_ours = |spec: &&commands::Spec| {
+                        (is_operator || !spec.verb.is_of_operators()) && !is_automatic(spec.name)
+                    };
+                    let ours = commands::TABLE.iter().filter(is_ours);
+                    let commands: Vec<&str> = ours.map(|spec| spec.name).chain(own_commands()).collect();
                     let rooms: Vec<String> = talks.rooms().map(|room| room.to_string()).collect();
+                    let known: Vec<String> = talks.known_rooms().map(|room| room.to_string()).collect();
                     let mut world = World {
                         commands: &commands,
                         nicks: talks.here().map(|nick| nick.as_str()).collect(),
                         rooms: rooms.iter().map(String::as_str).collect(),
+                        known_rooms: known.iter().map(String::as_str).collect(),
                         files: files.iter().map(|file| file.0).collect(),
                     };
                     let of_here = complete::complete(before, &world, complete::list_folder);

@@ -5,7 +5,6 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::client::line::history;
 use crate::client::saved;
 use crate::client::wire::server::{Address, Named, Trust};
 
@@ -51,11 +50,15 @@ impl fmt::Display for Line {
 impl Known {
     /// Reads which are known. It is an error if that cannot be read: what was TLS would else be taken for new.
     pub fn read() -> Result<Self, String> {
-        Self::of(history::default_path().map(|path| path.with_file_name("known_servers")))
+        Self::of(saved::beside("known_servers").ok())
     }
 
     fn of(path: Option<PathBuf>) -> Result<Self, String> {
         let bytes = path.as_deref().map(saved::bytes).transpose()?.flatten().unwrap_or_default();
+        // In UTF-16 no line tells which server it is about, so that each would be taken for new.
+        if bytes.contains(&0) {
+            return Err(saved::not_utf8(path.as_deref().unwrap_or(Path::new(""))));
+        }
         let mut known = Self { path, lines: Vec::new() };
         let text = String::from_utf8_lossy(&bytes);
         for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -103,7 +106,7 @@ impl Known {
 
     /// Remembers by what this server proves who it is, in the place of what was known of it.
     pub fn remember(&self, address: &Address, trust: Trust) -> io::Result<()> {
-        let Some(path) = &self.path else { return Ok(()) };
+        let path = self.path.as_ref().ok_or_else(saved::homeless)?;
         saved::change(path, || {
             // Another client may have remembered something since this was read.
             let mut known = Self::of(self.path.clone())?;
@@ -147,6 +150,8 @@ mod tests {
         let want = format!("[::1]:7000 roots\nchat.example.org:2429 sha256:{}\n", "08".repeat(32));
         assert_eq!(fs::read_to_string(&path).unwrap(), want);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        // Where there is no place for it, the person is to know.
+        assert!(Known::of(None).unwrap().remember(&one, first).is_err());
     }
 
     #[test]
@@ -189,6 +194,22 @@ mod tests {
             fs::write(&path, [b"a:1 roots\n", text].concat()).unwrap();
             let known = Known::of(Some(path.clone())).unwrap();
             assert_eq!((known.trust(&address("a:1")), known.is_unclear()), (Ok(Some(Trust::Roots)), true));
+        }
+    }
+
+    #[test]
+    fn what_an_editor_adds_makes_no_known_server_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("known_servers");
+        let text = "a:1 roots\r\nb:1 roots\r\n";
+        fs::write(&path, format!("\u{feff}{text}")).unwrap();
+        let known = Known::of(Some(path.clone())).unwrap();
+        assert_eq!((known.trust(&address("a:1")), known.complaints().count()), (Ok(Some(Trust::Roots)), 0));
+        for is_marked in [true, false] {
+            let units = is_marked.then_some(0xfeff).into_iter().chain(text.encode_utf16());
+            fs::write(&path, units.flat_map(u16::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+            let why = Known::of(Some(path.clone())).unwrap_err();
+            assert!(why.ends_with("known_servers: it is not UTF-8; save it as that"), "{why}");
         }
     }
 }

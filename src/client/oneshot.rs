@@ -1,7 +1,7 @@
 //! `chinwag send`, `chinwag get` and `chinwag say`: for scripts, and for people in a hurry.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -16,19 +16,30 @@ use crate::client::Client;
 use crate::client::input::{self, Patient, Typed, UNREADABLE};
 use crate::client::model::news::{News, Taken};
 use crate::client::model::session::Wish;
-use crate::client::model::transfer::Progress;
 use crate::client::patient::{self, tell};
+use crate::client::screen::words::{self, Told};
 use crate::client::screen::{self, Form, width};
 use crate::client::wire::server::Server;
 use crate::client::wire::source::Source;
-use crate::client::wire::transfers::{self, Keep, TransferEnd};
+use crate::client::wire::transfers::{self, Keep, TransferEnd, Transfers};
 use crate::listener::reason;
 use crate::names::{FileId, Place};
 
-/// How often progress is shown.
+/// How often it is looked how far files are.
 const MOVING: Duration = Duration::from_millis(250);
+/// How often that is drawn at most: each drawing takes time of the file's, and bytes of whoever is there over ssh.
+const PACE: Duration = Duration::from_millis(100);
 /// How long the server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How a terminal tells how far files are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Telling {
+    /// By a bar that is drawn anew.
+    Bar,
+    /// In lines of words, now and then.
+    Words,
+}
 
 /// A file to be shared, and what it is to be called.
 #[derive(Debug)]
@@ -41,10 +52,16 @@ pub enum Outgoing {
 
 /// Shares files with `place`, and prints the ID of each. It is an error if one of them has not arrived whole; those
 /// that failed before it are told on standard error.
-pub fn send(server: Server, wish: Wish, mut files: VecDeque<Outgoing>, place: Place) -> Result<(), String> {
+pub fn send(
+    server: Server,
+    wish: Wish,
+    mut files: VecDeque<Outgoing>,
+    place: Place,
+    telling: Telling,
+) -> Result<(), String> {
     let mut client = enter(server, wish, PathBuf::new())?;
     let mut input: Option<Receiver<Result<Source, String>>> = None;
-    carry_out(&mut client, Some(place), |client| {
+    carry_out(&mut client, Some(place), telling, |client| {
         while let Some(next) = files.pop_front() {
             let (source, name) = match next {
                 Outgoing::File(source, name) => (Ok(source), name),
@@ -73,10 +90,17 @@ pub fn send(server: Server, wish: Wish, mut files: VecDeque<Outgoing>, place: Pl
 
 /// Fetches files, and prints where each is. `folder` is where those go that are kept in one. It is an error if one of them is
 /// not here whole; those that failed before it are told on standard error.
-pub fn get(server: Server, wish: Wish, files: &[FileId], keep: &Keep, folder: PathBuf) -> Result<(), String> {
+pub fn get(
+    server: Server,
+    wish: Wish,
+    files: &[FileId],
+    keep: &Keep,
+    folder: PathBuf,
+    telling: Telling,
+) -> Result<(), String> {
     let mut client = enter(server, wish, folder)?;
     files.iter().try_for_each(|&file| client.transfers.get(file, keep.clone()))?;
-    carry_out(&mut client, None, |_| Ok(More::Nothing))
+    carry_out(&mut client, None, telling, |_| Ok(More::Nothing))
 }
 
 /// Says each line of `text`, or else of standard input as it comes, to `place`. It is an error if one of them has not been said
@@ -189,33 +213,32 @@ fn enter(server: Server, wish: Wish, folder: PathBuf) -> Result<Client, String> 
 fn carry_out(
     client: &mut Client,
     to: Option<Place>,
+    telling: Telling,
     mut feed: impl FnMut(&mut Client) -> Result<More, String>,
 ) -> Result<(), String> {
-    let mut bar = Bar::new();
+    let mut shown = Shown::new(telling);
     let mut failed = Failed::default();
     while feed(client)? == More::Comes || !client.transfers.is_empty() {
-        let until = Some(Instant::now() + MOVING);
-        let turned = client.turn(until);
-        bar.clear();
-        turned?;
+        client.turn(Some(Instant::now() + MOVING))?;
         while let Some(news) = client.session.poll_news() {
-            match news {
-                News::Refused(text) | News::Note(text) => tell(&text),
-                _ => {}
+            if let News::Refused(text) | News::Note(text) = news {
+                shown.clear();
+                tell(&text);
             }
         }
-        ends(client, to, &mut failed)?;
-        bar.draw(client.transfers.progress(Instant::now()).next());
+        ends(client, to, &mut failed, &mut shown)?;
+        shown.update(&client.transfers, Instant::now());
     }
-    ends(client, to, &mut failed)?;
-    bar.clear();
+    ends(client, to, &mut failed, &mut shown)?;
+    shown.clear();
     leave(client);
     failed.end()
 }
 
 /// Prints what came of each transfer that has ended.
-fn ends(client: &mut Client, to: Option<Place>, failed: &mut Failed) -> Result<(), String> {
+fn ends(client: &mut Client, to: Option<Place>, failed: &mut Failed, shown: &mut Shown) -> Result<(), String> {
     while let Some(end) = client.transfers.poll_end() {
+        shown.clear();
         let mut line = match end {
             TransferEnd::Sent { file, .. } => file.to_string().into_bytes(),
             // The path itself, which need not be UTF-8.
@@ -276,34 +299,55 @@ fn show(text: &str) {
     let _ = patient::write(io::stderr(), text.as_bytes(), || false);
 }
 
-/// A progress bar on standard error, if that is a terminal on which something can be drawn anew.
-struct Bar {
-    is_drawable: bool,
-    is_drawn: bool,
+/// What is told on standard error of how far files are, if that is a terminal.
+struct Shown {
+    telling: Option<Telling>,
+    /// The bar that stands there.
+    bar: Option<String>,
+    /// When one was drawn last.
+    drawn: Option<Instant>,
+    /// What has been told of each transfer in words, by its key.
+    told: HashMap<u64, Told>,
 }
 
-impl Bar {
-    fn new() -> Self {
-        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        Self { is_drawable: io::stderr().is_terminal() && !is_dumb, is_drawn: false }
+impl Shown {
+    fn new(telling: Telling) -> Self {
+        let telling = io::stderr().is_terminal().then_some(telling);
+        Self { telling, bar: None, drawn: None, told: HashMap::new() }
     }
 
     /// Makes room for a line that stays.
     fn clear(&mut self) {
-        if std::mem::take(&mut self.is_drawn) {
+        if self.bar.take().is_some() {
             show("\r\x1b[K");
         }
     }
 
-    fn draw(&mut self, progress: Option<Progress<'_>>) {
-        if let Some(progress) = progress.filter(|_| self.is_drawable) {
-            // Some terminals say that they have none at all.
-            let columns = tcgetwinsize(io::stderr()).ok().map(|size| size.ws_col).filter(|&columns| columns > 0);
-            let width = usize::from(columns.unwrap_or(80));
-            let form = if width < 60 { Form::Short } else { Form::Long };
-            let line = width::head(&screen::transfer(&progress, form), width.saturating_sub(1));
-            show(&format!("\r{line}\x1b[K"));
-            self.is_drawn = true;
+    fn update(&mut self, transfers: &Transfers, now: Instant) {
+        match self.telling {
+            Some(Telling::Bar) if self.drawn.is_none_or(|at| now >= at + PACE) => {
+                let Some(progress) = transfers.progress(now).next() else { return self.clear() };
+                // Some terminals say that they have none at all.
+                let columns = tcgetwinsize(io::stderr()).ok().map(|size| size.ws_col).filter(|&columns| columns > 0);
+                let width = usize::from(columns.unwrap_or(80));
+                let form = if width < 60 { Form::Short } else { Form::Long };
+                let line = width::head(&screen::transfer(&progress, form), width.saturating_sub(1));
+                if self.bar.as_ref() != Some(&line) {
+                    show(&format!("\r{line}\x1b[K"));
+                    (self.bar, self.drawn) = (Some(line), Some(now));
+                }
+            }
+            Some(Telling::Words) => {
+                words::transfers(transfers.progress(now), &mut self.told, now).iter().for_each(|line| tell(line));
+            }
+            Some(Telling::Bar) | None => {}
         }
+    }
+}
+
+/// Whatever ends it, the next line does not stand in the bar.
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.clear();
     }
 }

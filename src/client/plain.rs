@@ -447,15 +447,8 @@ impl Plain {
     /// Tells how far transfers are, when there is something to be told.
     fn progress(&mut self) {
         let now = Instant::now();
-        let mut lines = Vec::new();
-        let mut told = HashMap::new();
-        for progress in self.visit.client.transfers.progress(now) {
-            let (now_told, line) = words::progress(&progress, self.transfers.get(&progress.key).copied(), now);
-            told.extend(now_told.map(|now_told| (progress.key, now_told)));
-            lines.extend(line);
-        }
-        self.transfers = told;
-        lines.iter().for_each(|line| self.print(&News::Note(line.clone())));
+        let lines = words::transfers(self.visit.client.transfers.progress(now), &mut self.transfers, now);
+        lines.into_iter().for_each(|line| self.print(&News::Note(line)));
     }
 
     /// Saves a picture, as there is nothing to show it on.

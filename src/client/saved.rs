@@ -79,7 +79,7 @@ impl Saved {
         let mut saved = Self { path, ..Self::default() };
         // The name of the section that is read.
         let mut section = None;
-        for (n, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        for (n, line) in text.lines().enumerate() {
             let (n, line) = (n + 1, line.trim());
             let wrong = |why: &str| format!("{}:{n}: {why}", saved.path.display());
             if line.is_empty() || line.starts_with(['#', ';']) {
@@ -171,9 +171,19 @@ pub fn default_path() -> Option<PathBuf> {
     Some(config.join("chinwag/config"))
 }
 
+/// The file of this name beside the lines that were typed. It is an error if there is no place for either.
+pub fn beside(name: &str) -> io::Result<PathBuf> {
+    history::default_path().map(|path| path.with_file_name(name)).ok_or_else(homeless)
+}
+
+/// Why nothing can be kept.
+pub fn homeless() -> io::Error {
+    io::Error::new(ErrorKind::NotFound, "there is no home folder for it; set HOME")
+}
+
 /// What was remembered under this name when it was last settled in a chat.
 pub fn remembered(name: &str) -> Option<bool> {
-    match read(&history::default_path()?.with_file_name(name)).ok()??.trim() {
+    match read(&beside(name).ok()?).ok()??.trim() {
         "on" => Some(true),
         "off" => Some(false),
         _ => None,
@@ -182,18 +192,21 @@ pub fn remembered(name: &str) -> Option<bool> {
 
 /// Remembers what was settled in a chat under this name, beside the lines that were typed.
 pub fn remember(name: &str, is_on: bool) -> io::Result<()> {
-    let Some(path) = history::default_path().map(|path| path.with_file_name(name)) else { return Ok(()) };
-    keep(&path, if is_on { "on\n" } else { "off\n" })
+    keep(&beside(name)?, if is_on { "on\n" } else { "off\n" })
 }
 
 /// The text of a file of a person's own; `None` if there is no such file. It is an error if it cannot be read, is no text or has too
 /// many bytes.
 pub fn read(path: &Path) -> Result<Option<String>, String> {
-    let text = bytes(path)?.map(String::from_utf8).transpose();
-    text.map_err(|_| format!("cannot read {}: it is not UTF-8; save it as that", path.display()))
+    bytes(path)?.map(String::from_utf8).transpose().map_err(|_| not_utf8(path))
 }
 
-/// The same, be it text or not.
+/// Why a file is of no use that is no text, or was saved in another encoding.
+pub fn not_utf8(path: &Path) -> String {
+    format!("cannot read {}: it is not UTF-8; save it as that", path.display())
+}
+
+/// The same, be it text or not, without the mark that some editors put before a text.
 pub fn bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let failed = |why: &str| format!("cannot read {}: {why}", path.display());
     match path.metadata() {
@@ -207,7 +220,8 @@ pub fn bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
     read.map_err(|e| failed(&reason(&e)))?;
-    Ok(Some(bytes))
+    let mark = "\u{feff}".as_bytes();
+    Ok(Some(bytes.strip_prefix(mark).map(<[u8]>::to_vec).unwrap_or(bytes)))
 }
 
 /// Keeps a text in a file that nobody else can read, in the place of the one before.

@@ -17,7 +17,7 @@ use jiff::{Timestamp, Zoned};
 use self::pictures::header::Format;
 use self::width::{columns, widest};
 use crate::client::model::news::{Mark, News, mark_of};
-use crate::client::model::transfer::{Progress, Way};
+use crate::client::model::transfer::{PICTURE, Progress, Way};
 use crate::names::{Nick, Place};
 use crate::text::bytes;
 use crate::unicode::fold;
@@ -61,7 +61,8 @@ impl Look {
                 format!("{} {}", head(at, place, " "), self.sgr("2", &text))
             }
             News::File { place, at, from, file, size, name } => {
-                let show = if Format::of_name(name).is_some() { format!(" · /show {file}") } else { String::new() };
+                let is_shown = Format::of_name(name).is_some() && *size <= PICTURE;
+                let show = if is_shown { format!(" · /show {file}") } else { String::new() };
                 let shares = format!("{} shares {name} ({}){show} · /get {file}", self.nick(*from), bytes(*size));
                 format!("{} {shares}", head(at, place, " "))
             }
@@ -487,12 +488,14 @@ mod tests {
         assert_eq!(shown(&said("#lobby", "bob", "/me waves", Mark::Plain)), "14:30 #lobby * bob waves");
         assert_eq!(shown(&said("#lobby", "bob", "alice?", Mark::ForUs)), "14:30»#lobby <bob> alice?");
         assert_eq!(shown(&said("@bob", "alice", "yes", Mark::Own)), "14:30 @bob <alice> yes");
-        let file = |name: &str| {
+        let file = |name: &str, size: u64| {
             let (place, from) = (Place::new("#lobby").unwrap(), Nick::new("alice").unwrap());
-            shown(&News::File { place, at: None, from, file: FileId(7), size: 48_213, name: name.to_owned() })
+            shown(&News::File { place, at: None, from, file: FileId(7), size, name: name.to_owned() })
         };
-        assert_eq!(file("cat.png"), "01:00 #lobby alice shares cat.png (47 KB) · /show 7 · /get 7");
-        assert_eq!(file("cat.txt"), "01:00 #lobby alice shares cat.txt (47 KB) · /get 7");
+        assert_eq!(file("cat.png", 48_213), "01:00 #lobby alice shares cat.png (47 KB) · /show 7 · /get 7");
+        assert_eq!(file("cat.txt", 48_213), "01:00 #lobby alice shares cat.txt (47 KB) · /get 7");
+        // It would be fetched and not shown.
+        assert_eq!(file("cat.png", PICTURE + 1), "01:00 #lobby alice shares cat.png (12 MB) · /get 7");
     }
 
     #[test]

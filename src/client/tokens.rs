@@ -2,19 +2,17 @@
 //!
 //! A client keeps those that it was given in `tokens/HOST:PORT/NICK`, beside the lines that were typed.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::client::line::history;
 use crate::client::saved;
+use crate::listener::reason;
 use crate::names::{Nick, Token};
 use crate::unicode::fold;
 use crate::wire;
 
-/// The most bytes that are read of a file.
-const BYTES: u64 = 4096;
 /// The most tokens that are read for one server.
 const COUNT: usize = 100;
 
@@ -26,34 +24,55 @@ pub fn parse(text: &str) -> Option<(Nick, Token)> {
     nick.zip(token).filter(|_| words.next().is_none())
 }
 
-/// Whether others can read this file.
-pub fn is_open_to_others(of: &Metadata) -> bool {
-    of.is_file() && of.mode() & 0o044 != 0
+/// The token in the file at `path`, of which `read` gives the bytes, and whose it is. Nobody else may be able to read it.
+pub fn ours(path: &Path, read: impl FnOnce() -> Result<Vec<u8>, String>) -> Result<(Nick, Token), String> {
+    let shown = path.display();
+    if path.metadata().is_ok_and(|of| of.is_file() && of.mode() & 0o044 != 0) {
+        return Err(format!("others can read the token in {shown}; chmod 600 {shown} keeps it to you"));
+    }
+    parse(&String::from_utf8_lossy(&read()?)).ok_or_else(|| {
+        format!("{shown} holds no token: its first line is NICK TOKEN, and /token gives one of a name that is yours")
+    })
 }
 
-/// What is kept for the server at `server` (HOST:PORT). What cannot be read, or others can read, is not there.
-pub fn kept(server: &str) -> Vec<(Nick, Token)> {
+/// What is kept for the server at `server` (HOST:PORT); and why what is kept of `wished`, or of any name if none is wished, is of no use.
+pub fn kept(server: &str, wished: Option<Nick>) -> (Vec<(Nick, Token)>, Vec<String>) {
     let files = folder(server).and_then(|folder| fs::read_dir(folder).ok());
-    files.into_iter().flatten().flatten().take(COUNT).filter_map(|file| read(&file.path())).collect()
+    let (mut tokens, mut complaints) = (Vec::new(), Vec::new());
+    for file in files.into_iter().flatten().flatten().take(COUNT) {
+        let is_meant = match (file.file_name().to_str(), wished) {
+            (Some(file), Some(nick)) => file == name(nick),
+            // So is called what clients need beside the tokens.
+            (Some(file), None) => !file.starts_with('.'),
+            (None, _) => false,
+        };
+        match read(&file.path()) {
+            Ok(token) => tokens.push(token),
+            Err(why) if is_meant => complaints.push(format!("a token that is kept is not used: {why}")),
+            Err(_) => {}
+        }
+    }
+    (tokens, complaints)
 }
 
-fn read(path: &Path) -> Option<(Nick, Token)> {
-    let is_ours = path.symlink_metadata().is_ok_and(|of| of.is_file() && !is_open_to_others(&of));
-    let mut text = String::new();
-    File::open(path).ok().filter(|_| is_ours)?.take(BYTES).read_to_string(&mut text).ok()?;
-    parse(&text)
+/// Reads a token that is kept. To open a pipe would wait for its writer, and a link leads to what is not ours.
+fn read(path: &Path) -> Result<(Nick, Token), String> {
+    match path.symlink_metadata() {
+        Ok(of) if of.is_file() => ours(path, || Ok(saved::bytes(path)?.unwrap_or_default())),
+        Ok(_) => Err(format!("{} is no file", path.display())),
+        Err(e) => Err(format!("cannot read {}: {}", path.display(), reason(&e))),
+    }
 }
 
 /// Keeps a token of a name for later runs, in the place of the one before.
 pub fn keep(server: &str, nick: Nick, token: Token) -> io::Result<()> {
-    let Some(path) = path(server, nick) else { return Ok(()) };
-    saved::keep(&path, &format!("{nick} {}\n", wire::token_text(token)))
+    saved::keep(&path(server, nick).ok_or_else(saved::homeless)?, &format!("{nick} {}\n", wire::token_text(token)))
 }
 
 /// Keeps a token no longer. Another one of that name, which another client may have been given meanwhile, stays.
 pub fn forget(server: &str, nick: Nick, token: Token) -> io::Result<()> {
     match path(server, nick) {
-        Some(path) if read(&path) == Some((nick, token)) => fs::remove_file(path),
+        Some(path) if read(&path) == Ok((nick, token)) => fs::remove_file(path),
         _ => Ok(()),
     }
 }
@@ -65,7 +84,7 @@ pub fn path(server: &str, nick: Nick) -> Option<PathBuf> {
 
 /// Where those of this server are kept.
 fn folder(server: &str) -> Option<PathBuf> {
-    Some(history::default_path()?.with_file_name("tokens").join(server.to_ascii_lowercase()))
+    Some(saved::beside("tokens").ok()?.join(server.to_ascii_lowercase()))
 }
 
 /// What the file of a name is called: names are the same in any case.

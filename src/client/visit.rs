@@ -17,7 +17,7 @@ use crate::client::wire::paths;
 use crate::client::wire::server::Server;
 use crate::client::wire::transfers::{self, Keep, Picture, TransferEnd};
 use crate::listener::reason;
-use crate::names::{FileId, Place};
+use crate::names::{FileId, Nick, Place};
 use crate::text::counted;
 
 /// Transfers that may be under way or wait for their turn.
@@ -319,7 +319,7 @@ impl Visit {
                     Place::With(_) => {
                         format!("{why}; it was for {place}: if that is part of its name, put the whole name in quotes")
                     }
-                    Place::Room(_) => why,
+                    Place::Room(_) => why + &behind(&path),
                 })?;
                 self.client.transfers.send(place, source, name);
                 Ok(())
@@ -404,5 +404,16 @@ fn called(progress: &Progress<'_>) -> String {
     match progress.file {
         Some(file) if progress.name.is_empty() => format!("file {file}"),
         _ => progress.name.to_owned(),
+    }
+}
+
+/// What is to be told of a path that leads nowhere, if it is that of a file with a target behind it.
+fn behind(path: &str) -> String {
+    let (file, word) = path.trim_end().rsplit_once(' ').unwrap_or_default();
+    let is_target = Place::new(word).is_some() || Nick::new(word).is_ok();
+    if is_target && paths::meant(file.trim_end().as_ref()).is_file() {
+        format!("; the target comes first, as in /send {word} {}", file.trim_end())
+    } else {
+        String::new()
     }
 }

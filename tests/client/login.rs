@@ -490,6 +490,46 @@ fn scripts_are_who_their_token_says() {
 }
 
 #[test]
+fn a_kept_token_that_is_of_no_use_is_told_of_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = server(folder);
+    let mut alice = log_in(&server, "alice");
+    alice.send("/join #lobby");
+    alice.until("+ join #lobby 1");
+    let path = kept(folder, &server);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let write = |text: &[u8], mode: u32| {
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    };
+    let run = |nick: &str| run(folder, &server, &["say", "#lobby", "hi", "--nick", nick], "");
+    let text = format!("\u{feff}alice {}\r\n", token(&mut alice));
+    // What some editors add is no part of it.
+    write(text.as_bytes(), 0o600);
+    good(&run("alice"));
+    alice.until("#lobby <alice> hi");
+    let utf_16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (text, mode, want) in [
+        (text.as_bytes(), 0o644, "others can read the token in "),
+        (&utf_16, 0o600, "/alice holds no token: its first line is NICK TOKEN"),
+        (b"", 0o600, "/alice holds no token: its first line is NICK TOKEN"),
+    ] {
+        write(text, mode);
+        let why = bad(&run("alice"));
+        assert!(why.starts_with("chinwag: a token that is kept is not used: ") && why.contains(want), "{why}");
+    }
+    fs::remove_file(&path).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let why = bad(&run("alice"));
+    assert!(why.contains("/alice is no file\n"), "{why}");
+    // Who goes by another name has no use for it.
+    let output = run("carol");
+    assert!(good(&output).is_empty() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    alice.until("#lobby <carol> hi");
+}
+
+#[test]
 fn ranks_are_shown_beside_names_and_messages_that_were_taken_back_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -757,4 +797,27 @@ fn an_op_by_name_is_in_their_room_again_once_they_have_logged_in() {
     // What one talked to is what one talks to.
     terminal.keys("/query\n");
     told(&terminal, "you talk to #den");
+}
+
+#[test]
+fn where_nothing_can_be_kept_nothing_is_said_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path());
+    let mut command = connect(&server.address(), &[]);
+    command.current_dir(folder.path()).env_remove("XDG_STATE_HOME").env("HOME", "nowhere");
+    let terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
+    row(&terminal, "password of alice>");
+    terminal.keys(format!("{PASSWORD}\r"));
+    told(
+        &terminal,
+        "the token cannot be kept, so the next start needs the password: there is no home folder for it; set HOME",
+    );
+    assert!(!holds(&terminal, "as a token is kept"));
+    row(&terminal, "#lobby>");
+    terminal.keys("/fold on\r");
+    told(
+        &terminal,
+        "who comes and goes is only counted, but that cannot be remembered: there is no home folder for it; set HOME",
+    );
+    assert!(!folder.path().join("nowhere").exists());
 }

@@ -233,13 +233,21 @@ fn a_terminal_that_knows_nothing_gets_no_progress_bar() {
     let (server, _bob) = lobby();
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("cat.bin"), noise(2_000_000, 1)).unwrap();
-    for (term, is_drawn) in [("dumb", false), ("xterm", true)] {
-        let mut command = Command::new(binary());
-        command.args(["send", "cat.bin", "--to", "#lobby", "--server", &server.address()]);
-        command.current_dir(folder.path()).env("TERM", term);
-        let mut terminal = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
-        assert!(terminal.wait_exit().success());
-        assert_eq!(terminal.raw().contains(&0x1b), is_drawn, "{term}");
+    let config = folder.path().join("chinwag");
+    fs::create_dir(&config).unwrap();
+    // It is so for `get`, too, and where all terminals are to have plain text.
+    for (term, saved, is_drawn) in [("dumb", "", false), ("xterm", "", true), ("xterm", "plain = on\n", false)] {
+        fs::write(config.join("config"), saved).unwrap();
+        for (program, told) in [("send cat.bin --to", "sending"), ("get 1 --output - --join", "fetching")] {
+            let script = format!("{} {program} '#lobby' --server {} > out", binary(), server.address());
+            let mut command = Command::new("bash");
+            command.args(["-c", &script]).current_dir(folder.path()).env("TERM", term);
+            command.env("XDG_CONFIG_HOME", folder.path());
+            let mut terminal = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
+            assert!(terminal.wait_exit().success());
+            assert_eq!(terminal.raw().contains(&0x1b), is_drawn, "{term}");
+            assert_eq!(tells(&terminal, &format!("chinwag: {told} cat.bin, 1.9 MB")), !is_drawn, "{term}");
+        }
     }
 }
 

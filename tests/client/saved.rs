@@ -150,6 +150,11 @@ fn a_slip_in_the_name_of_a_saved_server_is_told() {
     // A host may be called by a word. Nobody is asked there, as the password is read first.
     let (_, errors, status) = outcome(&home.run(&["connect", "localhost", "--password-file", "nowhere"]));
     assert!(status == 1 && errors.contains("nowhere") && !errors.contains("saved are"), "{errors}");
+    // So is one that is saved without a server, whatever stands above the first section.
+    let home = Home::with("server = 127.0.0.1:1\n[wrok]\njoin = #a\n");
+    let (_, errors, status) = outcome(&home.run(&["connect", "wrok"]));
+    let want = "no host is called wrok, and [wrok] names none; write server = HOST below it";
+    assert!(status == 1 && errors.contains(want), "{errors}");
     // What has a port or a dot is no name of a saved one.
     for server in ["wrok:1", "wrok.invalid"] {
         let (_, errors, status) = outcome(&home.run(&["connect", server]));

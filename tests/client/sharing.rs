@@ -1,12 +1,14 @@
 //! Files and pictures in a terminal.
 
 use std::fs;
+use std::process::Command;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use testkit::proxy::Proxy;
 use testkit::pty::{Emulator, Speaks, Terminal};
-use testkit::{Client, eventually, noise};
+use testkit::{Client, Server, binary, eventually, noise};
 
 use super::terminal::{alice, come_in, connect, contains, enter, lobby, told, typed};
 
@@ -179,6 +181,11 @@ fn a_path_is_found_as_it_was_dropped() {
         terminal.keys(format!("/send #lobby {dropped}\r"));
         bob.until(&format!("#lobby * alice file {} 4 my cat's.png", n + 1));
     }
+    for (line, want) in [("cat.png #lobby", "/send #lobby "), ("my cat's.png bob", "/send bob ")] {
+        fs::write(home.path().join("cat.png"), b"meow").unwrap();
+        enter(&terminal, &format!("/send {path}/{line}"));
+        told(&terminal, &format!("; the target comes first, as in {want}"));
+    }
     terminal.keys("/send #lobby 'none'\r");
     told(&terminal, "cannot send 'none': no such file");
 }
@@ -249,4 +256,22 @@ fn what_waits_to_be_sent_can_be_cancelled() {
     proxy.limit(usize::MAX, usize::MAX);
     enter(&terminal, "/cancel third");
     told(&terminal, "no third is being sent");
+}
+
+#[test]
+fn a_bar_is_drawn_ten_times_a_second_at_most() {
+    let server = Server::start(&["--rate", "0"]);
+    let here = tempfile::tempdir().unwrap();
+    fs::write(here.path().join("big.bin"), noise(60_000_000, 3)).unwrap();
+    for (arguments, sign) in [("send big.bin --create --to '#a'", "↑"), ("get 1 --output - --join '#a'", "↓")] {
+        let script = format!("exec {} {arguments} --server {} > out", binary(), server.address());
+        let mut command = Command::new("bash");
+        command.args(["-c", &script]).current_dir(here.path());
+        let start = Instant::now();
+        let mut terminal = Terminal::start(&mut command, 80, 5, Emulator::Clipping, Speaks::Nothing);
+        assert!(terminal.wait_exit().success());
+        let most = start.elapsed().as_millis() / 100 + 2;
+        let drawn = String::from_utf8_lossy(&terminal.raw()).matches(sign).count();
+        assert!((1..=most).contains(&(drawn as u128)), "{drawn} of {most}");
+    }
 }

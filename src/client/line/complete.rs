@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::client::wire::paths;
 use crate::commands;
-use crate::names::clean;
+use crate::names::{Nick, Place, clean};
 use crate::register::entry::RuleKind;
 use crate::unicode::fold;
 
@@ -35,6 +35,8 @@ pub struct World<'a> {
     pub nicks: Vec<&'a str>,
     /// The rooms, with their `#`.
     pub rooms: Vec<&'a str>,
+    /// The rooms that may be entered, with their `#`.
+    pub known_rooms: Vec<&'a str>,
     /// The IDs of the files that may be fetched.
     pub files: Vec<u64>,
 }
@@ -69,17 +71,31 @@ pub fn complete(before: &str, world: &World, list: impl Fn(&Path) -> Vec<(String
         ("set" | "typing", Some((_, word))) if !word.contains(' ') => switches(word),
         ("show", Some((_, word))) => offer(before.len() - word.len(), word, words(&["full"])),
         ("help", None) => offer(start, rest, words(world.commands)),
-        ("join" | "leave" | "topic" | "history", None) => offer(start, rest, rooms()),
+        ("join", None) => offer(start, rest, world.known_rooms.iter().map(|room| format!("{room} "))),
+        ("leave" | "topic" | "history", None) => offer(start, rest, rooms()),
         ("get" | "show" | "cancel", None) => {
             let mut ids = offer(start, rest, world.files.iter().map(|id| format!("{id} ")));
             // Numbers that are sorted as text and then by their length are sorted.
             ids.candidates.sort_by_key(String::len);
             ids
         }
+        // Alone, it may be the file for whom one talks to.
+        ("send", None) if !rest.is_empty() => {
+            let mut both = complete_path(start, rest, list);
+            // Of a name with blanks, what stands before them would be taken for somebody.
+            both.candidates.retain(|name| !is_target(rest) || !name.contains(' '));
+            if both.start == start {
+                both.candidates.extend(offer(start, rest, rooms().chain(nicks())).candidates);
+                both.candidates.sort_by_cached_key(|name| (name.to_lowercase(), name.clone()));
+            }
+            both
+        }
         ("send" | "msg" | "query" | "typing" | "files" | "who", None) => offer(start, rest, rooms().chain(nicks())),
         ("ignore" | "unignore", None) => offer(start, rest, nicks()),
         ("bans" | "unban" | "erase", None) => offer(start, rest, rooms()),
-        ("account" | "login", None) => offer(start, rest, nicks()),
+        ("account" | "login" | "where" | "kill" | "block" | "grant" | "revoke" | "operator", None) => {
+            offer(start, rest, nicks())
+        }
         ("room", None) => offer(start, rest, rooms().chain(rules())),
         ("room", Some((first, more))) => {
             let more = more.trim_start_matches(' ');
@@ -96,13 +112,21 @@ pub fn complete(before: &str, world: &World, list: impl Fn(&Path) -> Vec<(String
             let nick = nick.trim_start_matches(' ');
             offer(before.len() - nick.len(), nick, nicks())
         }
-        ("send", Some((_, path))) => {
-            let path = path.trim_start_matches(' ');
+        ("send", Some((first, path))) => {
+            let path = if is_target(first) { path.trim_start_matches(' ') } else { rest };
             complete_path(before.len() - path.len(), path, list)
         }
         ("msg", Some(_)) | ("me", _) => talk(),
         _ => Completion::default(),
     }
+}
+
+/// What a name with blanks may stand in.
+const QUOTES: [char; 2] = ['"', '\''];
+
+/// Whether `/send` takes a word for whom something is for, and not for a path.
+fn is_target(word: &str) -> bool {
+    Place::new(word).is_some() || Nick::new(word).is_ok()
 }
 
 /// What a rule of a room may be, as far as that can be listed.
@@ -145,6 +169,15 @@ fn last_word(text: &str) -> (usize, &str) {
 }
 
 fn complete_path(start: usize, path: &str, list: impl Fn(&Path) -> Vec<(String, bool)>) -> Completion {
+    // In quotes a path goes on up to the next of these.
+    if let Some(quote) = path.chars().next().filter(|c| QUOTES.contains(c)) {
+        let mut within = complete_path(start + 1, &path[1..], list);
+        within.candidates.retain(|name| !name.contains([quote, '\\']));
+        for name in within.candidates.iter_mut().filter(|name| !name.ends_with('/')) {
+            name.push(quote);
+        }
+        return within;
+    }
     if path == "~" {
         return Completion { start, candidates: vec!["~/".to_owned()] };
     }
@@ -185,6 +218,7 @@ mod tests {
             commands: &["join", "msg", "me", "join"],
             nicks: vec!["alice", "Bob", "alfred", "alice"],
             rooms: vec!["#lobby", "#Log", "#dev"],
+            known_rooms: vec!["#lobby", "#Log", "#dev", "#club"],
             files: vec![10, 9, 12],
         };
         let people = &["alfred ", "alice ", "Bob "][..];
@@ -196,7 +230,9 @@ mod tests {
             ("/M", 0, &["/me ", "/msg "]),
             ("/x", 0, &[]),
             // Its first argument.
-            ("/join ", 6, rooms),
+            ("/join ", 6, &["#club ", "#dev ", "#lobby ", "#Log "]),
+            ("/join #cl", 6, &["#club "]),
+            ("/leave #cl", 7, &[]),
             ("/JOIN  #LO", 7, &["#lobby ", "#Log "]),
             ("/leave #d", 7, &["#dev "]),
             ("/part #d", 6, &["#dev "]),
@@ -232,6 +268,8 @@ mod tests {
             ("/room #dev key ", 15, &["off"]),
             ("/room nonsense ", 0, &[]),
             ("/room #dev past on ", 0, &[]),
+            ("/where b", 7, &["Bob "]),
+            ("/kill al", 6, &["alfred ", "alice "]),
             ("/account AL", 9, &["alfred ", "alice "]),
             // What follows.
             ("/ban #dev AL", 10, &["alfred ", "alice "]),
@@ -272,6 +310,24 @@ mod tests {
             ("/send bob ~/x/d", 14, &["deep"]),
             ("/send bob ~x", 10, &[]),
             ("/send bob nowhere/", 18, &[]),
+            // For whom one talks to.
+            ("/send ", 6, both),
+            ("/send do", 6, &["Docs/", "dog.png"]),
+            ("/send d", 6, &["Docs/", "dog.png"]),
+            ("/send a", 6, &["alfred ", "alice "]),
+            ("/send Docs/i", 11, &["in two/"]),
+            ("/send ./nowhere", 0, &[]),
+            ("/send /", 7, &["etc/"]),
+            ("/send ~", 6, &["~/"]),
+            ("/send ~/x/d", 10, &["deep"]),
+            ("/send ~/at h", 8, &["at home"]),
+            // In quotes.
+            ("/send \"a", 7, &["a b.txt\""]),
+            ("/send \"a b", 7, &["a b.txt\""]),
+            ("/send bob 'a b", 11, &["a b.txt'"]),
+            ("/send bob 'Docs/", 16, &["in two/", "é.txt'"]),
+            ("/send '~/at", 9, &["at home'"]),
+            ("/send 'a b.txt' ", 0, &[]),
         ] {
             let completion = complete(before, &world, disk);
             assert_eq!(completion.candidates, want, "{before:?}");

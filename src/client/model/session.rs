@@ -145,8 +145,8 @@ enum Pending {
     Restored,
     Send(u64),
     Get(u64),
-    /// Which files were shared in the last so many seconds, after this one: where, and how many.
-    Missed(u64, Option<FileId>, Vec<(Place, u64)>),
+    /// Which files were shared in the last so many seconds of which we were not told: where, and how many.
+    Missed(u64, Vec<(Place, u64)>),
     /// The largest file that the server takes, once that has been told.
     Limits(Option<u64>),
     /// The name and the size of this file are looked up, and have been found.
@@ -284,8 +284,10 @@ pub struct Session {
     heard_at: Option<Instant>,
     /// For how many seconds it had not when we came in.
     away_for: u64,
-    /// The newest file of which we were told.
-    newest_file: Option<FileId>,
+    /// Whether the server has done, or listed, what it does for operators alone.
+    pub is_operator: bool,
+    /// The files of which we were told last, with their sizes and names: a server that was started anew may give their IDs to others.
+    told_files: VecDeque<(FileId, u64, String)>,
     /// When we came in, and when our name and the ghosts were asked for last.
     since: Option<(Instant, Instant)>,
     waiting: VecDeque<Waiting>,
@@ -344,7 +346,8 @@ impl Session {
             ghosts: Vec::new(),
             heard_at: None,
             away_for: 0,
-            newest_file: None,
+            is_operator: false,
+            told_files: VecDeque::new(),
             since: None,
             waiting: VecDeque::new(),
             lines: VecDeque::new(),

@@ -13,6 +13,8 @@ const KNOWN: usize = 10_000;
 const TYPISTS: usize = 500;
 /// How many people may have a rank in a room.
 const RANKED: usize = 500;
+/// Rooms that are remembered, to complete them.
+const ROOMS: usize = 1_000;
 /// Rooms that we have left of which it is known what was shown.
 const LEFT: usize = 50;
 /// Private conversations that are kept open.
@@ -30,6 +32,8 @@ pub struct Talks {
     present: BTreeSet<Nick>,
     /// Who has said something, now or earlier.
     heard: BTreeSet<Nick>,
+    /// Rooms of which we were told, whether we are in them or not.
+    rooms: Vec<RoomName>,
     /// What has been seen of rooms that we have left, the latest last.
     left: Vec<(RoomName, Seen)>,
 }
@@ -175,6 +179,19 @@ impl Talks {
             Place::Room(room) => Some(room),
             Place::With(_) => None,
         })
+    }
+
+    /// There is this room, as was just told.
+    pub fn hear_of(&mut self, room: RoomName) {
+        if self.rooms.len() < ROOMS && !self.rooms.contains(&room) {
+            self.rooms.push(room);
+        }
+    }
+
+    /// The rooms of which we know, whether we are in them or not.
+    pub fn known_rooms(&self) -> impl Iterator<Item = RoomName> {
+        let left = self.left.iter().map(|(room, _)| *room);
+        self.rooms().chain(self.rooms.iter().copied()).chain(left)
     }
 
     /// `who` is online.

@@ -8,6 +8,8 @@ use crate::wire::Command;
 
 /// How many bytes of a file go on one line of an upload; 65,536 characters of base64.
 pub const CHUNK: u64 = 49_152;
+/// The largest picture that is shown and not saved, as it is held in memory until it is whole.
+pub const PICTURE: u64 = 12 * 1024 * 1024;
 /// How long a sender whose connection broke may take to go on.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a download waits that the server does not send now, before it is asked for again.

@@ -1,5 +1,6 @@
 //! How everything reads: news and progress in words alone, without a sign that would have to be read out.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::civil::Date;
@@ -137,6 +138,22 @@ pub fn erased(by: Nick, (first, last): (u64, u64), shown: &[(Nick, SystemTime)],
 pub fn day(day: Date) -> String {
     let weekday = WEEKDAYS[usize::from(day.weekday().to_monday_zero_offset().unsigned_abs())];
     format!("{weekday}, {} {} {}", day.day(), month(day), day.year())
+}
+
+/// What is to be told of all transfers now. `told` is what was told of each, by its key.
+pub fn transfers<'a>(
+    all: impl Iterator<Item = Progress<'a>>,
+    told: &mut HashMap<u64, Told>,
+    now: Instant,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    let before = std::mem::take(told);
+    for of in all {
+        let (is_told, line) = progress(&of, before.get(&of.key).copied(), now);
+        told.extend(is_told.map(|is_told| (of.key, is_told)));
+        lines.extend(line);
+    }
+    lines
 }
 
 /// What was told of a transfer last.

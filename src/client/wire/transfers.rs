@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::client::model::news::{Extent, TransferAnswer};
 use crate::client::model::session::Session;
-use crate::client::model::transfer::{Ask, CHUNK, Download, Meter, Progress, Upload, Way};
+use crate::client::model::transfer::{Ask, CHUNK, Download, Meter, PICTURE, Progress, Upload, Way};
 use crate::client::patient;
 use crate::client::wire::paths;
 use crate::client::wire::source::Source;
@@ -23,8 +23,6 @@ use crate::text::counted;
 use crate::wire::Code;
 use crate::wire::base64::BASE64;
 
-/// The largest picture that is shown and not saved, as it is held in memory until it is whole.
-const PICTURE: u64 = 12 * 1024 * 1024;
 /// Bytes of a file that may be under way to us, and more.
 const UNDER_WAY: u64 = 4 * 1024 * 1024;
 /// What is told of a download while it is [`TransferEnd::Stalled`].

@@ -164,7 +164,7 @@ impl Session {
         }
         self.ask_ghosts();
         if self.stays && !self.first && self.talks.rooms().next().is_some() {
-            self.ask(Command::Files, Pending::Missed(self.away_for, None, Vec::new()));
+            self.ask(Command::Files, Pending::Missed(self.away_for, Vec::new()));
         }
         self.ask(Command::Ping("restored"), Pending::Restored);
     }

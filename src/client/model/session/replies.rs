@@ -96,6 +96,11 @@ fn is_of(line: &str, command: &str) -> bool {
     commands::find(command).map_or("", |spec| spec.name) == name(line)
 }
 
+/// Whether a command is for operators alone.
+fn is_of_operators(command: &str) -> bool {
+    commands::find(command).is_some_and(|spec| spec.verb.is_of_operators())
+}
+
 /// Which messages a line takes back that begins with `/erase`: from this one to that.
 fn erased(line: &str) -> (u64, u64) {
     let mut numbers = line.split_whitespace().filter_map(|word| word.parse().ok());
@@ -138,6 +143,10 @@ impl Session {
                 self.details += 1;
                 let command = name(line);
                 let place = RoomName::new(cut(cut(line).1).0).ok().map(Place::Room).or(self.talks.target());
+                if let Detail::Room { room, .. } = Detail::parse(command, text) {
+                    self.talks.hear_of(room);
+                }
+                self.is_operator |= command == "help" && is_of_operators(cut(text).0);
                 match (Detail::parse(command, text), place) {
                     (Detail::Line { seq, at, from, text }, Some(place)) => {
                         let mark = if Some(from) == self.nick { Mark::Own } else { Mark::Plain };
@@ -184,10 +193,10 @@ impl Session {
                     *found = Some((size, name.to_owned()));
                 }
             }
-            Some(Pending::Missed(away, newest, found)) => {
-                if let Detail::File { file, sender, place, age, .. } = Detail::parse("files", text)
+            Some(Pending::Missed(away, found)) => {
+                if let Detail::File { file, size, sender, place, age, name, .. } = Detail::parse("files", text)
                     && age <= *away
-                    && newest.is_none_or(|newest| newest < file)
+                    && !self.told_files.iter().any(|told| (told.0, told.1, &*told.2) == (file, size, name))
                     && Some(sender) != self.nick
                 {
                     let at = found.iter().position(|(at, _)| *at == place);
@@ -250,6 +259,7 @@ impl Session {
 
     pub(super) fn done(&mut self, done: Done<'_>) {
         let Some(pending) = self.answered_by(&done) else { return };
+        self.is_operator |= is_of_operators(done.command());
         // Whether there is more that tells it.
         let mut is_told = false;
         let mut is_nowhere = false;
@@ -425,7 +435,7 @@ impl Session {
                 }
                 _ => TransferAnswer::NotComing(key, NONSENSE.to_owned()),
             }),
-            Pending::Missed(_, _, found) => {
+            Pending::Missed(_, found) => {
                 for (place, count) in found {
                     let files = counted(count, "file");
                     self.note(format!("shared with {place} while you missed it: {files}; /files {place} tells more"));
@@ -871,9 +881,28 @@ mod tests {
     }
 
     #[test]
+    fn what_the_server_lists_is_known_for_tab() {
+        let mut session = online(&["#a"]);
+        told(&mut session, &["@alice * bob invite #secret"]);
+        typed(&mut session, "/rooms", &["- #club 3 chess", "+ rooms 1"]);
+        let rooms: Vec<String> = session.talks.known_rooms().map(|room| room.to_string()).collect();
+        assert_eq!(rooms, ["#a", "#secret", "#club"]);
+        // Operators have more commands than others.
+        typed(&mut session, "/help", &["- operator:", "- /who  who is there", "+ help 1"]);
+        assert!(!session.is_operator);
+        typed(&mut session, "/help", &["- /wall TEXT  tell everybody", "+ help 1"]);
+        assert!(std::mem::take(&mut session.is_operator));
+        typed(&mut session, "/wall hi", &["+ wall"]);
+        assert!(session.is_operator);
+    }
+
+    #[test]
     fn files_that_were_shared_while_one_was_gone_are_told_of() {
         let (mut session, start) = (online(&["#a"]), Instant::now());
-        session.told(crate::wire::ServerLine::parse("#a <bob> hi"), start);
+        // What was shown is not missed; but after a restart another file may have its ID.
+        for line in ["#a <bob> hi", "#a * bob file 6 13 seen.txt", "#a * bob file 2 99 another.txt"] {
+            session.told(crate::wire::ServerLine::parse(line), start);
+        }
         session.lost("gone");
         session.connected();
         let later = start + Duration::from_secs(60);
@@ -884,7 +913,8 @@ mod tests {
             "- 3 13 carol #a 60s coming two.txt",
             "- 4 13 alice #a 20s ready own.txt",
             "- 5 13 bob @bob 20s ready private.txt",
-            "+ files 5",
+            "- 6 13 bob #a 30s ready seen.txt",
+            "+ files 6",
         ];
         for line in coming.iter().chain(&["+ nick alice", "+ join #a 2", "+ query #a"]).chain(&rows) {
             session.told(crate::wire::ServerLine::parse(line), later);

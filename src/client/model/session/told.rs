@@ -11,6 +11,9 @@ use crate::text::counted;
 use crate::unicode::{fold, is_joined};
 use crate::wire::{Change, Code, Command, Rank, ServerLine, Stamp, What, Whom};
 
+/// How many files are remembered that we were told of.
+const TOLD_FILES: usize = 500;
+
 impl Session {
     /// Takes a line of the server's in. File data is none of the session's business.
     pub fn told(&mut self, line: ServerLine<'_>, now: Instant) {
@@ -167,8 +170,9 @@ impl Session {
             }
             What::File { file, size, name } => {
                 self.answers.push_back(TransferAnswer::Shared(file));
-                self.newest_file = self.newest_file.max(Some(file));
                 let name = name.to_owned();
+                self.told_files.drain(..(self.told_files.len() + 1).saturating_sub(TOLD_FILES));
+                self.told_files.push_back((file, size, name.clone()));
                 return self.news.push_back(News::File { place, at, from: who, file, size, name });
             }
             What::Joined => {
@@ -201,7 +205,10 @@ impl Session {
                 format!("{who} {} {}", if mute { "unmuted" } else { "unbanned" }, whom_text(whom))
             }
             What::Set(rule, value) => format!("{who} set {rule} to {value}"),
-            What::Invite(room) => format!("{who} invites you to {room}; /join {room}"),
+            What::Invite(room) => {
+                self.talks.hear_of(room);
+                format!("{who} invites you to {room}; /join {room}")
+            }
             What::Erased { first, last } => {
                 let Place::Room(room) = place else { return };
                 let shown = self.heard.forget(room, first, last);
@@ -255,7 +262,7 @@ impl Session {
         let missed = now.zip(since).and_then(|(now, since)| now.duration_since(since).ok());
         let is_asked = self.asked.iter().any(|asked| matches!(asked.pending, Pending::Missed(..)));
         if let Some(time) = missed.filter(|_| !is_asked) {
-            self.ask(Command::Files, Pending::Missed(time.as_secs() + 1, self.newest_file, Vec::new()));
+            self.ask(Command::Files, Pending::Missed(time.as_secs() + 1, Vec::new()));
         }
     }
 
@@ -438,7 +445,6 @@ pub(super) fn time_text(seconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::client::model::session::tests::{hear, online, sent, shown};
-    use crate::names::FileId;
 
     #[test]
     fn who_invites_us_or_puts_us_out_calls_for_us() {
@@ -579,7 +585,6 @@ mod tests {
             "#a [-@2026-11-22T14:31:00.123Z] * alice missed 0 after 1",
         ];
         hear(&mut session, &lines);
-        assert_eq!(session.newest_file, Some(FileId(3)));
         assert_eq!(sent(&mut session), ["/who", "/files", "/history #a after 0"]);
         shown(&mut session);
         let rows = ["+ who 1 2", "- 2 2 bob #a 70s ready old.txt", "- 3 2 bob #a 59s ready seen.txt"];
