@@ -125,7 +125,9 @@ pub fn is_confidential(line: &str) -> bool {
 /// Whether a line may hold a secret, also behind the wrong slash or the mark of a prompt, or is a token by itself.
 fn is_secret(line: &str) -> bool {
     let command = line.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '/' | '\\' | '>'));
-    command.starts_with("token:") || commands::holds_secret(line) || command.len() < line.len() && commands::holds_secret(&format!("/{command}"))
+    command.starts_with("token:")
+        || commands::holds_secret(line)
+        || command.len() < line.len() && commands::holds_secret(&format!("/{command}"))
 }
 
 /// Whether this is a command that says something to one person, or to whomever it names.
