@@ -178,3 +178,13 @@ fn a_password_that_others_can_read_is_warned_of() {
         assert_eq!(errors.contains("others can read the password in "), is_told, "{mode:o} {errors}");
     }
 }
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_of_the_desktop_is_not_waited_for() {
+    let server = Server::start(&[]);
+    let home = Home::with("");
+    let pipe = home.0.path().join(".config/user-dirs.dirs");
+    assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let (out, errors, status) = outcome(&home.run(&["connect", "--plain", &server.address()]));
+    assert!(status == 0 && out.contains("1 person online"), "{out}{errors}");
+}

@@ -97,7 +97,9 @@ pub fn downloads() -> PathBuf {
     let Some(home) = home() else { return ".".into() };
     let config = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|config| config.is_absolute());
     let names = config.unwrap_or_else(|| home.join(".config")).join("user-dirs.dirs");
-    let names = fs::read_to_string(names).unwrap_or_default();
+    // To open a pipe would wait for its writer.
+    let is_file = names.metadata().is_ok_and(|of| of.is_file());
+    let names = if is_file { fs::read_to_string(names).unwrap_or_default() } else { String::new() };
     user_folder(&names, &home).unwrap_or_else(|| home.join("Downloads"))
 }
 
