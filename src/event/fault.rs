@@ -91,14 +91,20 @@ pub enum Fault {
     OnlyKeys,
     /// A text that is nothing but the keys that end programs.
     OnlyEnds,
+    /// A text that is nothing but other keys.
+    OnlyControls,
     /// A command behind a key that means nothing.
     BehindKey,
     /// This stands where a span of time may, and begins as one.
     BadTime(Text),
     /// A text that is a command with a secret, behind a blank.
     Indented,
+    /// The same behind the sign that stands before what is typed where it is shown.
+    Copied,
     /// A text that is a command with a secret, without its slash.
     Slashless(Verb),
+    /// A text that is a token and no more.
+    BareToken,
     /// No space is left in the spool.
     NoSpace,
     /// The disk failed to take bytes.

@@ -25,10 +25,13 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         | Fault::NotWritten(_)
         | Fault::OnlyKeys
         | Fault::OnlyEnds
+        | Fault::OnlyControls
         | Fault::BehindKey
         | Fault::BadTime(_)
         | Fault::Indented
+        | Fault::Copied
         | Fault::Slashless(_)
+        | Fault::BareToken
         | Fault::NoSuchRule(_)
         | Fault::BadValue(_)
         | Fault::BadPattern
@@ -196,6 +199,7 @@ fn explain_alone(why: &Fault) -> String {
             format!("it is {usage}{where_from}")
         }
         Fault::OnlyKeys => "the keys that move the cursor do nothing here; Ctrl-U drops what you typed".to_owned(),
+        Fault::OnlyControls => "that key does nothing here; Ctrl-U drops what you typed".to_owned(),
         Fault::OnlyEnds => "Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves".to_owned(),
         Fault::BehindKey => {
             "a key that does nothing here stands before that command, so nothing of the line was said or done; type it again".to_owned()
@@ -204,6 +208,10 @@ fn explain_alone(why: &Fault) -> String {
             format!("{typed} is no time: that is a number with its unit right behind it, as in 30m, 12h or 7d, before the reason")
         }
         Fault::Indented => "a blank stands before that, so it would be said to others; begin with the slash".to_owned(),
+        Fault::Copied => "a > stands before that, so it would be said to others; begin with the slash".to_owned(),
+        Fault::BareToken => {
+            "others would read that, and whoever has it may be who it is for; it is /login NICK token:TOKEN".to_owned()
+        }
         Fault::Slashless(verb) => {
             let usage = commands::spec_of(*verb).map_or("", |spec| spec.usage);
             format!("others would read that, and it looks like {usage} without its slash; begin with the slash, or say it with /msg TARGET TEXT")

@@ -209,6 +209,8 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
         ("\x03\r\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
         ("\x1b[200~\x1b[201~\r\n", "! say usage the keys that move the cursor "),
         ("\x04\x1a\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
+        ("\x1b\r\n", "! say usage that key does nothing here; Ctrl-U drops what you typed"),
+        ("\x0c\n", "! say usage that key does nothing here; "),
         ("not this\x03/msg alice psst\n", "! say usage a key that does nothing here stands before that command, "),
         ("\x1b/quit\r\n", "! say usage a key that does nothing here "),
         ("/me waves\x1b[A/msg alice psst\n", "! me usage a key that does nothing here "),
@@ -221,6 +223,19 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
             "! say usage others would read that, and it looks like /register PASSWORD without its slash",
         ),
         ("login bob correct-horse\n", "! say usage others would read that, "),
+        (
+            "login hunter222\n",
+            "! say usage others would read that, and it looks like /login NICK PASSWORD without its slash",
+        ),
+        (
+            "\\login bob x\n",
+            "! say usage others would read that, and it looks like /login NICK PASSWORD without its slash",
+        ),
+        ("> /login bob x\n", "! say usage a > stands before that, so it would be said to others; begin with the slash"),
+        (
+            "token:2Og_RmDLvzfpvQnGA_euGU5OjYxw2hbS7Ke5Q8lqPQ4\n",
+            "! say usage others would read that, and whoever has it may be who it is for; it is /login NICK token:TOKEN",
+        ),
     ] {
         bob.send_bytes(typed.as_bytes());
         bob.starting(why);
