@@ -190,7 +190,7 @@ fn who_sends_no_utf_8_is_told_once() {
     bob.send_bytes(b"Gr\xfc\xdfe\n");
     alice.expect("#a <bob> Gr\u{fffd}\u{fffd}e");
     let hint = bob.starting("* notice ");
-    assert!(hint.contains("UTF-8"), "{hint}");
+    assert!(hint.contains("UTF-8") && hint.contains("on Windows take ncat in place of telnet"), "{hint}");
     bob.send_bytes(b"\xa4\n/msg alice \xfc\n");
     assert_eq!(bob.settle(), ["+ msg alice"]);
     // Who sends what they mean is told nothing, nor are others.
