@@ -236,6 +236,9 @@ fn explain_alone(why: &Fault) -> String {
                 Misplaced::Scope => {
                     format!("{typed} would be taken for something else; it is /{name} WHO guests TIME REASON, or all in its place")
                 }
+                Misplaced::Time if *verb == Verb::Kick => {
+                    format!("{typed} would be the reason, and they may come back at once; /ban NICK TIME keeps them out for so long")
+                }
                 Misplaced::Time => {
                     format!(
                         "{typed} would be part of the reason; TIME is one word before it, as in /{name} WHO 2h REASON, and 0 is for \

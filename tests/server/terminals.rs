@@ -284,6 +284,24 @@ fn who_sends_keys_among_text_is_told_once() {
 }
 
 #[test]
+fn a_kick_takes_no_time() {
+    let server = Server::start(&[]);
+    let (mut alice, mut bob) = two(&server);
+    for typed in ["10m", "for 2h spam"] {
+        alice.send(&format!("/kick bob {typed}"));
+        let told = alice.starting("! kick usage ");
+        assert!(
+            told.ends_with(
+                " would be the reason, and they may come back at once; /ban NICK TIME keeps them out for so long"
+            ),
+            "{told}"
+        );
+    }
+    alice.ask("/kick bob come back in 10m", "+ kick #a bob");
+    bob.expect("#a * alice kicked bob come back in 10m");
+}
+
+#[test]
 fn somebody_is_found_whose_name_is_written_nearly() {
     let server = Server::start(&[]);
     let mut alice = server.in_room("alice", "#a");
