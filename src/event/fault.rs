@@ -209,8 +209,8 @@ pub enum Fault {
     Silent { room: RoomName, why: Silence, meant: Meant },
     /// Only who is invited may come in.
     InviteOnly(RoomName),
-    /// They did not give the room's key.
-    BadKey(RoomName),
+    /// They did not give the room's key, but another one or none.
+    BadKey { room: RoomName, is_wrong: bool },
     /// As many people are in the room as it takes.
     RoomFull { room: RoomName, limit: u64 },
     /// Guests may not come into the room.

@@ -222,7 +222,7 @@ impl Hub {
             | Fault::NoGuests { room, owning: Owning::Never }
             | Fault::NotOwn { room, .. }
             | Fault::InviteOnly(room)
-            | Fault::BadKey(room) => room,
+            | Fault::BadKey { room, .. } => room,
             why => return why,
         };
         let id = self.rooms.find(&name);

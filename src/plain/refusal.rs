@@ -94,7 +94,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::Banned { .. } | Fault::NameBanned { .. } => Code::Banned,
         Fault::Silent { .. } => Code::Muted,
         Fault::InviteOnly(_) => Code::InviteOnly,
-        Fault::BadKey(_) => Code::BadKey,
+        Fault::BadKey { .. } => Code::BadKey,
         Fault::RoomFull { .. } => Code::TooMany,
         Fault::NoSuchBan { .. } | Fault::NoSuchBlock(_) => Code::Gone,
     }
@@ -147,7 +147,10 @@ fn explain_asking(why: &Fault, ask: &Ask) -> String {
             (room, format!("only people who own their names come into {room}"), " for /invite".to_owned())
         }
         Fault::InviteOnly(room) => (room, format!("only who is invited comes into {room}"), " for /invite".to_owned()),
-        Fault::BadKey(room) => (room, format!("{room} has a key"), format!(" for it, and type /join {room} KEY")),
+        Fault::BadKey { room, is_wrong } => {
+            let what = if *is_wrong { format!("that is not the key of {room}") } else { format!("{room} has a key") };
+            (room, what, format!(" for it, and type /join {room} KEY"))
+        }
         Fault::NotOwn { seq, room } => {
             let what =
                 format!("message {seq} is not known to be yours, and only ops of {room} take back what others said");
@@ -468,7 +471,7 @@ fn explain_alone(why: &Fault) -> String {
         }
         Fault::NotThere { nick, room } => format!("{} is not in {room}; /who {room} lists who is", nick),
         Fault::Asking(..) | Fault::Knowing(..) => explain(why),
-        Fault::Banned { .. } | Fault::InviteOnly(_) | Fault::BadKey(_) | Fault::NotOwn { .. } => {
+        Fault::Banned { .. } | Fault::InviteOnly(_) | Fault::BadKey { .. } | Fault::NotOwn { .. } => {
             explain_asking(why, &Ask::Friend)
         }
         Fault::NameBanned { nick, room } => {
