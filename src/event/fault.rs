@@ -117,6 +117,8 @@ pub enum Fault {
     MemoryShort,
     /// It is there no more.
     Gone(Gone),
+    /// An upload ended so, which is told to who fetches the file.
+    OfSender(Box<Self>),
     /// This person is a slow consumer: private lines are refused until it is drained.
     Busy(Nick),
     /// The file is on its way already.
