@@ -1,6 +1,6 @@
 //! What is refused, and why.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{Lock, Silence, Unstored, Verb};
 use crate::names::{BadName, FileId, KeptNick, Nick, RoomName, Text};
@@ -73,6 +73,8 @@ pub enum Fault {
     Unheard(Text),
     /// There is no such file, or it is not for this person.
     NoSuchFile,
+    /// The same, told to somebody, where a file is kept for so long.
+    NoFileFor { kept: Duration },
     /// A chunk, and no upload open.
     NoUpload,
     /// A chunk that is not base64.

@@ -10,7 +10,7 @@ use crate::event::{
 use crate::limits;
 use crate::names::{BadName, Nick, RoomName, Text};
 use crate::register::entry::RuleKind;
-use crate::text::counted;
+use crate::text::{counted, roughly};
 use crate::time::in_seconds;
 use crate::wire::{Code, TOKEN};
 
@@ -46,7 +46,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::NoSuchRoom(_) | Fault::NoSuchRoomByDoor(_) => Code::NoSuchRoom,
         Fault::NotInRoom(_) => Code::NotInRoom,
         Fault::NoRoom | Fault::NoRoomByDoor | Fault::NoTarget | Fault::Unheard(_) => Code::NoRoom,
-        Fault::NoSuchFile | Fault::NoSuchFileByDoor => Code::NoSuchFile,
+        Fault::NoSuchFile | Fault::NoFileFor { .. } | Fault::NoSuchFileByDoor => Code::NoSuchFile,
         Fault::NoUpload => Code::NoUpload,
         Fault::BadChunk => Code::BadChunk,
         Fault::BadDigest | Fault::MalformedDigest => Code::BadDigest,
@@ -316,6 +316,13 @@ fn explain_alone(why: &Fault) -> String {
         }
         Fault::NoSuchFileByDoor => "there is no such file; those in its room see its ID with /files".to_owned(),
         Fault::NoSuchFile => "there is no such file for you; /files lists those there are".to_owned(),
+        Fault::NoFileFor { kept } => {
+            let kept = roughly(kept.as_secs());
+            format!(
+                "there is no such file for you: it may be of a room that you are not in, or its time may be over ({kept} here); /files \
+                 lists those there are"
+            )
+        }
         Fault::NoUpload => "no upload is open; /send TARGET SIZE NAME opens one, /msg TARGET = says it".to_owned(),
         Fault::BadChunk => format!("a chunk is = and at most {} characters of padded base64", limits::CHUNK_LINE),
         Fault::BadDigest => "the bytes that came have another digest; send the file again".to_owned(),

@@ -257,6 +257,8 @@ fn files_expire() {
     share(&mut alice, "#a", b"soon gone", "x");
     alice.expect("#a * alice unfile 1 gone");
     alice.ask("/files", "+ files 0");
+    alice.send("/get 1");
+    assert!(alice.starting("! get no-such-file ").contains("or its time may be over (1 second here); "));
 }
 
 #[test]
