@@ -482,7 +482,14 @@ fn check(key: &str, word: &str) -> Result<(), String> {
 }
 
 /// A word that is no address may be the name of a saved server with a slip in it, or without a host: if no host is called so, that is told.
+/// What no host is ever called is an address with something left out.
 fn may_be_host(given: &str, named: &Named, saved: &Saved) -> Result<(), String> {
+    if let Some(rest) = given.strip_prefix("tls:").filter(|rest| !rest.starts_with('/')) {
+        return Err(format!("{given} is no server; is tls://{rest} meant?"));
+    }
+    if given.parse::<u16>().is_ok() {
+        return Err(format!("{given} is a port, and no server; is 127.0.0.1:{given} meant?"));
+    }
     let is_word = !given.contains(['.', ':', '[']);
     if saved.names.is_empty() || !is_word || named.clear().resolve().is_ok() {
         return Ok(());
@@ -493,12 +500,19 @@ fn may_be_host(given: &str, named: &Named, saved: &Saved) -> Result<(), String> 
     Err(format!("{given} is no host that is known here, and no saved server; saved are {}", saved.names.join(", ")))
 }
 
-/// The digest of a certificate.
+/// The digest of a certificate, as the server's log has it, or as openssl prints it: behind other words, or none.
 fn certificate(text: &str) -> Result<Digest, String> {
-    fingerprint(text).ok_or_else(|| {
-        "it is sha256: and 64 hexadecimal digits, as openssl x509 -fingerprint -sha256 gives them".into()
+    let digits = text.rsplit('=').next().unwrap_or(text);
+    let begins = digits.get(..SHA256.len()).is_some_and(|start| start.eq_ignore_ascii_case(SHA256));
+    let digits = if begins { &digits[SHA256.len()..] } else { digits };
+    fingerprint(&format!("{SHA256}{digits}")).ok_or_else(|| {
+        "it is sha256: and 64 hexadecimal digits, as the server's log has them, or what openssl x509 -fingerprint -sha256 prints"
+            .into()
     })
 }
+
+/// What the digest of a certificate begins with.
+const SHA256: &str = "sha256:";
 
 /// One of the words that an option takes.
 fn choice<T: ValueEnum>(text: &str) -> Result<T, String> {

@@ -450,7 +450,7 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             ServerLine::Notice(&text).write(out);
         }
         Event::Garbled => ServerLine::Notice(
-            "some of what you sent is no UTF-8, and others see \u{fffd} in its place; set your terminal or program to UTF-8 (telnet: Ctrl-], and set outbinary)",
+            "some of what you sent is no UTF-8, and others see \u{fffd} in its place; set your terminal or program to UTF-8 (telnet: Ctrl-], and set outbinary), or on Windows take ncat in place of telnet",
         )
         .write(out),
         Event::Unended => ServerLine::Notice(

@@ -371,7 +371,7 @@ fn may_enter(someone: &Someone<'_>, entrance: Entrance<'_>, key: Option<&str>) -
         })?;
         allow(!rules.holds(&Rule::InviteOnly(true)), || Fault::InviteOnly(name))?;
         let is_key = |word: Text| key == Some(word.as_str());
-        allow(rules.key().is_none_or(is_key), || Fault::BadKey(name))?;
+        allow(rules.key().is_none_or(is_key), || Fault::BadKey { room: name, is_wrong: key.is_some() })?;
     }
     match rules.rule(RuleKind::Limit) {
         Rule::Limit(Some(limit)) => allow((count as u64) < limit, || Fault::RoomFull { room: name, limit }),

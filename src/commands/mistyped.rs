@@ -7,6 +7,7 @@ use super::{TABLE, find};
 use crate::event::{Fault, Verb};
 use crate::limits;
 use crate::text::is_blank;
+use crate::wire::{self, TOKEN};
 
 /// What other programs call commands that somebody may look for here.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -68,13 +69,30 @@ fn slips_between(one: &str, other: &str) -> usize {
     rows[one.len()][other.len()]
 }
 
-/// Why nobody means to say this text: it is a secret behind a blank too many, or without its slash.
+/// Why nobody means to say this text: it is a secret behind something too much, or without its slash.
 pub(super) fn not_meant(text: &str) -> Option<Fault> {
     let behind = text.trim_start_matches(is_blank);
     if behind.starts_with('/') && holds_secret(behind) {
         return Some(Fault::Indented);
     }
-    slashless_secret(text).map(Fault::Slashless)
+    let word = text.trim_matches(is_blank);
+    if word.strip_prefix(TOKEN).and_then(wire::token).is_some() {
+        return Some(Fault::BareToken);
+    }
+    // As pages show what is typed.
+    let copied = behind.strip_prefix('>').map(|line| line.trim_start_matches(is_blank));
+    if copied.is_some_and(|line| line.starts_with('/') && holds_secret(line)) {
+        return Some(Fault::Copied);
+    }
+    let secret = backslashed_secret(behind).or_else(|| slashless_secret(copied.unwrap_or(text)));
+    secret.map(Fault::Slashless)
+}
+
+/// The command with a secret that is meant by one behind the other slash, as those type it who know that one from paths.
+fn backslashed_secret(text: &str) -> Option<Verb> {
+    let (name, rest) = text.strip_prefix('\\')?.split_once(is_blank)?;
+    let spec = find(name).filter(|spec| SECRET.contains(&spec.name) || spec.verb == Verb::Passwd)?;
+    (!rest.trim_matches(is_blank).is_empty()).then_some(spec.verb)
 }
 
 /// The command that is meant by a text with just its shape, but without its slash, where others would read a password: one that there is
@@ -82,11 +100,15 @@ pub(super) fn not_meant(text: &str) -> Option<Fault> {
 pub fn slashless_secret(text: &str) -> Option<Verb> {
     let mut words = text.split(is_blank).filter(|word| !word.is_empty());
     let first = words.next()?;
-    let is = |name: &str| first.eq_ignore_ascii_case(name);
+    let is = |name: &str| first.strip_suffix(':').unwrap_or(first).eq_ignore_ascii_case(name);
     let may_be_password = |word: &str| limits::PASSWORD.contains(&word.len());
     match (words.next()?, words.next(), words.next()) {
         (_, None, _) if is("register") => Some(Verb::Register),
         (nick, Some(word), None) if is("login") && person(nick).name.is_ok() && may_be_password(word) => {
+            Some(Verb::Login)
+        }
+        // The nick is left out. Who asks for a "login please" writes no digits.
+        (word, None, _) if is("login") && may_be_password(word) && word.contains(|c: char| c.is_ascii_digit()) => {
             Some(Verb::Login)
         }
         (word, None, _) if is("passwd") && may_be_password(word) => Some(Verb::Passwd),
@@ -125,6 +147,10 @@ fn command_behind_key(line: &[u8]) -> bool {
 fn only_keys(line: &[u8]) -> Option<Fault> {
     if !line.is_empty() && line.iter().all(|byte| matches!(byte, 0x03 | 0x04 | 0x1a)) {
         return Some(Fault::OnlyEnds);
+    }
+    // Esc, Ctrl-L and their like. TAB and blanks are text, and CR is the Enter of some terminals.
+    if !line.is_empty() && line.iter().all(|byte| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r')) {
+        return Some(Fault::OnlyControls);
     }
     let mut rest = line.trim_ascii();
     while let Some(behind) = sequence(rest) {
@@ -235,9 +261,23 @@ mod tests {
             ("passwd correct-horse short", Verb::Passwd),
             ("drop correct-horse", Verb::Drop),
             ("\u{3000}login alice\u{a0}correct-horse", Verb::Login),
+            ("login: alice correct-horse", Verb::Login),
+            ("login pw12345678", Verb::Login),
+            ("\\login alice x", Verb::Login),
+            (" \\Register x", Verb::Register),
+            ("\\passwd old new", Verb::Passwd),
+            ("\\drop x", Verb::Drop),
+            ("> login alice correct-horse", Verb::Login),
         ];
         for (secret, verb) in slashless {
             assert_eq!(parse(secret), refused(Fault::Slashless(verb)), "{secret}");
+        }
+        for secret in ["> /login alice x", ">/register x", " >  /pas x"] {
+            assert_eq!(parse(secret), refused(Fault::Copied), "{secret}");
+        }
+        let token = "token:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        for secret in [token, &format!(" {token} ")] {
+            assert_eq!(parse(secret), refused(Fault::BareToken), "{secret}");
         }
         for text in [
             "register",
@@ -250,6 +290,16 @@ mod tests {
             "passwd is broken",
             "drop it",
             "pass the salt",
+            "login required",
+            "login: it works now",
+            "\\login",
+            "\\register{x} is LaTeX",
+            "\\o/ hello",
+            "> so said bob",
+            "> /usr/bin",
+            "> register",
+            "token:short",
+            "the invitation is token:AAAA",
         ] {
             assert_eq!(parse(text), Some(say(text)), "{text}");
         }
@@ -278,6 +328,9 @@ mod tests {
         for line in ["\x03", "\x04\x1a"] {
             assert_eq!(keyed(line.as_bytes()), Some(Fault::OnlyEnds), "{line:?}");
         }
+        for line in ["\x1b", "\x0c", "\x14", "\x1b\x1b", "\x07", "\x1d\x03"] {
+            assert_eq!(keyed(line.as_bytes()), Some(Fault::OnlyControls), "{line:?}");
+        }
         for line in [
             "\x1b/msg bob hi",
             "so \x1b[A\x1b[B/who",
@@ -294,8 +347,6 @@ mod tests {
             " ",
             "\t",
             "\r\r",
-            "\x14",
-            "\x1b",
             "\x1b[",
             "\x1b[1;",
             "\x02bold\x02",

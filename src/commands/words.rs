@@ -113,20 +113,28 @@ impl<'a> Words<'a> {
         if is_scope(first) && (!said.scope || (verb == Verb::Block && words.len() == 1)) {
             return Err(misplaced(verb, Misplaced::Scope, first));
         }
-        let is_time = |words: &[&str]| match words {
+        let is_span = |words: &[&str]| match words {
             [word] => word.ends_with(|c: char| !c.is_ascii_digit()) && is_time(word),
             [number, unit] => number.bytes().all(|b| b.is_ascii_digit()) && is_unit(unit),
             _ => false,
         };
+        // Who is kicked may come back at once, and so there is no time in it.
+        if verb == Verb::Kick {
+            let from = usize::from(first.eq_ignore_ascii_case("for"));
+            let spans = [1, 2].map(|count| words.get(from..from + count).unwrap_or_default());
+            if let Some(span) = spans.into_iter().find(|words| is_span(words)) {
+                return Err(misplaced(verb, Misplaced::Time, &span.join(" ")));
+            }
+        }
         let typed = match words[..] {
             _ if said.time => None,
             [word] if FOREVER.iter().any(|known| known.eq_ignore_ascii_case(word)) => Some(word.to_owned()),
-            ["for" | "For" | "FOR", word, ..] if is_time(&[word]) => Some(format!("{first} {word}")),
-            ["for" | "For" | "FOR", number, unit, ..] if is_time(&[number, unit]) => {
+            ["for" | "For" | "FOR", word, ..] if is_span(&[word]) => Some(format!("{first} {word}")),
+            ["for" | "For" | "FOR", number, unit, ..] if is_span(&[number, unit]) => {
                 Some(format!("{first} {number} {unit}"))
             }
-            [.., last] if is_time(&[last]) => Some(last.to_owned()),
-            [.., number, unit] if is_time(&[number, unit]) => Some(format!("{number} {last}")),
+            [.., last] if is_span(&[last]) => Some(last.to_owned()),
+            [.., number, unit] if is_span(&[number, unit]) => Some(format!("{number} {last}")),
             _ => None,
         };
         match typed {

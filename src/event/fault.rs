@@ -1,6 +1,6 @@
 //! What is refused, and why.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{Lock, Silence, Unstored, Verb};
 use crate::names::{BadName, FileId, KeptNick, Nick, RoomName, Text};
@@ -73,6 +73,8 @@ pub enum Fault {
     Unheard(Text),
     /// There is no such file, or it is not for this person.
     NoSuchFile,
+    /// The same, told to somebody, where a file is kept for so long.
+    NoFileFor { kept: Duration },
     /// A chunk, and no upload open.
     NoUpload,
     /// A chunk that is not base64.
@@ -91,14 +93,20 @@ pub enum Fault {
     OnlyKeys,
     /// A text that is nothing but the keys that end programs.
     OnlyEnds,
+    /// A text that is nothing but other keys.
+    OnlyControls,
     /// A command behind a key that means nothing.
     BehindKey,
     /// This stands where a span of time may, and begins as one.
     BadTime(Text),
     /// A text that is a command with a secret, behind a blank.
     Indented,
+    /// The same behind the sign that stands before what is typed where it is shown.
+    Copied,
     /// A text that is a command with a secret, without its slash.
     Slashless(Verb),
+    /// A text that is a token and no more.
+    BareToken,
     /// No space is left in the spool.
     NoSpace,
     /// The disk failed to take bytes.
@@ -111,6 +119,8 @@ pub enum Fault {
     MemoryShort,
     /// It is there no more.
     Gone(Gone),
+    /// An upload ended so, which is told to who fetches the file.
+    OfSender(Box<Self>),
     /// This person is a slow consumer: private lines are refused until it is drained.
     Busy(Nick),
     /// The file is on its way already.
@@ -203,8 +213,8 @@ pub enum Fault {
     Silent { room: RoomName, why: Silence, meant: Meant },
     /// Only who is invited may come in.
     InviteOnly(RoomName),
-    /// They did not give the room's key.
-    BadKey(RoomName),
+    /// They did not give the room's key, but another one or none.
+    BadKey { room: RoomName, is_wrong: bool },
     /// As many people are in the room as it takes.
     RoomFull { room: RoomName, limit: u64 },
     /// Guests may not come into the room.

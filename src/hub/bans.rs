@@ -210,7 +210,8 @@ impl Hub {
         self.people.get(*who).is_some() || self.people.iter().any(|person| person.was().contains(&was))
     }
 
-    /// A refusal with whom one may ask who may not do something in a room, where one may know of it.
+    /// A refusal with whom one may ask who may not do something in a room, where one may know of it; and of a file that is not there, with how
+    /// long files are kept.
     pub(super) fn with_whom_to_ask(&self, why: Fault, turn: &Turn<'_, impl Output>) -> Fault {
         let name = match why {
             Fault::Banned { room, .. }
@@ -222,7 +223,8 @@ impl Hub {
             | Fault::NoGuests { room, owning: Owning::Never }
             | Fault::NotOwn { room, .. }
             | Fault::InviteOnly(room)
-            | Fault::BadKey(room) => room,
+            | Fault::BadKey { room, .. } => room,
+            Fault::NoSuchFile => return Fault::NoFileFor { kept: self.settings.file_ttl },
             why => return why,
         };
         let id = self.rooms.find(&name);

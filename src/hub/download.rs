@@ -1,7 +1,7 @@
 //! Downloads: each goes as fast as its reader, several take turns, and the disk serves only so many at once.
 
 use crate::effect::{Effect, Job, Output};
-use crate::event::{Done, Event, Fault, Quota};
+use crate::event::{Done, Event, Fault, Gone, Quota};
 use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{ConnId, FileId, PersonId};
@@ -174,6 +174,16 @@ impl Hub {
     }
 
     pub(super) fn stop_readers(&mut self, file_id: FileId, why: &Fault, out: &mut impl Output) {
+        // What the sender can do, and who fetches cannot, is for the sender alone.
+        let why = match why {
+            Fault::BadChunk
+            | Fault::BadDigest
+            | Fault::BeyondSize(_)
+            | Fault::NoSpace
+            | Fault::NotStored(_)
+            | Fault::Gone(Gone::BrokenOff | Gone::Slowest | Gone::Superseded) => Fault::OfSender(Box::new(why.clone())),
+            why => why.clone(),
+        };
         let readers = self.files.get_mut(file_id).map(|file| std::mem::take(&mut file.readers)).unwrap_or_default();
         for reader in readers {
             self.stop_download(reader, file_id);

@@ -47,11 +47,11 @@ impl Hub {
         let may = self.may(turn.who, Action::Enter(entrance, key));
         match (may, tries) {
             // Whoever guesses on learns nothing, not even when a guess is right.
-            (Ok(()) | Err(Fault::BadKey(_)), Some(false)) => Err(Fault::TooMany(Quota::WrongKeys)),
-            (Err(Fault::BadKey(room)), Some(true)) => {
+            (Ok(()) | Err(Fault::BadKey { .. }), Some(false)) => Err(Fault::TooMany(Quota::WrongKeys)),
+            (Err(why @ Fault::BadKey { .. }), Some(true)) => {
                 self.count_wrong_key(turn);
                 turn.out.effect(Effect::NoteWrongKey(turn.conn, name));
-                Err(Fault::BadKey(room))
+                Err(why)
             }
             (may, _) => may,
         }

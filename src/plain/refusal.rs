@@ -10,7 +10,7 @@ use crate::event::{
 use crate::limits;
 use crate::names::{BadName, Nick, RoomName, Text};
 use crate::register::entry::RuleKind;
-use crate::text::counted;
+use crate::text::{counted, roughly};
 use crate::time::in_seconds;
 use crate::wire::{Code, TOKEN};
 
@@ -25,10 +25,13 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         | Fault::NotWritten(_)
         | Fault::OnlyKeys
         | Fault::OnlyEnds
+        | Fault::OnlyControls
         | Fault::BehindKey
         | Fault::BadTime(_)
         | Fault::Indented
+        | Fault::Copied
         | Fault::Slashless(_)
+        | Fault::BareToken
         | Fault::NoSuchRule(_)
         | Fault::BadValue(_)
         | Fault::BadPattern
@@ -43,7 +46,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::NoSuchRoom(_) | Fault::NoSuchRoomByDoor(_) => Code::NoSuchRoom,
         Fault::NotInRoom(_) => Code::NotInRoom,
         Fault::NoRoom | Fault::NoRoomByDoor | Fault::NoTarget | Fault::Unheard(_) => Code::NoRoom,
-        Fault::NoSuchFile | Fault::NoSuchFileByDoor => Code::NoSuchFile,
+        Fault::NoSuchFile | Fault::NoFileFor { .. } | Fault::NoSuchFileByDoor => Code::NoSuchFile,
         Fault::NoUpload => Code::NoUpload,
         Fault::BadChunk => Code::BadChunk,
         Fault::BadDigest | Fault::MalformedDigest => Code::BadDigest,
@@ -86,12 +89,12 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::NoAccount { .. } | Fault::NoGuests { .. } | Fault::GuestsMakeNoRooms(_) => Code::NoAccount,
         Fault::Insecure { .. } | Fault::InsecurePlace => Code::Insecure,
         Fault::NotOp { .. } | Fault::NotOwn { .. } | Fault::NotFounder { is_op: false, .. } => Code::NotOp,
-        Fault::Asking(why, _) | Fault::Knowing(why, _) => code(why),
+        Fault::Asking(why, _) | Fault::Knowing(why, _) | Fault::OfSender(why) => code(why),
         Fault::NotThere { .. } => Code::NoSuchNick,
         Fault::Banned { .. } | Fault::NameBanned { .. } => Code::Banned,
         Fault::Silent { .. } => Code::Muted,
         Fault::InviteOnly(_) => Code::InviteOnly,
-        Fault::BadKey(_) => Code::BadKey,
+        Fault::BadKey { .. } => Code::BadKey,
         Fault::RoomFull { .. } => Code::TooMany,
         Fault::NoSuchBan { .. } | Fault::NoSuchBlock(_) => Code::Gone,
     }
@@ -144,7 +147,10 @@ fn explain_asking(why: &Fault, ask: &Ask) -> String {
             (room, format!("only people who own their names come into {room}"), " for /invite".to_owned())
         }
         Fault::InviteOnly(room) => (room, format!("only who is invited comes into {room}"), " for /invite".to_owned()),
-        Fault::BadKey(room) => (room, format!("{room} has a key"), format!(" for it, and type /join {room} KEY")),
+        Fault::BadKey { room, is_wrong } => {
+            let what = if *is_wrong { format!("that is not the key of {room}") } else { format!("{room} has a key") };
+            (room, what, format!(" for it, and type /join {room} KEY"))
+        }
         Fault::NotOwn { seq, room } => {
             let what =
                 format!("message {seq} is not known to be yours, and only ops of {room} take back what others said");
@@ -196,6 +202,7 @@ fn explain_alone(why: &Fault) -> String {
             format!("it is {usage}{where_from}")
         }
         Fault::OnlyKeys => "the keys that move the cursor do nothing here; Ctrl-U drops what you typed".to_owned(),
+        Fault::OnlyControls => "that key does nothing here; Ctrl-U drops what you typed".to_owned(),
         Fault::OnlyEnds => "Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves".to_owned(),
         Fault::BehindKey => {
             "a key that does nothing here stands before that command, so nothing of the line was said or done; type it again".to_owned()
@@ -204,6 +211,10 @@ fn explain_alone(why: &Fault) -> String {
             format!("{typed} is no time: that is a number with its unit right behind it, as in 30m, 12h or 7d, before the reason")
         }
         Fault::Indented => "a blank stands before that, so it would be said to others; begin with the slash".to_owned(),
+        Fault::Copied => "a > stands before that, so it would be said to others; begin with the slash".to_owned(),
+        Fault::BareToken => {
+            "others would read that, and whoever has it may be who it is for; it is /login NICK token:TOKEN".to_owned()
+        }
         Fault::Slashless(verb) => {
             let usage = commands::spec_of(*verb).map_or("", |spec| spec.usage);
             format!("others would read that, and it looks like {usage} without its slash; begin with the slash, or say it with /msg TARGET TEXT")
@@ -227,6 +238,9 @@ fn explain_alone(why: &Fault) -> String {
                 Misplaced::Room => format!("{typed} would be the reason; a room comes first: /{name} {typed} NICK"),
                 Misplaced::Scope => {
                     format!("{typed} would be taken for something else; it is /{name} WHO guests TIME REASON, or all in its place")
+                }
+                Misplaced::Time if *verb == Verb::Kick => {
+                    format!("{typed} would be the reason, and they may come back at once; /ban NICK TIME keeps them out for so long")
                 }
                 Misplaced::Time => {
                     format!(
@@ -302,6 +316,13 @@ fn explain_alone(why: &Fault) -> String {
         }
         Fault::NoSuchFileByDoor => "there is no such file; those in its room see its ID with /files".to_owned(),
         Fault::NoSuchFile => "there is no such file for you; /files lists those there are".to_owned(),
+        Fault::NoFileFor { kept } => {
+            let kept = roughly(kept.as_secs());
+            format!(
+                "there is no such file for you: it may be of a room that you are not in, or its time may be over ({kept} here); /files \
+                 lists those there are"
+            )
+        }
         Fault::NoUpload => "no upload is open; /send TARGET SIZE NAME opens one, /msg TARGET = says it".to_owned(),
         Fault::BadChunk => format!("a chunk is = and at most {} characters of padded base64", limits::CHUNK_LINE),
         Fault::BadDigest => "the bytes that came have another digest; send the file again".to_owned(),
@@ -323,6 +344,10 @@ fn explain_alone(why: &Fault) -> String {
         Fault::DiskBusy => "the server's disk is busy; try again in a moment".to_owned(),
         Fault::MemoryShort => "too much waits to be sent to everybody; try again in a moment".to_owned(),
         Fault::Gone(gone) => gone_text(*gone),
+        Fault::OfSender(why) => match **why {
+            Fault::Gone(_) => "its sender's upload broke off; if that goes on, the file is announced again, under this ID".to_owned(),
+            _ => "its sender's upload failed, so this file never comes; ask them to send it again".to_owned(),
+        },
         Fault::Busy(nick) => format!("{} reads too slowly now; try again in a moment", known(nick)),
         Fault::BusyFile(id) => format!("file {id} is on its way to you already; /cancel {id} stops it"),
         Fault::WrongPassword => "that is not the password; try again".to_owned(),
@@ -457,7 +482,7 @@ fn explain_alone(why: &Fault) -> String {
         }
         Fault::NotThere { nick, room } => format!("{} is not in {room}; /who {room} lists who is", nick),
         Fault::Asking(..) | Fault::Knowing(..) => explain(why),
-        Fault::Banned { .. } | Fault::InviteOnly(_) | Fault::BadKey(_) | Fault::NotOwn { .. } => {
+        Fault::Banned { .. } | Fault::InviteOnly(_) | Fault::BadKey { .. } | Fault::NotOwn { .. } => {
             explain_asking(why, &Ask::Friend)
         }
         Fault::NameBanned { nick, room } => {

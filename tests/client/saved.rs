@@ -140,6 +140,20 @@ fn what_is_wrong_in_the_file_is_told_with_its_line_and_what_to_write() {
 }
 
 #[test]
+fn what_no_server_is_called_is_told_with_what_may_be_meant() {
+    let home = Home::with("[7]\nserver = 127.0.0.1:1\n");
+    for (typed, meant) in [("tls:example.org:1", "is tls://example.org:1 meant?"), ("2430", "is 127.0.0.1:2430 meant?")]
+    {
+        for arguments in [&["connect", typed][..], &["say", "#a", "hi", "--server", typed]] {
+            let (_, errors, status) = outcome(&home.run(arguments));
+            assert!(status == 1 && errors.contains(meant), "{errors}");
+        }
+    }
+    let (_, errors, _) = outcome(&home.run(&["connect", "7"]));
+    assert!(errors.contains("cannot connect to 127.0.0.1:1: "), "{errors}");
+}
+
+#[test]
 fn a_slip_in_the_name_of_a_saved_server_is_told() {
     let home = Home::with("[work]\nserver = 127.0.0.1:1\n[home]\nserver = 127.0.0.1:1\n");
     for arguments in [&["connect", "wrok"][..], &["say", "--server", "wrok", "#a", "hello"]] {

@@ -115,7 +115,7 @@ fn no_byte_of_a_file_follows_the_line_that_puts_its_reader_out() {
     // It cannot be taken up again.
     bob.send("/join #club");
     last(&mut bob, "+ join ");
-    bob.ask(&format!("/get {own}"), "! get no-such-file there is no such file for you; /files lists those there are");
+    bob.ask(&format!("/get {own}"), "! get no-such-file there is no such file for you: it may be of a room that you are not in, or its time may be over (24 hours here); /files lists those there are");
     bob.send("/files #club");
     assert_eq!(last(&mut bob, "+ files "), "+ files 1");
 }

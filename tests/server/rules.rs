@@ -333,10 +333,10 @@ fn each_wrong_key_is_in_the_log() {
     op.expect("+ room #club key open");
     let mut eve = server.person("eve");
     eve.send("/join #club guess");
-    eve.starting("! join bad-key ");
+    eve.starting("! join bad-key that is not the key of #club; ask op, an op of it, for it, and type /join #club KEY");
     // Whoever gives none does not guess.
     eve.send("/join #club");
-    eve.starting("! join bad-key ");
+    eve.starting("! join bad-key #club has a key; ");
     drop((op, eve));
     server.signal("TERM");
     let log = server.wait().1;

@@ -190,7 +190,7 @@ fn who_sends_no_utf_8_is_told_once() {
     bob.send_bytes(b"Gr\xfc\xdfe\n");
     alice.expect("#a <bob> Gr\u{fffd}\u{fffd}e");
     let hint = bob.starting("* notice ");
-    assert!(hint.contains("UTF-8"), "{hint}");
+    assert!(hint.contains("UTF-8") && hint.contains("on Windows take ncat in place of telnet"), "{hint}");
     bob.send_bytes(b"\xa4\n/msg alice \xfc\n");
     assert_eq!(bob.settle(), ["+ msg alice"]);
     // Who sends what they mean is told nothing, nor are others.
@@ -209,6 +209,8 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
         ("\x03\r\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
         ("\x1b[200~\x1b[201~\r\n", "! say usage the keys that move the cursor "),
         ("\x04\x1a\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
+        ("\x1b\r\n", "! say usage that key does nothing here; Ctrl-U drops what you typed"),
+        ("\x0c\n", "! say usage that key does nothing here; "),
         ("not this\x03/msg alice psst\n", "! say usage a key that does nothing here stands before that command, "),
         ("\x1b/quit\r\n", "! say usage a key that does nothing here "),
         ("/me waves\x1b[A/msg alice psst\n", "! me usage a key that does nothing here "),
@@ -221,6 +223,19 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
             "! say usage others would read that, and it looks like /register PASSWORD without its slash",
         ),
         ("login bob correct-horse\n", "! say usage others would read that, "),
+        (
+            "login hunter222\n",
+            "! say usage others would read that, and it looks like /login NICK PASSWORD without its slash",
+        ),
+        (
+            "\\login bob x\n",
+            "! say usage others would read that, and it looks like /login NICK PASSWORD without its slash",
+        ),
+        ("> /login bob x\n", "! say usage a > stands before that, so it would be said to others; begin with the slash"),
+        (
+            "token:2Og_RmDLvzfpvQnGA_euGU5OjYxw2hbS7Ke5Q8lqPQ4\n",
+            "! say usage others would read that, and whoever has it may be who it is for; it is /login NICK token:TOKEN",
+        ),
     ] {
         bob.send_bytes(typed.as_bytes());
         bob.starting(why);
@@ -266,6 +281,24 @@ fn who_sends_keys_among_text_is_told_once() {
     dave.send_bytes(b"hx\x08i\x7f\tthere\0a\rb \x1b[31mred\x14\n");
     alice.until("#a <dave> h\ttherea\u{fffd}b \u{fffd}[31mred\u{fffd}");
     assert_eq!(dave.settle(), [""; 0]);
+}
+
+#[test]
+fn a_kick_takes_no_time() {
+    let server = Server::start(&[]);
+    let (mut alice, mut bob) = two(&server);
+    for typed in ["10m", "for 2h spam"] {
+        alice.send(&format!("/kick bob {typed}"));
+        let told = alice.starting("! kick usage ");
+        assert!(
+            told.ends_with(
+                " would be the reason, and they may come back at once; /ban NICK TIME keeps them out for so long"
+            ),
+            "{told}"
+        );
+    }
+    alice.ask("/kick bob come back in 10m", "+ kick #a bob");
+    bob.expect("#a * alice kicked bob come back in 10m");
 }
 
 #[test]

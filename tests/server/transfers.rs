@@ -257,6 +257,38 @@ fn files_expire() {
     share(&mut alice, "#a", b"soon gone", "x");
     alice.expect("#a * alice unfile 1 gone");
     alice.ask("/files", "+ files 0");
+    alice.send("/get 1");
+    assert!(alice.starting("! get no-such-file ").contains("or its time may be over (1 second here); "));
+}
+
+#[test]
+fn who_fetches_is_told_what_became_of_the_upload_and_not_what_its_sender_can_do() {
+    let server = Server::start(&[]);
+    let bytes = noise(100_000, 1);
+    let mut bob = server.in_room("bob", "#a");
+    for (id, (ends, own, told)) in [
+        (
+            "=A\n",
+            "! bad-chunk a chunk is = and at most ",
+            "! bad-chunk its sender's upload failed, so this file never comes; ",
+        ),
+        ("/send", "! gone another /send broke it off", "! gone its sender's upload broke off; if that goes on, "),
+        ("/cancel ID", "+ cancel ID", "! gone its sender withdrew it"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = (id + 1).to_string();
+        let mut alice = server.in_room(&format!("alice{id}"), "#a");
+        alice.ask(&format!("/send #a 100000 {} x", digest(&bytes)), &format!("+ send {id} 0"));
+        send_chunks(&mut alice, &bytes[..32_000], 16_000);
+        bob.send(&format!("/get {id}"));
+        bob.until_starting(&format!("+ get {id} "));
+        alice.send(ends.replace("ID", &id).trim_end());
+        let own = if own.starts_with('+') { own.replace("ID", &id) } else { format!("={id} {own}") };
+        alice.until_starting(&own);
+        bob.until_starting(&format!("={id} {told}"));
+    }
 }
 
 #[test]
