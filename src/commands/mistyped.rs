@@ -148,10 +148,6 @@ fn only_keys(line: &[u8]) -> Option<Fault> {
     if !line.is_empty() && line.iter().all(|byte| matches!(byte, 0x03 | 0x04 | 0x1a)) {
         return Some(Fault::OnlyEnds);
     }
-    // Esc, Ctrl-L and their like. TAB and blanks are text, and CR is the Enter of some terminals.
-    if !line.is_empty() && line.iter().all(|byte| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r')) {
-        return Some(Fault::OnlyControls);
-    }
     let mut rest = line.trim_ascii();
     while let Some(behind) = sequence(rest) {
         if behind.is_empty() {
@@ -328,9 +324,6 @@ mod tests {
         for line in ["\x03", "\x04\x1a"] {
             assert_eq!(keyed(line.as_bytes()), Some(Fault::OnlyEnds), "{line:?}");
         }
-        for line in ["\x1b", "\x0c", "\x14", "\x1b\x1b", "\x07", "\x1d\x03"] {
-            assert_eq!(keyed(line.as_bytes()), Some(Fault::OnlyControls), "{line:?}");
-        }
         for line in [
             "\x1b/msg bob hi",
             "so \x1b[A\x1b[B/who",
@@ -347,6 +340,8 @@ mod tests {
             " ",
             "\t",
             "\r\r",
+            "\x14",
+            "\x1b",
             "\x1b[",
             "\x1b[1;",
             "\x02bold\x02",

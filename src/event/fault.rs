@@ -93,8 +93,6 @@ pub enum Fault {
     OnlyKeys,
     /// A text that is nothing but the keys that end programs.
     OnlyEnds,
-    /// A text that is nothing but other keys.
-    OnlyControls,
     /// A command behind a key that means nothing.
     BehindKey,
     /// This stands where a span of time may, and begins as one.

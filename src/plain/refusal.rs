@@ -25,7 +25,6 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         | Fault::NotWritten(_)
         | Fault::OnlyKeys
         | Fault::OnlyEnds
-        | Fault::OnlyControls
         | Fault::BehindKey
         | Fault::BadTime(_)
         | Fault::Indented
@@ -202,7 +201,6 @@ fn explain_alone(why: &Fault) -> String {
             format!("it is {usage}{where_from}")
         }
         Fault::OnlyKeys => "the keys that move the cursor do nothing here; Ctrl-U drops what you typed".to_owned(),
-        Fault::OnlyControls => "that key does nothing here; Ctrl-U drops what you typed".to_owned(),
         Fault::OnlyEnds => "Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves".to_owned(),
         Fault::BehindKey => {
             "a key that does nothing here stands before that command, so nothing of the line was said or done; type it again".to_owned()

@@ -209,8 +209,6 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
         ("\x03\r\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
         ("\x1b[200~\x1b[201~\r\n", "! say usage the keys that move the cursor "),
         ("\x04\x1a\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
-        ("\x1b\r\n", "! say usage that key does nothing here; Ctrl-U drops what you typed"),
-        ("\x0c\n", "! say usage that key does nothing here; "),
         ("not this\x03/msg alice psst\n", "! say usage a key that does nothing here stands before that command, "),
         ("\x1b/quit\r\n", "! say usage a key that does nothing here "),
         ("/me waves\x1b[A/msg alice psst\n", "! me usage a key that does nothing here "),
