@@ -391,7 +391,7 @@ fn tab_completes() {
         ("/get \tx", "/get 1 x"),
         ("/send #lobby ~/wi\t", "/send #lobby ~/with space.txt"),
         ("/send #lobby ~/Pi\tx", "/send #lobby ~/Pictures/x"),
-        ("/send b\t~\tw\t", "/send bob ~/with space.txt"),
+        ("/send bo\t~\tw\t", "/send bob ~/with space.txt"),
     ] {
         terminal.keys("\x03");
         terminal.keys(keys);

@@ -270,7 +270,13 @@ impl<W: World> Crowd<W> {
             let (_, told) = self.compared.take().unwrap();
             // That an upload of theirs ends with the next `/send` has nothing to do with the room.
             let told = told.into_iter().filter(|line| !line.starts_with('='));
-            told.map(|line| line.replace(subject, "#")).collect::<Vec<_>>()
+            // The number of a file may be that of something else within a word.
+            let word = |word: &str| if word == subject { "#".to_owned() } else { word.to_owned() };
+            let unnamed = |line: String| match subject.starts_with('#') {
+                true => line.replace(subject, "#"),
+                false => line.split(' ').map(word).collect::<Vec<_>>().join(" "),
+            };
+            told.map(unnamed).collect::<Vec<_>>()
         };
         let (hidden, absent) = (ask(&subject), ask(absent));
         assert_eq!(hidden, absent, "what {who} is told of {subject}, which is hidden, by /{command}");
