@@ -1,7 +1,5 @@
 //! What was typed by mistake: a command that is misspelled, a secret that would be said, the keys of a terminal.
 
-use memchr::memchr3_iter;
-
 use super::words::person;
 use super::{TABLE, find};
 use crate::event::{Fault, Verb};
@@ -133,15 +131,18 @@ pub fn keyed(line: &[u8]) -> Option<Fault> {
     only_keys(line).or_else(|| command_behind_key(line).then_some(Fault::BehindKey))
 }
 
-/// Whether a command stands right behind a key that means nothing here: Esc, Ctrl-C, one that moves the cursor, or the Enter of a
-/// terminal that sends CR alone. Its writer has seen the line begin there, as some terminals and programs drop what was typed before.
+/// Whether what begins as a command stands right behind a key that means nothing here, as Esc, Ctrl-C, one that moves the cursor, or the
+/// Enter of a terminal that sends CR alone. Its writer has seen the line begin there, as some terminals and programs drop what was typed
+/// before.
 fn command_behind_key(line: &[u8]) -> bool {
-    memchr3_iter(0x1b, 0x03, b'\r', line).any(|at| {
-        let behind = sequence(&line[at..]).unwrap_or(&line[at + 1..]).trim_ascii_start();
-        let text = String::from_utf8_lossy(behind);
-        let name = text.strip_prefix('/').and_then(|text| text.split(is_blank).next());
-        name.is_some_and(|name| !name.starts_with('/') && (find(name).is_some() || holds_secret(&text)))
-    })
+    let is_key = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    // Nearly no line has any, and that is quickly seen.
+    line.iter().any(is_key)
+        && (0..line.len()).filter(|&at| is_key(&line[at])).any(|at| {
+            let behind = sequence(&line[at..]).unwrap_or(&line[at + 1..]).trim_ascii_start();
+            let name = behind.strip_prefix(b"/").and_then(|text| text.split(u8::is_ascii_whitespace).next());
+            name.is_some_and(|name| !name.is_empty() && name.iter().all(u8::is_ascii_alphabetic))
+        })
 }
 
 fn only_keys(line: &[u8]) -> Option<Fault> {
@@ -332,6 +333,9 @@ mod tests {
             "hello\r\r/msg bob hi",
             "\x1b/loign alice correct-horse",
             "\x1b[31m/rooms",
+            "not this\x1a/msg bob hi",
+            "\x1c/tell bob hi",
+            "\x0c /w bob hi",
         ] {
             assert_eq!(keyed(line.as_bytes()), Some(Fault::BehindKey), "{line:?}");
         }
