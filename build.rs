@@ -17,20 +17,30 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=../build.rs");
     println!("cargo::rerun-if-changed={PAGE}");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    compress_page(&out.join("page"))?;
+    compress_page(&out)?;
     fs::write(out.join("confusables.rs"), confusables())
 }
 
-/// Where the parts of the page are.
+/// Where the parts of the page are, and what stands beside them for those alone who work on it.
 const PAGE: &str = "../src/web/page";
+const BESIDE: [&str; 2] = ["package.json", "types.d.ts"];
 
-fn compress_page(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
+/// Compresses all parts as one, which takes a tenth less than each by itself, and writes down which they are and how long.
+fn compress_page(out: &Path) -> io::Result<()> {
+    let mut names = Vec::new();
     for part in fs::read_dir(PAGE)? {
-        let part = part?;
-        fs::write(folder.join(part.file_name()), compress_to_vec(&fs::read(part.path())?, 10))?;
+        names.extend(part?.file_name().into_string().ok().filter(|name| !BESIDE.contains(&name.as_str())));
     }
-    Ok(())
+    // Those of one kind have most in common.
+    names.sort_by_key(|name| name.split('.').rev().map(str::to_owned).collect::<Vec<_>>());
+    let (mut whole, mut lengths) = (Vec::new(), Vec::new());
+    for name in names {
+        let bytes = fs::read(Path::new(PAGE).join(&name))?;
+        lengths.push((name, bytes.len()));
+        whole.extend(bytes);
+    }
+    fs::write(out.join("page.deflate"), compress_to_vec(&whole, 10))?;
+    fs::write(out.join("page.rs"), format!("static LENGTHS: [(&str, usize); {}] = {lengths:?};", lengths.len()))
 }
 
 fn confusables() -> String {

@@ -1,11 +1,16 @@
 //! The page: what a browser is given, all of which is in the program, compressed by `build.rs`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use miniz_oxide::inflate::decompress_to_vec;
 use sha2::{Digest as _, Sha256};
+
+// All files one behind the other, and how long each is.
+include!(concat!(env!("OUT_DIR"), "/page.rs"));
+const COMPRESSED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.deflate"));
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
@@ -13,64 +18,55 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 struct Asset {
     name: &'static str,
     kind: &'static str,
-    compressed: &'static [u8],
 }
 
-impl Asset {
-    fn bytes(&self) -> Vec<u8> {
-        decompress_to_vec(self.compressed).unwrap_or_default()
-    }
-}
-
-macro_rules! asset {
-    ($name:literal, $kind:expr) => {
-        Asset { name: $name, kind: $kind, compressed: include_bytes!(concat!(env!("OUT_DIR"), "/page/", $name)) }
-    };
+const fn asset(name: &'static str, kind: &'static str) -> Asset {
+    Asset { name, kind }
 }
 
 /// What the page begins with. Where it names one of [`PARTS`] in double quotes, it gets the path of that.
-const INDEX: Asset = asset!("index.html", "text/html; charset=utf-8");
+const INDEX: Asset = asset("index.html", "text/html; charset=utf-8");
 
 /// What the page is made of. Each is at a path with the hash of all, and so never is another than it was.
 const PARTS: &[Asset] = &[
-    asset!("boot.js", SCRIPT),
-    asset!("style.css", "text/css; charset=utf-8"),
-    asset!("late.js", SCRIPT),
-    asset!("dom.js", SCRIPT),
-    asset!("strings.js", SCRIPT),
-    asset!("strings-de.js", SCRIPT),
-    asset!("strings-en.js", SCRIPT),
-    asset!("sha256.js", SCRIPT),
-    asset!("view.js", SCRIPT),
-    asset!("seen.js", SCRIPT),
-    asset!("slips.js", SCRIPT),
-    asset!("talks.js", SCRIPT),
-    asset!("transfer.js", SCRIPT),
-    asset!("session.js", SCRIPT),
-    asset!("chat.css", "text/css; charset=utf-8"),
-    asset!("chat.js", SCRIPT),
-    asset!("composer.js", SCRIPT),
-    asset!("deeds.js", SCRIPT),
-    asset!("dialogs.js", SCRIPT),
-    asset!("files.js", SCRIPT),
-    asset!("gate.js", SCRIPT),
-    asset!("link.js", SCRIPT),
-    asset!("lists.js", SCRIPT),
-    asset!("log.js", SCRIPT),
-    asset!("media.js", SCRIPT),
-    asset!("notify.js", SCRIPT),
-    asset!("offers.js", SCRIPT),
-    asset!("stay.js", SCRIPT),
-    asset!("main.js", SCRIPT),
+    asset("boot.js", SCRIPT),
+    asset("style.css", "text/css; charset=utf-8"),
+    asset("late.js", SCRIPT),
+    asset("dom.js", SCRIPT),
+    asset("strings.js", SCRIPT),
+    asset("strings-de.js", SCRIPT),
+    asset("strings-en.js", SCRIPT),
+    asset("sha256.js", SCRIPT),
+    asset("view.js", SCRIPT),
+    asset("seen.js", SCRIPT),
+    asset("slips.js", SCRIPT),
+    asset("talks.js", SCRIPT),
+    asset("transfer.js", SCRIPT),
+    asset("session.js", SCRIPT),
+    asset("chat.css", "text/css; charset=utf-8"),
+    asset("chat.js", SCRIPT),
+    asset("composer.js", SCRIPT),
+    asset("deeds.js", SCRIPT),
+    asset("dialogs.js", SCRIPT),
+    asset("files.js", SCRIPT),
+    asset("gate.js", SCRIPT),
+    asset("link.js", SCRIPT),
+    asset("lists.js", SCRIPT),
+    asset("log.js", SCRIPT),
+    asset("media.js", SCRIPT),
+    asset("notify.js", SCRIPT),
+    asset("offers.js", SCRIPT),
+    asset("stay.js", SCRIPT),
+    asset("main.js", SCRIPT),
 ];
 
 /// What browsers ask for at a path that stays the same.
 const FIXED: &[Asset] = &[
-    asset!("sw.js", SCRIPT),
-    asset!("manifest.webmanifest", "application/manifest+json"),
-    asset!("icon.svg", "image/svg+xml"),
-    asset!("icon-180.png", "image/png"),
-    asset!("icon-512.png", "image/png"),
+    asset("sw.js", SCRIPT),
+    asset("manifest.webmanifest", "application/manifest+json"),
+    asset("icon.svg", "image/svg+xml"),
+    asset("icon-180.png", "image/png"),
+    asset("icon-512.png", "image/png"),
 ];
 
 /// How long a browser may keep something.
@@ -107,9 +103,18 @@ pub struct Page {
 
 impl Page {
     fn new() -> Self {
+        let whole = decompress_to_vec(COMPRESSED).unwrap_or_default();
+        let mut rest = &whole[..];
+        let mut files = HashMap::new();
+        for (name, length) in LENGTHS {
+            let (bytes, behind) = rest.split_at(length.min(rest.len()));
+            files.insert(name, bytes.to_vec());
+            rest = behind;
+        }
+        let mut bytes = |asset: &Asset| files.remove(asset.name).unwrap_or_default();
+        let index = String::from_utf8(bytes(&INDEX)).unwrap_or_default();
         let [parts, fixed] =
-            [PARTS, FIXED].map(|assets| assets.iter().map(|asset| (asset, asset.bytes())).collect::<Vec<_>>());
-        let index = String::from_utf8(INDEX.bytes()).unwrap_or_default();
+            [PARTS, FIXED].map(|assets| assets.iter().map(|asset| (asset, bytes(asset))).collect::<Vec<_>>());
         let mut digest = Sha256::new_with_prefix(&index);
         for (asset, bytes) in parts.iter().chain(&fixed) {
             digest.update(asset.name);

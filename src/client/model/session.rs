@@ -834,7 +834,7 @@ mod tests {
             ("/ignore", "+ ignore 1"),
             ("/nick alice", "+ nick alice"),
             ("/ping a b", "+ ping a b"),
-            ("/set presence on", "+ set presence on"),
+            ("/set typing on", "+ set typing on"),
             ("/newer thing", "+ newest of all"),
             ("/newer thing", "! newer usage no"),
             ("/lsit", "! ? unknown-command /lsit"),
@@ -877,5 +877,19 @@ mod tests {
         assert_eq!(session.status().online, None, "nobody knows");
         hear(&mut session, &["- carol here 0s #a", "+ who 3 1", "+ history #a 0"]);
         assert_eq!(session.status().online, Some(1), "bob has gone");
+    }
+
+    #[test]
+    fn how_many_are_online_is_known_only_while_that_is_told() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        hear(&mut session, &["* presence 2 +bob +carol"]);
+        for (line, asks) in [("/set presence off", false), ("/set presence on", true)] {
+            assert_eq!(session.typed(line, now), Taken::Yes);
+            sent(&mut session);
+            hear(&mut session, &[&format!("+ {}", &line[1..])]);
+            assert_eq!((sent(&mut session) == ["/who"], session.status().online), (asks, None));
+        }
+        hear(&mut session, &["- bob here 0s #a", "+ who 1 1"]);
+        assert_eq!(session.status().online, Some(1));
     }
 }

@@ -335,6 +335,14 @@ impl Session {
             Done::Ignore(nick) if !self.ignored.contains(&nick) => self.ignored.push(nick),
             Done::Unignore(nick) => self.ignored.retain(|ignored| *ignored != nick),
             Done::Back => self.away = None,
+            // Who comes and goes is told no more, or was not.
+            Done::Set("presence", is_on) => {
+                self.knows_all = false;
+                self.talks.forget_present();
+                if is_on {
+                    self.ask("/who", Pending::Who);
+                }
+            }
             _ => {}
         }
         match pending {
