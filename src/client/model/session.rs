@@ -5,6 +5,7 @@ mod deeds;
 mod lock;
 mod login;
 mod loss;
+mod own;
 mod replies;
 mod rows;
 mod search;
@@ -330,7 +331,7 @@ impl Session {
             restored: false,
             locked: None,
             dozes: false,
-            keys: replies::KEYS,
+            keys: own::KEYS,
             is_spoken: false,
             patience: Duration::MAX,
             details: 0,

@@ -2,6 +2,7 @@
 
 use super::deeds::deed;
 use super::login::key_of;
+use super::own::{OWN, OWN_GROUP, SHOW, own_help};
 use super::rows::row;
 use super::secret::Secret;
 use super::typed::{moves, name};
@@ -13,26 +14,6 @@ use crate::names::{Nick, Place, RoomName};
 use crate::text::counted;
 use crate::wire::{Code, Detail, Done, Rank, Standing, Value};
 
-/// What this client does in its own way, with what stands for it in the server's help.
-const OWN_HELP: &[(&str, &[&str])] = &[
-    ("/send ", &["/send [TARGET] PATH  share the file at PATH, in quotes if that has blanks"]),
-    ("/get ", &["/get ID  fetch a file, and save it", SHOW]),
-    ("/cancel ", &["/cancel ID or NAME  stop a transfer, or else withdraw your file"]),
-    ("/login ", &["/login NICK  be NICK, whose password you know; it is asked for, and not shown"]),
-    ("/register ", &["/register  make the name that you have yours; the password is asked for, and not shown"]),
-    ("/passwd ", &["/passwd  change the password of your name; both are asked for, and not shown"]),
-    (
-        "/drop ",
-        &[
-            "/drop  give your name up, and its ranks, and nobody can have it for 30 days; the password is asked for, and not shown",
-        ],
-    ),
-    ("/set ", &["/set [presence|typing on|off]  your settings, or change one"]),
-    ("/quit ", &["/quit [REASON]  leave the server"]),
-    // What the client does by itself.
-    ("/keep ", &[]),
-    ("/resume ", &[]),
-];
 /// Commands whose details say all, so that their count need not be told.
 const LISTS: &[&str] = &[
     "bans", "blocks", "files", "help", "history", "ignore", "limits", "metrics", "op", "operator", "room", "rooms",
@@ -40,16 +21,6 @@ const LISTS: &[&str] = &[
 ];
 /// Why a transfer does not begin that the server did not refuse.
 const NONSENSE: &str = "the server's answer makes no sense";
-/// The keys of the screen, told besides the commands.
-pub(super) const KEYS: &str = "Tab completes; Ctrl-R looks for a line that you typed; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves. chinwag connect --plain is for screen readers";
-/// What the server knows nothing of: commands, and their help.
-pub(super) const OWN: &[(&str, &str)] = &[
-    ("show", SHOW),
-    ("search", "/search WORD  look for WORD in what was shown here and in the history of this room"),
-    ("fold", "/fold on|off  tell only how many come and go, as in 4 came, 2 left"),
-];
-/// What they are called in the list of all commands.
-const OWN_GROUP: &str = "this client:";
 /// How many of those are told who are in a room that is entered, and how many on a line.
 const HERE: usize = 100;
 const HERE_ON_A_LINE: usize = 20;
@@ -59,7 +30,6 @@ const ROWS: usize = 10;
 const PLACES: usize = 20;
 /// How many people may have a rank in a room, as far as they are told apart.
 const RANKED: usize = 500;
-const SHOW: &str = "/show ID [full]  show a picture, small or as large as there is room";
 
 /// A row of the reply to entering a room, in words.
 fn of_join(room: RoomName, row: &str) -> String {
@@ -68,11 +38,6 @@ fn of_join(room: RoomName, row: &str) -> String {
         Detail::Rules(rules) => format!("what holds in {room}: {rules}; /room tells more"),
         _ => row.to_owned(),
     }
-}
-
-/// What stands in the place of a line of the server's help.
-fn own_help(text: &str) -> Option<&'static [&'static str]> {
-    OWN_HELP.iter().find(|(usage, _)| text.starts_with(usage)).map(|(_, help)| *help)
 }
 
 /// Whether a reply names just what this line of ours is about; `None` where either of them names nothing.

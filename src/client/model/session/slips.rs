@@ -1,7 +1,7 @@
 //! Lines that may not be meant as they stand: commands without their slash, or with another sign in its place.
 
 use super::cut;
-use super::replies::OWN;
+use super::own::OWN;
 use super::typed::switch;
 use crate::commands;
 use crate::limits::PASSWORD;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::replies::OWN;
+use super::own::OWN;
 use super::secret::Wary;
 use super::slips::slashless;
 use super::{Message, Pending, Phase, Session, Waiting, cut};
