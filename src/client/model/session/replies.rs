@@ -126,7 +126,7 @@ impl Session {
                         let text = row(command, text).unwrap_or_else(|| text.to_owned());
                         self.answer(format!("{}{text}", rank.map_or("", mark_of)));
                     }
-                    _ => match own_help(text).filter(|_| command == "help") {
+                    _ => match own_help(text, self.logins.person).filter(|_| command == "help") {
                         Some(lines) => {
                             let lines = lines.iter().filter(|line| !self.is_spoken || **line != SHOW);
                             lines
@@ -455,7 +455,8 @@ impl Session {
                     && Nick::new(cut(&line).1.trim()).is_ok_and(|nick| self.owned(nick, true)) => {}
             Pending::Typed(line) => {
                 let name = cut(&line).0;
-                self.refuse(if text.starts_with(name) { text.to_owned() } else { format!("{name}: {text}") });
+                let text = self.own_slip(&line, code).unwrap_or_else(|| text.to_owned());
+                self.refuse(if text.starts_with(name) { text } else { format!("{name}: {text}") });
                 if moves(&line) {
                     self.stay();
                     self.astray = Some(line);
