@@ -449,11 +449,13 @@ fn room(text: &str) -> Result<RoomName, String> {
 /// A room that is saved. Nothing is quoted there as for a shell, and what stands behind a room is another one.
 fn saved_room(text: &str) -> Result<RoomName, String> {
     RoomName::new(text).map_err(|why| {
-        let meant = match RoomName::meant(text) {
-            Some(room) => format!("a room begins with #; did you mean {room}?"),
-            None => format!("that is no room: {};", bad_room(why)),
-        };
-        format!("{meant} The key of a room is not saved; an op's /invite NICK lets in without it who owns that name")
+        let key = "key of a room is not saved; an op's /invite NICK lets in without it who owns that name";
+        match RoomName::meant(text) {
+            Some(room) => format!("a room begins with #; did you mean {room}? The {key}"),
+            // A key has no such sign.
+            None if text.contains('#') => format!("that is no room: {}", bad_room(why)),
+            None => format!("that is no room: {}; and the {key}", bad_room(why)),
+        }
     })
 }
 
