@@ -307,7 +307,7 @@ pub(crate) fn say(options: Say) -> Result<(), String> {
 pub(crate) fn get(options: Get) -> Result<(), String> {
     let Settled { server, wish, saved } = options.who.settle(options.server.server, options.server.proof)?;
     let telling = telling(&saved)?;
-    let wish = Wish { expects_rooms: true, ..wish };
+    let wish = Wish { expects_rooms: Some(""), ..wish };
     let mut ids: Vec<FileId> = Vec::new();
     for id in options.ids.into_iter().map(FileId) {
         if !ids.contains(&id) {
@@ -397,7 +397,8 @@ impl Who {
         {
             rooms.push(room);
         }
-        Ok(Settled { server, wish: Wish { rooms, expects_rooms: !create.create, ..wish }, saved })
+        let expects_rooms = (!create.create).then_some("; --create is for when you mean it");
+        Ok(Settled { server, wish: Wish { rooms, expects_rooms, ..wish }, saved })
     }
 }
 

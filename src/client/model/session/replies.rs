@@ -7,7 +7,7 @@ use super::rows::row;
 use super::secret::Secret;
 use super::typed::{moves, name};
 use super::{Asked, Entry, Message, Pending, Session, cut, people};
-use crate::client::model::news::{Age, Mark, News, TransferAnswer, mark_of};
+use crate::client::model::news::{Age, Found, Mark, News, TransferAnswer, mark_of};
 use crate::client::model::seen::Line;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName};
@@ -152,10 +152,10 @@ impl Session {
                 }
             }
             Some(Pending::Files(_, wanted, found)) => {
-                if let Detail::File { file, size, name, .. } = Detail::parse("files", text)
+                if let Detail::File { file, size, name, coming, .. } = Detail::parse("files", text)
                     && file == *wanted
                 {
-                    *found = Some((size, name.to_owned()));
+                    *found = Some(Found { size, name: name.to_owned(), is_ready: !coming });
                 }
             }
             Some(Pending::Missed(away, found)) => {
@@ -380,9 +380,10 @@ impl Session {
                 self.missing_rooms.retain(|missing| *missing != room);
                 // The server knows more rooms than those that it has in memory.
                 if was_missing && matches!(done, Done::History { count: 0, .. }) {
-                    let why =
-                        "it was not there before, and nobody else is in it; send and say take --create if you mean it";
-                    self.note(format!("is {room} the right room? {why}"));
+                    let how = self.expects_rooms.unwrap_or_default();
+                    self.note(format!(
+                        "is {room} the right room? it was not there before, and nobody else is in it{how}"
+                    ));
                 }
                 if let Some(next) = self.talks.room(room).map(|talk| talk.seen.answered()) {
                     self.fetched(room, next);
@@ -557,7 +558,9 @@ impl Session {
             Pending::Get(key) if matches!(code, Code::TooMany | Code::Busy) => {
                 self.answers.push_back(TransferAnswer::Later(key));
             }
-            Pending::Get(key) if code == Code::NoSuchFile => self.answers.push_back(TransferAnswer::Gone(key)),
+            Pending::Get(key) if code == Code::NoSuchFile => {
+                self.answers.push_back(TransferAnswer::Gone(key, text.to_owned()));
+            }
             Pending::Get(key) => self.answers.push_back(TransferAnswer::NotComing(key, text.to_owned())),
             Pending::Files(key, ..) => self.answers.push_back(TransferAnswer::Found(key, None)),
         }
