@@ -307,7 +307,7 @@ pub(crate) fn say(options: Say) -> Result<(), String> {
 pub(crate) fn get(options: Get) -> Result<(), String> {
     let Settled { server, wish, saved } = options.who.settle(options.server.server, options.server.proof)?;
     let telling = telling(&saved)?;
-    let wish = Wish { expects_rooms: true, ..wish };
+    let wish = Wish { expects_rooms: Some(""), ..wish };
     let mut ids: Vec<FileId> = Vec::new();
     for id in options.ids.into_iter().map(FileId) {
         if !ids.contains(&id) {
@@ -397,7 +397,8 @@ impl Who {
         {
             rooms.push(room);
         }
-        Ok(Settled { server, wish: Wish { rooms, expects_rooms: !create.create, ..wish }, saved })
+        let expects_rooms = (!create.create).then_some("; --create is for when you mean it");
+        Ok(Settled { server, wish: Wish { rooms, expects_rooms, ..wish }, saved })
     }
 }
 
@@ -449,11 +450,13 @@ fn room(text: &str) -> Result<RoomName, String> {
 /// A room that is saved. Nothing is quoted there as for a shell, and what stands behind a room is another one.
 fn saved_room(text: &str) -> Result<RoomName, String> {
     RoomName::new(text).map_err(|why| {
-        let meant = match RoomName::meant(text) {
-            Some(room) => format!("a room begins with #; did you mean {room}?"),
-            None => format!("that is no room: {};", bad_room(why)),
-        };
-        format!("{meant} The key of a room is not saved; an op's /invite NICK lets in without it who owns that name")
+        let key = "key of a room is not saved; an op's /invite NICK lets in without it who owns that name";
+        match RoomName::meant(text) {
+            Some(room) => format!("a room begins with #; did you mean {room}? The {key}"),
+            // A key has no such sign.
+            None if text.contains('#') => format!("that is no room: {}", bad_room(why)),
+            None => format!("that is no room: {}; and the {key}", bad_room(why)),
+        }
     })
 }
 

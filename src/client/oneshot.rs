@@ -61,7 +61,7 @@ pub fn send(
 ) -> Result<(), String> {
     let mut client = enter(server, wish, PathBuf::new())?;
     let mut input: Option<Receiver<Result<Source, String>>> = None;
-    carry_out(&mut client, Some(place), telling, |client| {
+    carry_out(&mut client, Some(place), &[], telling, |client| {
         while let Some(next) = files.pop_front() {
             let (source, name) = match next {
                 Outgoing::File(source, name) => (Ok(source), name),
@@ -88,7 +88,7 @@ pub fn send(
     })
 }
 
-/// Fetches files, and prints where each is. `folder` is where those go that are kept in one. It is an error if one of them is
+/// Fetches files, and prints where each is, in their order. `folder` is where those go that are kept in one. It is an error if one of them is
 /// not here whole; those that failed before it are told on standard error.
 pub fn get(
     server: Server,
@@ -100,7 +100,7 @@ pub fn get(
 ) -> Result<(), String> {
     let mut client = enter(server, wish, folder)?;
     files.iter().try_for_each(|&file| client.transfers.get(file, keep.clone()))?;
-    carry_out(&mut client, None, telling, |_| Ok(More::Nothing))
+    carry_out(&mut client, None, files, telling, |_| Ok(More::Nothing))
 }
 
 /// Says each line of `text`, or else of standard input as it comes, to `place`. It is an error if one of them has not been said
@@ -182,6 +182,9 @@ fn quoted(why: String, place: Option<Place>) -> String {
         _ if why.contains(" has a key; ") => {
             format!("{why}; this program gives no key, so have an op /invite the name that it goes by")
         }
+        _ if why.starts_with(transfers::NO_SUCH_FILE) => {
+            format!("{}; --join '#ROOM' comes into a room first", transfers::NO_SUCH_FILE)
+        }
         _ => why,
     }
 }
@@ -209,15 +212,18 @@ fn enter(server: Server, wish: Wish, folder: PathBuf) -> Result<Client, String> 
     Ok(client)
 }
 
-/// Waits until all transfers have ended and `feed` has no more of them, and prints what came of each. `to` is where they go.
+/// Waits until all transfers have ended and `feed` has no more of them, and prints what came of each. `to` is where they go, and `order` which
+/// are fetched.
 fn carry_out(
     client: &mut Client,
     to: Option<Place>,
+    order: &[FileId],
     telling: Telling,
     mut feed: impl FnMut(&mut Client) -> Result<More, String>,
 ) -> Result<(), String> {
     let mut shown = Shown::new(telling);
     let mut failed = Failed::default();
+    let mut places = Places { order: order.iter().copied().collect(), saved: HashMap::new() };
     while feed(client)? == More::Comes || !client.transfers.is_empty() {
         client.turn(Some(Instant::now() + MOVING))?;
         while let Some(news) = client.session.poll_news() {
@@ -226,37 +232,71 @@ fn carry_out(
                 tell(&text);
             }
         }
-        ends(client, to, &mut failed, &mut shown)?;
+        ends(client, to, &mut failed, &mut places, &mut shown)?;
         shown.update(&client.transfers, Instant::now());
     }
-    ends(client, to, &mut failed, &mut shown)?;
+    ends(client, to, &mut failed, &mut places, &mut shown)?;
     shown.clear();
     leave(client);
     failed.end()
 }
 
 /// Prints what came of each transfer that has ended.
-fn ends(client: &mut Client, to: Option<Place>, failed: &mut Failed, shown: &mut Shown) -> Result<(), String> {
+fn ends(
+    client: &mut Client,
+    to: Option<Place>,
+    failed: &mut Failed,
+    places: &mut Places,
+    shown: &mut Shown,
+) -> Result<(), String> {
     while let Some(end) = client.transfers.poll_end() {
         shown.clear();
-        let mut line = match end {
-            TransferEnd::Sent { file, .. } => file.to_string().into_bytes(),
-            // The path itself, which need not be UTF-8.
-            TransferEnd::Saved { path: Some(path), .. } => path.into_os_string().into_vec(),
+        match end {
+            TransferEnd::Sent { file, .. } => print(file.to_string().into_bytes())?,
+            TransferEnd::Saved { file, path: Some(path) } => {
+                places.saved.insert(file, path);
+            }
             TransferEnd::Stalled { name } => {
                 tell(&format!("{name}: {}", transfers::STALLED));
-                continue;
             }
-            TransferEnd::Saved { path: None, .. } | TransferEnd::Picture(_) => continue,
-            TransferEnd::Failed { what, why } => {
-                failed.note(format!("{what}: {}", quoted(why, to)));
-                continue;
-            }
-        };
-        line.push(b'\n');
-        patient::write(io::stdout(), &line, || false).map_err(|e| transfers::unwritten(&e))?;
+            TransferEnd::Saved { path: None, .. } | TransferEnd::Picture(_) => {}
+            TransferEnd::Failed { what, why } => failed.note(format!("{what}: {}", quoted(why, to))),
+        }
     }
-    Ok(())
+    places.print(|file| client.transfers.fetches(file))
+}
+
+/// Prints a line for the program that runs this one.
+fn print(mut line: Vec<u8>) -> Result<(), String> {
+    line.push(b'\n');
+    patient::write(io::stdout(), &line, || false).map_err(|e| transfers::unwritten(&e))
+}
+
+/// Where those files are that have been fetched, which is told in the order of all.
+struct Places {
+    /// Those of which it is not told yet.
+    order: VecDeque<FileId>,
+    saved: HashMap<FileId, PathBuf>,
+}
+
+impl Places {
+    /// Tells of all before the first that is still coming.
+    fn print(&mut self, is_coming: impl Fn(FileId) -> bool) -> Result<(), String> {
+        while let Some(file) = self.order.pop_front_if(|file| !is_coming(*file)) {
+            if let Some(path) = self.saved.remove(&file) {
+                // The path itself, which need not be UTF-8.
+                print(path.into_os_string().into_vec())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whatever ends it, what is here whole is told of.
+impl Drop for Places {
+    fn drop(&mut self) {
+        let _ = self.print(|_| false);
+    }
 }
 
 /// What failed last. What failed before is told already.

@@ -102,7 +102,9 @@ impl Saved {
                 .iter()
                 .find(|known| **known == key)
                 .ok_or_else(|| wrong(&format!("nothing is called “{key}” here; there are {}", KEYS.join(", "))))?;
-            let value = unquoted(value.trim()).to_owned();
+            // Of several in quotes each has its own.
+            let whole = unquoted(value.trim());
+            let value = if whole.contains(['"', '\'']) { value.trim() } else { whole }.to_owned();
             if value.is_empty() {
                 return Err(wrong(&format!("{key} has no value; write {key} = VALUE, or take the line out")));
             }
@@ -267,12 +269,12 @@ mod tests {
     #[test]
     fn a_section_goes_before_what_holds_for_all() {
         let text = "\u{feff}nick = alice\r\njoin = #a\n; no more\n[home]\nnick=eve\n[ work ]\n# mine\n Server = \
-                    there \njoin='#b' #c\njoin = \"#d\"\n[other]\nnick = eve\n";
+                    there \njoin='#b' #c\njoin = \"#d\"\n join = \"#e\", \"#f\"\n[other]\nnick = eve\n";
         let saved = work(text).unwrap();
         assert!(saved.is_named && saved.names == ["home", "work", "other"]);
         assert_eq!(saved.one("nick", word), Ok(Some("alice".to_owned())));
         assert_eq!(saved.one("server", word), Ok(Some("there".to_owned())));
-        assert_eq!(saved.all("join", word), Ok(["#b", "#c", "#d"].map(str::to_owned).to_vec()));
+        assert_eq!(saved.all("join", word), Ok(["#b", "#c", "#d", "#e", "#f"].map(str::to_owned).to_vec()));
         assert_eq!(saved.one("fold", word), Ok(None));
         let none = work("[home]\nnick = eve").unwrap();
         assert!(!none.is_named && none.one("nick", word) == Ok(None));

@@ -28,19 +28,22 @@ const SLIP_MAX: usize = 12;
 /// The names of commands that somebody may mean who has typed this one, which is none: those that begin so, and those that
 /// are a slip or two away. They are of those alone that `is_known` to them.
 pub fn meant(typed: &str, is_known: impl Fn(Verb) -> bool) -> Vec<&'static str> {
-    let typed = typed.to_lowercase();
-    if typed.is_empty() || typed.len() > SLIP_MAX {
-        return Vec::new();
-    }
-    let slips = if typed.len() > 4 { 2 } else { usize::from(typed.len() > 2) };
-    let is_meant = |name: &&&str| name.starts_with(&*typed) || slips_between(&typed, name) <= slips;
+    let is_meant = |name: &&&str| may_mean(typed, name);
     let known = TABLE.iter().filter(|spec| is_known(spec.verb));
     let close = known.filter_map(|spec| [spec.name].iter().chain(spec.aliases).find(is_meant).copied());
     let is_named = |name: &str| find(name).is_some_and(|spec| is_known(spec.verb));
-    let elsewhere = ELSEWHERE.iter().filter(|(other, name)| *other == typed && is_named(name)).map(|(_, name)| *name);
+    let is_other = |other: &str| other.eq_ignore_ascii_case(typed);
+    let elsewhere = ELSEWHERE.iter().filter(|(other, name)| is_other(other) && is_named(name)).map(|(_, name)| *name);
     // What is a word elsewhere is no slip.
     let is_word = typed.len() > 1 && elsewhere.clone().next().is_some();
     close.filter(|_| !is_word).chain(elsewhere).collect()
+}
+
+/// Whether who has typed this, which is no command, may mean that of this name, as it begins so or is a slip or two away.
+pub fn may_mean(typed: &str, name: &str) -> bool {
+    let typed = typed.to_lowercase();
+    let slips = if typed.len() > 4 { 2 } else { usize::from(typed.len() > 2) };
+    (1..=SLIP_MAX).contains(&typed.len()) && (name.starts_with(&*typed) || slips_between(&typed, name) <= slips)
 }
 
 /// Whether a request is for others than operators, to whom alone those are known that are not.

@@ -9,6 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use testkit::data::{digest, listing};
 use testkit::proxy::{Cut, Plan, Proxy};
@@ -218,6 +219,7 @@ fn a_room_by_mistake_is_told() {
     let get = run(here.path(), server.port, &["get", "1", "--join", "#oopsy"]);
     let errors = text(&get.stderr);
     assert!(get.status.code() == Some(1) && errors.contains("is #oopsy the right room?"), "{errors}");
+    assert!(!errors.contains("--create"), "it has no such option: {errors}");
     // It is there now.
     fine(&send(&["#lobyb"]));
     fine(&say(&["#looby", "hello"]));
@@ -627,7 +629,9 @@ fn what_cannot_be_is_told() {
     let output = get(&["99", "1", "--join", "#a", "-o", "folder"]);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "folder/good\n".to_owned()));
     // It is for those in the room.
-    failed(&get(&["1"]), "file 1: there is no such file for you");
+    let why =
+        "it may be of a room that you are not in, or its time may be over; --join '#ROOM' comes into a room first";
+    failed(&get(&["1"]), &format!("file 1: there is no such file for you: {why}"));
     for arguments in [&["get"][..], &["get", "x"], &["get", "-1"], &["send", "good"], &["send", "--to", "#a"]] {
         assert_eq!(run(here.path(), server.port, arguments).status.code(), Some(2), "{arguments:?}");
     }
@@ -706,8 +710,48 @@ fn what_is_not_the_file_gets_no_name() {
             assert!(errors.contains(why), "{errors}");
             let names = listing(here.path());
             assert!(names.iter().all(|name| name.ends_with(".part")), "{data}: {names:?}");
+            // Nothing more will come of that ID.
+            assert!(!why.contains("the disk is gone") || names.is_empty(), "{data}: {names:?}");
         }
     }
+}
+
+#[test]
+fn a_file_that_is_withdrawn_is_not_waited_for() {
+    let server = Server::start(&["--rate", "0"]);
+    let mut alice = server.in_room("alice", "#a");
+    let bytes = noise(1_000_000, 3);
+    assert_eq!(share(&server, "cat.png", &bytes), "1");
+    let there = tempfile::tempdir().unwrap();
+    let proxy = narrow(&server, usize::MAX, 500_000);
+    let mut command = Command::new(binary());
+    command.args(["get", "1", "--join", "#a", "--server", &proxy.address()]).current_dir(there.path());
+    let get = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("half of it", || proxy.bytes().1 == 500_000 && listing(there.path()).len() == 1);
+    let since = Instant::now();
+    alice.settle();
+    alice.ask("/cancel 1", "+ cancel 1");
+    proxy.limit(usize::MAX, usize::MAX);
+    failed(&get.wait_with_output().unwrap(), "fetching cat.png: an op of its room took it away");
+    assert!(since.elapsed() < Duration::from_secs(60), "it never comes back");
+    assert_eq!(listing(there.path()), [""; 0], "and no more of it will come");
+}
+
+#[test]
+fn where_files_are_is_told_in_the_order_of_their_ids() {
+    let server = Server::start(&["--rate", "0"]);
+    let _alice = server.in_room("alice", "#a");
+    for (id, name, bytes) in
+        [("1", "long", noise(1_000_000, 3)), ("2", "empty", Vec::new()), ("3", "short", noise(9, 3))]
+    {
+        assert_eq!(share(&server, name, &bytes), id);
+    }
+    let there = tempfile::tempdir().unwrap();
+    let get = |ids: &[&str]| run(there.path(), server.port, &[&["get", "--join", "#a"], ids].concat());
+    assert_eq!(fine(&get(&["1", "2", "3"])), ["./long", "./empty", "./short"]);
+    // Where one fails, the rest is told all the same.
+    let output = get(&["3", "9", "2"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "./short (2)\n./empty (2)\n".to_owned()));
 }
 
 #[test]

@@ -124,7 +124,11 @@ fn what_is_wrong_in_the_file_is_told_with_its_line_and_what_to_write() {
             "[work]\njoin = #a lobby\n",
             ":2: join = lobby: a room begins with #; did you mean #lobby? The key of a room is not saved; an op's /invite NICK ",
         ),
-        ("[work]\njoin = #a s3cr!t\n", ":2: join = s3cr!t: that is no room: "),
+        ("[work]\njoin = #a s3cr!t\n", ", as in #lobby; and the key of a room is not saved; an op's /invite NICK "),
+        (
+            "[work]\njoin = #a #b+\n",
+            ":2: join = #b+: that is no room: + is in it; use letters, digits, - and _ alone\n",
+        ),
         ("[work]\nnik = alice\n", ":2: nothing is called “nik” here; there are server, nick, join"),
         ("[work]\nnick alice\n", ":2: a line is KEY = VALUE, as in nick = alice"),
         ("[work\n", ":1: a section is a name in brackets, as in [work]"),

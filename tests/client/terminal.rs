@@ -944,6 +944,8 @@ fn what_was_meant_is_told() {
         ("/j", "/j: no such command; did you mean /join?"),
         ("/q", "did you mean /query or /quit?"),
         ("/w", "did you mean /who or /msg?"),
+        ("/serach tea", "/serach: no such command; did you mean /search?"),
+        ("/pass", "the server asks for no password now"),
         ("help", "is /help [COMMAND] meant? Begin it with /, or type it once more"),
     ] {
         terminal.keys(format!("{line}\r"));
@@ -961,7 +963,11 @@ fn what_was_meant_is_told() {
         ("join club", "/join #ROOM [KEY]"),
         ("leave #lobby", "/leave [#ROOM] [REASON]"),
         ("msg carol psst", "/msg TARGET TEXT"),
-        ("pass secret", "/pass PASSWORD"),
+        ("pass secret", "/pass"),
+        ("send cat.png", "/send [TARGET] PATH"),
+        ("get 7", "/get ID"),
+        ("login pit correct-horse", "/login NICK"),
+        ("register correct-horse", "/register"),
         ("nick mallory", "/nick NAME"),
     ] {
         terminal.keys(format!("{line}\r"));

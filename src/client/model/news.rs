@@ -169,14 +169,25 @@ pub enum TransferAnswer {
     Later(u64),
     /// The largest file that the server takes, in bytes.
     Largest(u64),
-    /// The file of the download with this key is not there now, though it was: its sender's connection may have broken.
-    Gone(u64),
-    /// How large the file of the download with this key is, and what it is called; `None` if there is no such file.
-    Found(u64, Option<(u64, String)>),
+    /// The file of the download with this key is not there now, though it was, for this reason: its sender's connection may have broken.
+    Gone(u64, String),
+    /// What the file of the download with this key is; `None` if there is no such file.
+    Found(u64, Option<Found>),
     /// This file is shared, perhaps once more after its sender's connection broke.
     Shared(FileId),
     /// The connection is lost, and all transfers are broken off.
     Offline,
+}
+
+/// A file that is to be fetched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// How large it is.
+    pub size: u64,
+    /// What it is called.
+    pub name: String,
+    /// Whether the server has all of it.
+    pub is_ready: bool,
 }
 
 /// What is to become of a line that was typed.

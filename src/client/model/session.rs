@@ -5,6 +5,7 @@ mod deeds;
 mod lock;
 mod login;
 mod loss;
+mod own;
 mod replies;
 mod rows;
 mod search;
@@ -21,7 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::model::news::{News, TransferAnswer, TransferRequest};
+use crate::client::model::news::{Found, News, TransferAnswer, TransferRequest};
 use crate::client::model::talks::Talks;
 use crate::commands;
 use crate::names::{FileId, Nick, Place, RoomName, Token};
@@ -56,8 +57,8 @@ pub struct Wish {
     pub person: bool,
     /// Whether to tell nobody that we are typing, and to be told of nobody.
     pub without_typing: bool,
-    /// Whether the rooms should be there already, so that it is told if one is not.
-    pub expects_rooms: bool,
+    /// What somebody is told to do who means a room that is not there, where the rooms should be there already; empty if there is nothing.
+    pub expects_rooms: Option<&'static str>,
     /// The room that is only spoken to, from outside if need be.
     pub outside: Option<RoomName>,
     /// Whether the server is to keep our place when a connection is lost, as for somebody who stays.
@@ -149,8 +150,8 @@ enum Pending {
     Missed(u64, Vec<(Place, u64)>),
     /// The largest file that the server takes, once that has been told.
     Limits(Option<u64>),
-    /// The name and the size of this file are looked up, and have been found.
-    Files(u64, FileId, Option<(u64, String)>),
+    /// This file is looked up, and has been found.
+    Files(u64, FileId, Option<Found>),
 }
 
 /// What was sent and has no reply yet.
@@ -235,7 +236,7 @@ pub struct Session {
     first: bool,
     /// Whether somebody stays who wants to know what changes meanwhile.
     stays: bool,
-    expects_rooms: bool,
+    expects_rooms: Option<&'static str>,
     /// The room that is only spoken to, and why we may not come in, if we may not.
     outside: Option<RoomName>,
     kept_out: Option<String>,
@@ -330,7 +331,7 @@ impl Session {
             restored: false,
             locked: None,
             dozes: false,
-            keys: replies::KEYS,
+            keys: own::KEYS,
             is_spoken: false,
             patience: Duration::MAX,
             details: 0,
@@ -856,13 +857,13 @@ mod tests {
             ("! topic not-in-room #a", "+ history #a 0", false),
         ] {
             let rooms = vec![RoomName::new("#a").unwrap()];
-            let mut session = Session::new(Wish { rooms, expects_rooms: true, ..Wish::default() });
+            let mut session = Session::new(Wish { rooms, expects_rooms: Some("; so do this"), ..Wish::default() });
             session.connected();
             hear(&mut session, &["* hello guest1 x 1 online", "+ who 1 1"]);
             hear(&mut session, &["+ set whole on", "+ set echo on", "+ set stamp on"]);
             assert!(sent(&mut session).contains(&"/topic #a".to_owned()));
             hear(&mut session, &[topic, "+ join #a 1", "+ query #a", "+ ping restored", history]);
-            let is_note = |news: &News| matches!(news, News::Note(text) if text.contains("#a the right room"));
+            let is_note = |news: &News| matches!(news, News::Note(text) if text.contains("#a the right room") && text.ends_with("; so do this"));
             assert_eq!(shown(&mut session).iter().any(is_note), is_told, "{topic} {history}");
         }
     }

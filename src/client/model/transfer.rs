@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::client::model::news::Found;
 use crate::names::{Digest, FileId, Place};
 use crate::wire::Command;
 
@@ -152,6 +153,10 @@ pub struct Download {
     /// How many bytes of it are here.
     pub done: u64,
     state: Down,
+    /// Whether the server had all of it when it was looked up. Then it is announced no more.
+    is_ready: bool,
+    /// Why the server has ended it, if it had all of it and nothing has come since.
+    ended: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -182,7 +187,16 @@ pub enum Ask {
 impl Download {
     /// A download of which nothing is known but its ID.
     pub fn new(key: u64, file: FileId) -> Self {
-        Self { key, file, name: format!("file {file}"), size: 0, done: 0, state: Down::Unknown }
+        Self {
+            key,
+            file,
+            name: format!("file {file}"),
+            size: 0,
+            done: 0,
+            state: Down::Unknown,
+            is_ready: false,
+            ended: None,
+        }
     }
 
     /// What is to be asked now, if anything.
@@ -196,9 +210,9 @@ impl Download {
         Some(ask)
     }
 
-    /// Its name and size are known. What there is of it already is to be read now.
-    pub fn found(&mut self, size: u64, name: String) {
-        (self.size, self.name, self.state) = (size, name, Down::Checking);
+    /// It has been looked up. What there is of it already is to be read now.
+    pub fn found(&mut self, Found { size, name, is_ready }: Found) {
+        (self.size, self.name, self.is_ready, self.state) = (size, name, is_ready, Down::Checking);
     }
 
     /// Whether what there is of it already is to be read.
@@ -221,7 +235,10 @@ impl Download {
     /// `count` bytes more have come. Whether there could be so many.
     pub fn came(&mut self, count: u64) -> bool {
         let is_right = self.is_coming() && count <= self.size - self.done;
-        self.done += if is_right { count } else { 0 };
+        if is_right {
+            self.done += count;
+            self.ended = None;
+        }
         is_right
     }
 
@@ -256,6 +273,26 @@ impl Download {
             self.state = Down::Waiting;
         }
         !matches!(self.state, Down::Later(_) | Down::Stalled(_))
+    }
+
+    /// Whether its sender may come back with it, as the server had not all of it.
+    pub fn may_come_back(&self) -> bool {
+        !self.is_ready
+    }
+
+    /// The server has ended it, for this reason, though it had all of it. As it may be there still, it is asked for once more; whether
+    /// it had not been before.
+    pub fn ended(&mut self, why: &str) -> bool {
+        let is_first = self.ended.is_none();
+        if is_first {
+            (self.ended, self.state) = (Some(why.to_owned()), Down::Waiting);
+        }
+        is_first
+    }
+
+    /// Why the server has ended it, if it has.
+    pub fn why_ended(&mut self) -> Option<String> {
+        self.ended.take()
     }
 
     /// Its sender's connection broke before all of it had been sent.
@@ -422,7 +459,7 @@ mod tests {
         assert!(!upload.answered(FileId(1), 11));
         let mut download = Download::new(1, FileId(7));
         assert!(!download.answered(0, 0, "file 7"));
-        download.found(10, "x".to_owned());
+        download.found(Found { size: 10, name: "x".to_owned(), is_ready: false });
         download.checked(5);
         assert_eq!(download.ask(), Some(Ask::Bytes(5)));
         assert!(!download.answered(0, 10, "x"));
@@ -439,7 +476,7 @@ mod tests {
         assert_eq!((download.ask(), download.ask()), (Some(Ask::Name), None));
         download.offline();
         assert_eq!(download.ask(), Some(Ask::Name));
-        download.found(100, "cat.png".to_owned());
+        download.found(Found { size: 100, name: "cat.png".to_owned(), is_ready: false });
         assert!(download.is_checking() && download.ask().is_none());
         download.checked(30);
         assert_eq!(download.ask(), Some(Ask::Bytes(30)));

@@ -9,7 +9,7 @@ use std::time::Instant;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::client::model::news::{Extent, TransferAnswer};
+use crate::client::model::news::{Extent, Found, TransferAnswer};
 use crate::client::model::session::Session;
 use crate::client::model::transfer::{Ask, CHUNK, Download, Meter, PICTURE, Progress, Upload, Way};
 use crate::client::patient;
@@ -25,6 +25,9 @@ use crate::wire::base64::BASE64;
 
 /// Bytes of a file that may be under way to us, and more.
 const UNDER_WAY: u64 = 4 * 1024 * 1024;
+/// Why a file cannot be fetched that the server does not list.
+pub const NO_SUCH_FILE: &str =
+    "there is no such file for you: it may be of a room that you are not in, or its time may be over";
 /// What is told of a download while it is [`TransferEnd::Stalled`].
 pub const STALLED: &str = "it is gone for now; waiting two minutes whether its sender comes back";
 
@@ -156,6 +159,11 @@ impl Transfers {
         self.uploads.is_empty() && self.downloads.is_empty()
     }
 
+    /// Whether this file is being fetched.
+    pub fn fetches(&self, file: FileId) -> bool {
+        self.downloads.iter().any(|incoming| incoming.download.file == file)
+    }
+
     /// Whether pictures are fetched to be shown.
     pub fn has_pictures(&self) -> bool {
         self.downloads.iter().any(|incoming| matches!(incoming.keep, Keep::Show(_)))
@@ -195,7 +203,7 @@ impl Transfers {
 
     /// Fetches a file. An error says why that cannot be.
     pub fn get(&mut self, file: FileId, keep: Keep) -> Result<(), String> {
-        if self.downloads.iter().any(|incoming| incoming.download.file == file) {
+        if self.fetches(file) {
             return Err(format!("file {file} is on its way already; /cancel {file} stops it"));
         }
         self.keys += 1;
@@ -251,9 +259,13 @@ impl Transfers {
     /// Takes an answer of the server's.
     pub fn answer(&mut self, answer: TransferAnswer, now: Instant) {
         match answer {
-            TransferAnswer::Gone(key) => {
-                if let Some(at) = self.downloads.iter().position(|incoming| incoming.download.key == key) {
-                    self.stall(at, now);
+            TransferAnswer::Gone(key, why) => {
+                let Some(at) = self.downloads.iter().position(|incoming| incoming.download.key == key) else { return };
+                let download = &mut self.downloads[at].download;
+                match download.why_ended() {
+                    _ if download.may_come_back() => self.stall(at, now),
+                    Some(why) => self.give_up(key, why),
+                    None => self.fail_download(key, why),
                 }
             }
             TransferAnswer::Shared(file) => {
@@ -303,12 +315,9 @@ impl Transfers {
                 }
             }
             TransferAnswer::NotSent(key, why) => self.fail_upload(key, why),
-            TransferAnswer::Found(key, Some((size, name))) => self.found(key, size, name),
+            TransferAnswer::Found(key, Some(found)) => self.found(key, found),
             TransferAnswer::Found(key, None) => {
-                self.fail_download(
-                    key,
-                    "there is no such file for you; are you in the room that it was shared with?".to_owned(),
-                );
+                self.fail_download(key, format!("{NO_SUCH_FILE}; /files lists those there are"));
             }
             TransferAnswer::Coming { key, offset, size, name } => {
                 let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.key == key);
@@ -396,14 +405,17 @@ impl Transfers {
         }
         let is_this = |incoming: &IncomingFile| incoming.download.file == file && incoming.download.is_coming();
         let Some(at) = self.downloads.iter().position(is_this) else { return };
-        if code == Code::Gone {
+        let download = &mut self.downloads[at].download;
+        let key = download.key;
+        if code != Code::Gone {
+            self.give_up(key, why.to_owned());
+        } else if download.may_come_back() {
             self.stall(at, now);
-        } else {
-            let key = self.downloads[at].download.key;
+        } else if !download.ended(why) {
             self.fail_download(key, why.to_owned());
-            // The server has stopped already.
-            self.stops.retain(|stop| *stop != file);
         }
+        // The server has stopped already.
+        self.stops.retain(|stop| *stop != file);
     }
 
     /// Does what can be done now: asks through `session`, and puts chunks for the server into `out` as long as no more
@@ -458,7 +470,8 @@ impl Transfers {
         unsent < CHUNKS_QUEUED && self.uploads.front().is_some_and(|outgoing| outgoing.upload.next().is_some())
     }
 
-    fn found(&mut self, key: u64, size: u64, name: String) {
+    fn found(&mut self, key: u64, found: Found) {
+        let (size, name) = (found.size, found.name.clone());
         let folder = &self.folder;
         let Some(incoming) = self.downloads.iter_mut().find(|incoming| incoming.download.key == key) else { return };
         let mark = Mark::of(&self.server, incoming.download.file, size, &name);
@@ -477,7 +490,7 @@ impl Transfers {
         };
         match opened {
             Ok(sink) => {
-                incoming.download.found(size, name);
+                incoming.download.found(found);
                 if let Some(sink) = sink {
                     incoming.sink = sink;
                 }
@@ -513,6 +526,15 @@ impl Transfers {
         {
             self.fail(format!("sending {}", upload.name), why);
         }
+    }
+
+    /// A download has failed that will never be whole. Nothing is kept of it.
+    fn give_up(&mut self, key: u64, why: String) {
+        let incoming = self.downloads.iter_mut().find(|incoming| incoming.download.key == key);
+        if let Some(Sink::Part(part)) = incoming.map(|incoming| std::mem::replace(&mut incoming.sink, Sink::Nowhere)) {
+            part.discard();
+        }
+        self.fail_download(key, why);
     }
 
     fn fail_download(&mut self, key: u64, why: String) {
@@ -703,6 +725,8 @@ mod tests {
 
     /// A client of a server that does as it is told here.
     struct Lab {
+        /// What `/files` says of each file.
+        state: &'static str,
         session: Session,
         transfers: Transfers,
         now: Instant,
@@ -712,7 +736,8 @@ mod tests {
         /// Files 1, 2, 3 and so on are there, with five bytes each.
         fn new(folder: &std::path::Path) -> Self {
             let transfers = Transfers::new("server:1".to_owned(), folder.to_owned());
-            let mut lab = Self { session: Session::new(Wish::default()), transfers, now: Instant::now() };
+            let mut lab =
+                Self { state: "coming", session: Session::new(Wish::default()), transfers, now: Instant::now() };
             lab.connect();
             lab
         }
@@ -750,7 +775,8 @@ mod tests {
                 }
                 for line in lines {
                     if line == "/files" {
-                        (1..=9).for_each(|id| self.hear(&format!("- {id} 5 bob #a 0s ready f{id}")));
+                        let state = self.state;
+                        (1..=9).for_each(|id| self.hear(&format!("- {id} 5 bob #a 0s {state} f{id}")));
                         self.hear("+ files 9");
                     } else {
                         asked.push(line);
@@ -808,6 +834,52 @@ mod tests {
             "{ends:?}"
         );
         assert!(lab.transfers.is_empty() && ends.len() == 7);
+    }
+
+    #[test]
+    fn a_file_that_was_whole_is_not_waited_for_once_it_is_gone() {
+        let gone = "=1 ! gone its sender withdrew it";
+        let part = |folder: &tempfile::TempDir| folder.path().read_dir().unwrap().count();
+        // (what the server says, what is told at last, whether what came is kept)
+        for (lines, why, is_kept) in [
+            (&[gone, "! get no-such-file there is none"][..], "its sender withdrew it", false),
+            // It may be there still.
+            (&[gone, "+ get 1 2 5 f1", gone], "its sender withdrew it", true),
+            (&["=1 ! bad-chunk the upload failed"], "the upload failed", false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut lab = Lab::new(folder.path());
+            lab.state = "ready";
+            lab.transfers.get(FileId(1), Keep::Folder).unwrap();
+            assert_eq!(lab.asked(), ["/get 1 0"]);
+            lab.begins(1);
+            lab.hear("=1 aGU=");
+            assert_eq!(part(&folder), 1);
+            for (n, line) in lines.iter().enumerate() {
+                assert!(n != 1 || lab.asked() == ["/get 1 2"]);
+                lab.hear(line);
+            }
+            let ends = lab.ends();
+            assert!(matches!(&ends[..], [TransferEnd::Failed { why: told, .. }] if told == why), "{ends:?}");
+            assert!(lab.transfers.is_empty() && part(&folder) == usize::from(is_kept), "{lines:?}");
+        }
+        // After a loss one may not be in its room again yet.
+        let folder = tempfile::tempdir().unwrap();
+        let mut lab = Lab::new(folder.path());
+        lab.state = "ready";
+        lab.transfers.get(FileId(1), Keep::Folder).unwrap();
+        lab.asked();
+        lab.begins(1);
+        lab.hear("=1 aGU=");
+        lab.session.lost("gone");
+        while let Some(answer) = lab.session.poll_answer() {
+            lab.transfers.answer(answer, lab.now);
+        }
+        lab.connect();
+        assert_eq!(lab.asked(), ["/get 1 2"]);
+        lab.hear("! get no-such-file there is none");
+        assert!(matches!(&lab.ends()[..], [TransferEnd::Failed { why, .. }] if why == "there is none"));
+        assert_eq!(part(&folder), 1, "who comes into its room again goes on with that");
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl Session {
             self.ask(Command::Ignore(nick), Pending::Ignore(nick));
         }
         for room in self.talks.rooms().collect::<Vec<_>>() {
-            if self.first && self.expects_rooms {
+            if self.first && self.expects_rooms.is_some() {
                 self.ask(Command::Topic(room), Pending::Expected(room));
             }
             self.enter(room);

@@ -2,37 +2,18 @@
 
 use super::deeds::deed;
 use super::login::key_of;
+use super::own::{OWN, OWN_GROUP, SHOW, own_help};
 use super::rows::row;
 use super::secret::Secret;
 use super::typed::{moves, name};
 use super::{Asked, Entry, Message, Pending, Session, cut, people};
-use crate::client::model::news::{Age, Mark, News, TransferAnswer, mark_of};
+use crate::client::model::news::{Age, Found, Mark, News, TransferAnswer, mark_of};
 use crate::client::model::seen::Line;
 use crate::commands;
 use crate::names::{Nick, Place, RoomName};
 use crate::text::counted;
 use crate::wire::{Code, Detail, Done, Rank, Standing, Value};
 
-/// What this client does in its own way, with what stands for it in the server's help.
-const OWN_HELP: &[(&str, &[&str])] = &[
-    ("/send ", &["/send [TARGET] PATH  share the file at PATH, in quotes if that has blanks"]),
-    ("/get ", &["/get ID  fetch a file, and save it", SHOW]),
-    ("/cancel ", &["/cancel ID or NAME  stop a transfer, or else withdraw your file"]),
-    ("/login ", &["/login NICK  be NICK, whose password you know; it is asked for, and not shown"]),
-    ("/register ", &["/register  make the name that you have yours; the password is asked for, and not shown"]),
-    ("/passwd ", &["/passwd  change the password of your name; both are asked for, and not shown"]),
-    (
-        "/drop ",
-        &[
-            "/drop  give your name up, and its ranks, and nobody can have it for 30 days; the password is asked for, and not shown",
-        ],
-    ),
-    ("/set ", &["/set [presence|typing on|off]  your settings, or change one"]),
-    ("/quit ", &["/quit [REASON]  leave the server"]),
-    // What the client does by itself.
-    ("/keep ", &[]),
-    ("/resume ", &[]),
-];
 /// Commands whose details say all, so that their count need not be told.
 const LISTS: &[&str] = &[
     "bans", "blocks", "files", "help", "history", "ignore", "limits", "metrics", "op", "operator", "room", "rooms",
@@ -40,16 +21,6 @@ const LISTS: &[&str] = &[
 ];
 /// Why a transfer does not begin that the server did not refuse.
 const NONSENSE: &str = "the server's answer makes no sense";
-/// The keys of the screen, told besides the commands.
-pub(super) const KEYS: &str = "Tab completes; Ctrl-R looks for a line that you typed; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves. chinwag connect --plain is for screen readers";
-/// What the server knows nothing of: commands, and their help.
-pub(super) const OWN: &[(&str, &str)] = &[
-    ("show", SHOW),
-    ("search", "/search WORD  look for WORD in what was shown here and in the history of this room"),
-    ("fold", "/fold on|off  tell only how many come and go, as in 4 came, 2 left"),
-];
-/// What they are called in the list of all commands.
-const OWN_GROUP: &str = "this client:";
 /// How many of those are told who are in a room that is entered, and how many on a line.
 const HERE: usize = 100;
 const HERE_ON_A_LINE: usize = 20;
@@ -59,7 +30,6 @@ const ROWS: usize = 10;
 const PLACES: usize = 20;
 /// How many people may have a rank in a room, as far as they are told apart.
 const RANKED: usize = 500;
-const SHOW: &str = "/show ID [full]  show a picture, small or as large as there is room";
 
 /// A row of the reply to entering a room, in words.
 fn of_join(room: RoomName, row: &str) -> String {
@@ -68,11 +38,6 @@ fn of_join(room: RoomName, row: &str) -> String {
         Detail::Rules(rules) => format!("what holds in {room}: {rules}; /room tells more"),
         _ => row.to_owned(),
     }
-}
-
-/// What stands in the place of a line of the server's help.
-fn own_help(text: &str) -> Option<&'static [&'static str]> {
-    OWN_HELP.iter().find(|(usage, _)| text.starts_with(usage)).map(|(_, help)| *help)
 }
 
 /// Whether a reply names just what this line of ours is about; `None` where either of them names nothing.
@@ -161,7 +126,7 @@ impl Session {
                         let text = row(command, text).unwrap_or_else(|| text.to_owned());
                         self.answer(format!("{}{text}", rank.map_or("", mark_of)));
                     }
-                    _ => match own_help(text).filter(|_| command == "help") {
+                    _ => match own_help(text, self.logins.person).filter(|_| command == "help") {
                         Some(lines) => {
                             let lines = lines.iter().filter(|line| !self.is_spoken || **line != SHOW);
                             lines
@@ -187,10 +152,10 @@ impl Session {
                 }
             }
             Some(Pending::Files(_, wanted, found)) => {
-                if let Detail::File { file, size, name, .. } = Detail::parse("files", text)
+                if let Detail::File { file, size, name, coming, .. } = Detail::parse("files", text)
                     && file == *wanted
                 {
-                    *found = Some((size, name.to_owned()));
+                    *found = Some(Found { size, name: name.to_owned(), is_ready: !coming });
                 }
             }
             Some(Pending::Missed(away, found)) => {
@@ -423,9 +388,10 @@ impl Session {
                 self.missing_rooms.retain(|missing| *missing != room);
                 // The server knows more rooms than those that it has in memory.
                 if was_missing && matches!(done, Done::History { count: 0, .. }) {
-                    let why =
-                        "it was not there before, and nobody else is in it; send and say take --create if you mean it";
-                    self.note(format!("is {room} the right room? {why}"));
+                    let how = self.expects_rooms.unwrap_or_default();
+                    self.note(format!(
+                        "is {room} the right room? it was not there before, and nobody else is in it{how}"
+                    ));
                 }
                 if let Some(next) = self.talks.room(room).map(|talk| talk.seen.answered()) {
                     self.fetched(room, next);
@@ -498,7 +464,8 @@ impl Session {
                     && Nick::new(cut(&line).1.trim()).is_ok_and(|nick| self.owned(nick, true)) => {}
             Pending::Typed(line) => {
                 let name = cut(&line).0;
-                self.refuse(if text.starts_with(name) { text.to_owned() } else { format!("{name}: {text}") });
+                let text = self.own_slip(&line, code).unwrap_or_else(|| text.to_owned());
+                self.refuse(if text.starts_with(name) { text } else { format!("{name}: {text}") });
                 if moves(&line) {
                     self.stay();
                     self.astray = Some(line);
@@ -599,7 +566,9 @@ impl Session {
             Pending::Get(key) if matches!(code, Code::TooMany | Code::Busy) => {
                 self.answers.push_back(TransferAnswer::Later(key));
             }
-            Pending::Get(key) if code == Code::NoSuchFile => self.answers.push_back(TransferAnswer::Gone(key)),
+            Pending::Get(key) if code == Code::NoSuchFile => {
+                self.answers.push_back(TransferAnswer::Gone(key, text.to_owned()));
+            }
             Pending::Get(key) => self.answers.push_back(TransferAnswer::NotComing(key, text.to_owned())),
             Pending::Files(key, ..) => self.answers.push_back(TransferAnswer::Found(key, None)),
         }

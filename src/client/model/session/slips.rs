@@ -1,8 +1,8 @@
 //! Lines that may not be meant as they stand: commands without their slash, or with another sign in its place.
 
-use super::cut;
-use super::replies::OWN;
+use super::own::{OWN, own_form};
 use super::typed::switch;
+use super::{Session, cut};
 use crate::commands;
 use crate::limits::PASSWORD;
 use crate::names::Nick;
@@ -12,9 +12,17 @@ use crate::wire::{self, TOKEN};
 /// What stands in the place of a slash: what looks like one, what other programs' commands begin with, and the keys beside it.
 const WRONG: [char; 10] = ['\\', '|', '?', '!', '.', '-', '7', '／', '∕', '⁄'];
 
+impl Session {
+    /// How the command is typed here that somebody may mean who has typed this without a slash.
+    pub(super) fn looks_like(&self, text: &str) -> Option<&'static str> {
+        let usage = slashless(text, |nick| self.talks.known().any(|known| *known == nick))?;
+        Some(own_form(usage, self.logins.person))
+    }
+}
+
 /// The command that somebody may mean who has typed this without a slash: it has just its shape. Behind a blank it is no command
 /// either, with its slash. A nick shows that one is meant only if there is somebody who `is_known` by it.
-pub(super) fn slashless(text: &str, is_known: impl Fn(Nick) -> bool) -> Option<&'static str> {
+fn slashless(text: &str, is_known: impl Fn(Nick) -> bool) -> Option<&'static str> {
     if let Some(spec) = commands::slashless_secret(text).and_then(commands::spec_of) {
         return Some(spec.usage);
     }

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::replies::OWN;
+use super::own::OWN;
 use super::secret::Wary;
-use super::slips::slashless;
 use super::{Message, Pending, Phase, Session, Waiting, cut};
 use crate::client::model::news::{Extent, Taken, TransferRequest};
 use crate::commands;
@@ -152,16 +151,11 @@ impl Session {
             format!("{why}this would be said to {place}; type it once more if you mean that{how}")
         } else {
             let ClientLine::Said(text) = ClientLine::parse(line) else { return None };
-            let command = slashless(text, |nick| self.knows(nick)).filter(|_| !is_doubted)?;
+            let command = self.looks_like(text).filter(|_| !is_doubted)?;
             format!("is {command} meant? Begin it with /, or type it once more to say it as it is")
         };
         self.doubted = Some(line.to_owned());
         Some(why)
-    }
-
-    /// Whether somebody of that name is here, or was.
-    fn knows(&self, nick: Nick) -> bool {
-        self.talks.known().any(|known| *known == nick)
     }
 
     /// Sends what waits, as far as it may go out now.
@@ -235,9 +229,8 @@ impl Session {
         match self.talks.target() {
             Some(place) => self.message(place, text),
             None => {
-                let meant = slashless(text, |nick| self.knows(nick))
-                    .map(|command| format!("did you mean {command}? else "))
-                    .unwrap_or_default();
+                let meant = self.looks_like(text).map(|command| format!("did you mean {command}? else "));
+                let meant = meant.unwrap_or_default();
                 let room = self.talks.rooms().last().map(|room| format!("/query {room}"));
                 let how = room.unwrap_or_else(|| "/join #lobby or /query NAME".to_owned());
                 Taken::No(format!("nobody hears you here; {meant}{how} first"))
@@ -366,6 +359,11 @@ impl Session {
             "pass" if rest.trim().is_empty() && self.asks_pass() => {
                 self.note("type the password of the server, which is not shown".to_owned());
                 return Taken::Yes;
+            }
+            // Whoever expects to be asked types it next all the same.
+            "pass" if rest.trim().is_empty() && self.logins.person && self.locked().is_none() => {
+                self.logins.wary = Some(Wary::Needless);
+                Err("the server asks for no password now; a name's own is for /login NICK".to_owned())
             }
             "set" if cut(rest).0.eq_ignore_ascii_case("typing") && switch(cut(rest).1).is_some() => {
                 self.without_typing = switch(cut(rest).1) == Some(false);
