@@ -279,9 +279,9 @@ impl Plain {
                     if line.is_empty() && self.visit.client.session.asks_secret().is_none() {
                         continue;
                     }
-                    // So begin the keys that move the cursor, wherever they stand.
-                    if self.is_person && line.contains('\x1b') {
-                        let why = "the keys that move the cursor do nothing here, so nothing of that line is taken; type it again, with Backspace for what is wrong";
+                    // So begin the keys that move the cursor, wherever they stand, and so are those with Ctrl that the terminal leaves.
+                    if self.is_person && line.contains(|c: char| c.is_ascii_control() && c != '\t') {
+                        let why = "the keys that move the cursor, and those with Ctrl, do nothing here, so nothing of that line is taken; type it again, with Backspace for what is wrong";
                         self.visit.tell(News::Refused(why.to_owned()));
                     } else if self.is_behind(line, is_at_once) {
                         // It was told once.

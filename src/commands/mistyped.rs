@@ -89,10 +89,11 @@ pub(super) fn not_meant(text: &str) -> Option<Fault> {
     secret.map(Fault::Slashless)
 }
 
-/// The command with a secret that is meant by one behind the other slash, as those type it who know that one from paths.
+/// The command with a secret, or for one person, that is meant by one behind the other slash, as those type it who know that one from paths.
 fn backslashed_secret(text: &str) -> Option<Verb> {
     let (name, rest) = text.strip_prefix('\\')?.split_once(is_blank)?;
-    let spec = find(name).filter(|spec| SECRET.contains(&spec.name) || spec.verb == Verb::Passwd)?;
+    let is_for_few = |verb| matches!(verb, Verb::Passwd | Verb::Msg | Verb::Query);
+    let spec = find(name).filter(|spec| SECRET.contains(&spec.name) || is_for_few(spec.verb))?;
     (!rest.trim_matches(is_blank).is_empty()).then_some(spec.verb)
 }
 
@@ -267,6 +268,8 @@ mod tests {
             (" \\Register x", Verb::Register),
             ("\\passwd old new", Verb::Passwd),
             ("\\drop x", Verb::Drop),
+            ("\\msg bob psst", Verb::Msg),
+            ("\\query bob", Verb::Query),
             ("> login alice correct-horse", Verb::Login),
         ];
         for (secret, verb) in slashless {

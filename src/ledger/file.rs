@@ -68,7 +68,8 @@ pub fn load(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<(
         let path = path.display();
         warn!(
             "is the clock right? It says {today}, nothing in {path} is younger than {newest}, and so the time of {} is over; if it is \
-             wrong, stop the server, set it, take the lines out of {path} that begin with drop and end with {today}, and start again",
+             wrong, stop the server, set it, take the lines out of {path} that begin with drop and end with {today}, and start again; \
+             another start before that loses them",
             told(&lapsed)
         );
     }

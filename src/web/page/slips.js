@@ -61,6 +61,9 @@ function secret(text) {
 export function slip(line, isKnown) {
   const name = WRONG.exec(line)?.[1].toLowerCase() ?? (TOKEN.test(line) ? "login" : secret(line.replace(/^> */, "")));
   if (name) return { name, isSecret: true };
+  // What is for one person is said to none else.
+  const forOne = /^\\(msg|query) +[^ ]/i.exec(line)?.[1].toLowerCase();
+  if (forOne) return { name: forOne, isSecret: false };
   // Or as it stands in a manual, behind the sign of what is typed there.
   const indented = /^(?:\s+|> *)\/([a-z]+)(\s|$)/i.exec(line)?.[1].toLowerCase();
   if (indented)

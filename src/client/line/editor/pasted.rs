@@ -27,10 +27,14 @@ impl Answer {
         }
     }
 
-    /// Whether this is the rest of a word for it, behind the letter that answered.
+    /// Whether this is the rest of an answer, behind the letter that answered: `o` of no, `ope` of nope, `es please`.
     pub(super) fn ends_with(self, rest: &str) -> bool {
-        let letter = if self == Self::Yes { "y" } else { "n" };
-        Self::of(&(letter.to_owned() + rest)) == Some(self)
+        let (letter, words) = match self {
+            Self::Yes => ("y", &["y", "yes", "yeah", "yep", "yea", "yup"][..]),
+            Self::No => ("n", &["n", "no", "nope", "nah", "never", "not", "nein", "nee"][..]),
+        };
+        let word = letter.to_owned() + rest.split([' ', ',', '.', '!']).next().unwrap_or_default();
+        words.iter().any(|known| known.eq_ignore_ascii_case(&word))
     }
 }
 
@@ -244,9 +248,18 @@ mod tests {
     #[test]
     fn a_whole_answer_and_enter_are_one_and_what_was_typed_before_stays() {
         for (start, paste) in [("half |", "1\n2"), ("ha|lf", "1\n2"), ("/msg bob |", "1\n2"), ("|", "1\n2")] {
-            for (word, is_said) in
-                [("yes", true), ("Y", true), ("ja", true), ("no", false), ("n", false), ("NO", false), ("nein", false)]
-            {
+            for (word, is_said) in [
+                ("yes", true),
+                ("Y", true),
+                ("ja", true),
+                ("yes please", true),
+                ("no", false),
+                ("n", false),
+                ("NO", false),
+                ("nein", false),
+                ("nope", false),
+                ("no, thanks", false),
+            ] {
                 let mut editor = editor(start);
                 editor.paste(paste);
                 let mut told: Vec<_> = word.chars().filter_map(|c| press(&mut editor, &[Key::Char(c)])).collect();

@@ -47,6 +47,12 @@ fn slashless(text: &str, is_known: impl Fn(Nick) -> bool) -> Option<&'static str
     if let Some(name) = word.strip_prefix(WRONG).filter(|name| is_wrong && commands::holds_secret(name)) {
         return commands::find(name).map(|spec| spec.usage);
     }
+    // What is for one person is said to none else.
+    if let Some(name) =
+        word.strip_prefix('\\').filter(|name| is_wrong && ["msg", "query"].contains(&&*name.to_lowercase()))
+    {
+        return commands::find(name).map(|spec| spec.usage);
+    }
     let word = if word.eq_ignore_ascii_case("bye") { "quit" } else { word };
     let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
     if let Some((name, help)) = OWN.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) {
