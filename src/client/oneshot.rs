@@ -282,7 +282,8 @@ struct Places {
 impl Places {
     /// Tells of all before the first that is still coming.
     fn print(&mut self, is_coming: impl Fn(FileId) -> bool) -> Result<(), String> {
-        while let Some(file) = self.order.pop_front_if(|file| !is_coming(*file)) {
+        while let Some(&file) = self.order.front().filter(|file| !is_coming(**file)) {
+            self.order.pop_front();
             if let Some(path) = self.saved.remove(&file) {
                 // The path itself, which need not be UTF-8.
                 print(path.into_os_string().into_vec())?;

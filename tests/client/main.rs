@@ -7,6 +7,7 @@
     reason = "tests are no library, and may panic"
 )]
 
+mod fetching;
 mod hostile;
 mod infrastructure;
 mod login;

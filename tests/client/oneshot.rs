@@ -9,7 +9,6 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use testkit::data::{digest, listing};
 use testkit::proxy::{Cut, Plan, Proxy};
@@ -24,39 +23,39 @@ fn chinwag(folder: &Path, port: u16, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(folder: &Path, port: u16, arguments: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, port: u16, arguments: &[&str]) -> Output {
     chinwag(folder, port, arguments).output().unwrap()
 }
 
 /// What it prints, line by line, if it goes well. Nothing is told besides.
 #[track_caller]
-fn fine(output: &Output) -> Vec<String> {
+pub(crate) fn fine(output: &Output) -> Vec<String> {
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{}", text(&output.stdout));
     text(&output.stdout).lines().map(str::to_owned).collect()
 }
 
 /// It must fail and print nothing, and say why.
 #[track_caller]
-fn failed(output: &Output, why: &str) {
+pub(crate) fn failed(output: &Output, why: &str) {
     let errors = text(&output.stderr);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()), "{errors}");
     assert!(errors.contains(why), "{errors:?} does not tell {why:?}");
     assert!(errors.lines().all(|line| line.starts_with("chinwag: ")), "{errors:?}");
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// A file that is shared in `#a` with its name, and these bytes. Returns its ID.
-fn share(server: &Server, name: &str, bytes: &[u8]) -> String {
+pub(crate) fn share(server: &Server, name: &str, bytes: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(name), bytes).unwrap();
     fine(&run(folder.path(), server.port, &["send", "--create", "--to", "#a", "--", name])).concat()
 }
 
 /// Something between a client and a server that lets only so many bytes pass to each.
-fn narrow(server: &Server, up: usize, down: usize) -> Proxy {
+pub(crate) fn narrow(server: &Server, up: usize, down: usize) -> Proxy {
     let proxy = Proxy::start(server.port);
     proxy.limit(up, down);
     proxy
@@ -714,44 +713,6 @@ fn what_is_not_the_file_gets_no_name() {
             assert!(!why.contains("the disk is gone") || names.is_empty(), "{data}: {names:?}");
         }
     }
-}
-
-#[test]
-fn a_file_that_is_withdrawn_is_not_waited_for() {
-    let server = Server::start(&["--rate", "0"]);
-    let mut alice = server.in_room("alice", "#a");
-    let bytes = noise(1_000_000, 3);
-    assert_eq!(share(&server, "cat.png", &bytes), "1");
-    let there = tempfile::tempdir().unwrap();
-    let proxy = narrow(&server, usize::MAX, 500_000);
-    let mut command = Command::new(binary());
-    command.args(["get", "1", "--join", "#a", "--server", &proxy.address()]).current_dir(there.path());
-    let get = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    eventually("half of it", || proxy.bytes().1 == 500_000 && listing(there.path()).len() == 1);
-    let since = Instant::now();
-    alice.settle();
-    alice.ask("/cancel 1", "+ cancel 1");
-    proxy.limit(usize::MAX, usize::MAX);
-    failed(&get.wait_with_output().unwrap(), "fetching cat.png: an op of its room took it away");
-    assert!(since.elapsed() < Duration::from_secs(60), "it never comes back");
-    assert_eq!(listing(there.path()), [""; 0], "and no more of it will come");
-}
-
-#[test]
-fn where_files_are_is_told_in_the_order_of_their_ids() {
-    let server = Server::start(&["--rate", "0"]);
-    let _alice = server.in_room("alice", "#a");
-    for (id, name, bytes) in
-        [("1", "long", noise(1_000_000, 3)), ("2", "empty", Vec::new()), ("3", "short", noise(9, 3))]
-    {
-        assert_eq!(share(&server, name, &bytes), id);
-    }
-    let there = tempfile::tempdir().unwrap();
-    let get = |ids: &[&str]| run(there.path(), server.port, &[&["get", "--join", "#a"], ids].concat());
-    assert_eq!(fine(&get(&["1", "2", "3"])), ["./long", "./empty", "./short"]);
-    // Where one fails, the rest is told all the same.
-    let output = get(&["3", "9", "2"]);
-    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "./short (2)\n./empty (2)\n".to_owned()));
 }
 
 #[test]
