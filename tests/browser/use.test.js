@@ -281,6 +281,7 @@ test("forgotten here: nothing is kept", async (t) => {
   await anna.stands("forget");
   await anna.page.$$eval("dialog:last-of-type button.danger", (all) => all.at(-1)?.click());
   await anna.page.waitForSelector("#gate input[name=name]", { visible: true });
+  assert.equal(await anna.page.$("dialog"), null, "nothing stands before the first fields");
   const kept = await anna.page.evaluate(() => JSON.stringify([localStorage, sessionStorage]));
   assert.doesNotMatch(kept, /anna|lobby/);
 });

@@ -345,7 +345,9 @@ async function settings(page) {
           T.t("forget"),
           async () => {
             const cost = page.lacksPassword && h("p", {}, ...parts("noPassword", me.nick));
-            if (await ask(T.t("forgetAsk"), [cost], [[T.t("forget"), "forget", "danger"]])) session.forget();
+            if (!(await ask(T.t("forgetAsk"), [cost], [[T.t("forget"), "forget", "danger"]]))) return;
+            page.shut();
+            session.forget();
           },
           "danger",
         ),
