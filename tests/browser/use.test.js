@@ -200,6 +200,25 @@ test("whose name has no password is told so, and asked before they go without on
   assert.equal(await betty.page.$("dialog"), null);
 });
 
+test("a guest who may not speak is led to where they may", async (t) => {
+  const { port, web } = await serve(t, "--data", folder(t));
+  const bob = await Caller.come(t, port, "bob");
+  bob.say("/room #lobby guests listen");
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  await anna.loaded();
+  await anna.sees("Only people who own their names may speak here", "#bar");
+  await anna.say("hello");
+  await anna.sees("“Own this name” in the settings makes yours your own");
+  await anna.stands("guests-listen");
+  await anna.press("Own this name", "#bar");
+  await anna.page.type("dialog input[autocomplete=new-password]", "correct-horse");
+  await anna.press("Own this name", "dialog");
+  await anna.press("Close", "dialog");
+  await anna.misses("#bar p");
+  await anna.press("Send again", "#log");
+  await bob.hears("<anna> hello");
+});
+
 test("a name of somebody who is not there is not given away", async (t) => {
   const { port, web } = await serve(t, "--data", folder(t));
   const owner = await Caller.come(t, port, "anna");

@@ -329,6 +329,27 @@ test("who comes in by an operator's token is known to have no password, until on
   await betty.until("the new one holds", (session) => session.me.owned && session.token && !lacks(session));
 });
 
+test("a guest who may not speak is told that it is for that, and whether they can own their name", async (t) => {
+  for (const [accounts, code] of [
+    ["open", "muted.guests"],
+    ["closed", "muted.owners"],
+  ]) {
+    const port = await serve(t, "--data", folder(t), "--accounts", accounts);
+    const anna = await come(t, port, "anna");
+    const bob = await come(t, port, "bob");
+    anna.session.say("#lobby", "/room guests listen");
+    await hasEvent(bob, "anna set guests listen");
+    bob.session.say("#lobby", "hello");
+    const refused = () => lobby(bob).rows.find((row) => row.state === "refused");
+    await bob.until("it is refused", refused);
+    assert.equal(refused().why.code, code);
+    bob.session.say("#lobby", "/topic tea");
+    await bob.until("so is all else", () =>
+      lobby(bob).rows.some((row) => row.kind === "note" && row.why?.code === code),
+    );
+  }
+});
+
 test("a guest is kept out for no longer than the server keeps them out", async (t) => {
   const port = await serve(t);
   const anna = await come(t, port, "anna");

@@ -182,6 +182,8 @@ export class Chat {
       return [T.t("mayNot.outside"), [T.t("join"), () => session.join(talk.name)]];
     if (state === "in" && talk?.isGone && session.rest?.isOnline(talk.name))
       return [T.t("mayNot.gone", talk.name), [T.t("writeTo", talk.name), () => session.open(talk.name)]];
+    if (state === "in" && !this.#isOffered && talk?.maySay === "mayNot.guests")
+      return [T.t("mayNot.guests"), [T.t("register"), () => this.#settings()]];
     if (!this.#isOffered) return null;
     const tell = async () => {
       await (await this.rest())?.notifier.ask();

@@ -44,6 +44,8 @@ const SECRET =
   /^[\s\p{Cf}\u0085\u2800]*\/\s*((?:pass|login|register|token|drop)\S*|(?:identify|id|auth|authenticate|sasl|ns|nickserv|msgserv|cs|chanserv|ghost|recover|regain|release|oper|su|changepassword|changepass|chpass|setpass|setpassword|newpass|newpassword|pw|pwd|quote|raw)(?=\s+\S))/iu;
 const FOR_ONE = /^[\s\p{Cf}\u0085\u2800]*\/\s*(msg|query|w|tell|whisper)\s+\S/iu;
 
+/** How the refusal begins of what guests may not say in a room. */
+const OF_OWNERS = /^only people who own their names speak /;
 /** The notice that a name has no password. */
 const LACKING = /^\S+ has no password/;
 
@@ -427,6 +429,9 @@ export class Stay {
   heard(fact, size) {
     const told = this.place.heard(fact, size);
     if (told === true) {
+      // One code has several causes, of which this is one that a guest can do something about.
+      if (fact.is === "refused" && fact.code === "muted" && OF_OWNERS.test(fact.text))
+        fact.code = fact.text.includes("/register ") ? "muted.guests" : "muted.owners";
       // What we asked by ourselves is told in the words of the page.
       if (this.#onLacking && fact.is === "notice" && LACKING.test(fact.text)) this.#onLacking();
       else this.s.told(fact);

@@ -190,6 +190,8 @@ refusal.held Dieser Name gehörte vor kurzem jemandem. Bitte wähle einen andere
 refusal.insecure Auf dieser Verbindung können andere mitlesen, darum wurde dein Passwort nicht gesendet. Gibt es eine Adresse mit https, dann komm über diese.
 refusal.invite-only In diesen Raum kommt nur, wer eingeladen ist. Wer dort für Ordnung sorgt, kann dich einladen.
 refusal.muted Du darfst hier zurzeit nicht sprechen.
+refusal.muted.guests Hier darf nur sprechen, wem sein Name gehört. „Namen behalten“ in den Einstellungen macht deinen Namen zu deinem eigenen.
+refusal.muted.owners Hier darf nur sprechen, wem sein Name gehört.
 refusal.no-account Das darf nur, wem sein Name gehört. Wie ein Name deiner wird, steht in den Einstellungen.
 refusal.no-account.join Das darf nur, wem sein Name gehört: diesen Raum betreten oder einen neuen machen. Wie ein Name deiner wird, steht in den Einstellungen.
 refusal.no-room Hier hört dich niemand. Betritt zuerst einen Raum.

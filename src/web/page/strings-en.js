@@ -160,6 +160,8 @@ refusal.held This name belonged to somebody not long ago. Please choose another.
 refusal.insecure Others can read along on this connection, so your password was not sent. If there is an address with https, come by that.
 refusal.invite-only Only people who are invited come into this room. Those who keep order there can invite you.
 refusal.muted You may not speak here now.
+refusal.muted.guests Only people who own their names may speak here. “Own this name” in the settings makes yours your own.
+refusal.muted.owners Only people who own their names may speak here.
 refusal.no-account Only people who own their names may do that. The settings say how a name becomes yours.
 refusal.no-account.join Only people who own their names may do that: enter this room, or make a room. The settings say how a name becomes yours.
 refusal.no-room Nobody hears you here. Enter a room first.
