@@ -13,6 +13,7 @@ fn main() {
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let is_other = ["mold", "gold", "wild"].iter().any(|linker| flags.contains(linker));
     if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") && !is_other {
-        println!("cargo::rustc-link-arg-bins=-T{}/link.ld", env!("CARGO_MANIFEST_DIR"));
+        // Cargo has it linked in the folder of the workspace, which may be moved with what is built.
+        println!("cargo::rustc-link-arg-bins=-Tlink.ld");
     }
 }
