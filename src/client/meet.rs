@@ -64,7 +64,7 @@ pub fn meet(named: &Named, given: Option<Digest>) -> Result<Server, String> {
                 Waited::Interrupted => writeln!(io::stderr()),
             });
             read.map_err(failed)?;
-            if !answer.trim().eq_ignore_ascii_case("yes") {
+            if answer.trim() != "yes" {
                 return Err(format!("not connected to {address}, as its certificate was not taken"));
             }
             Trust::Certificate(shown.digest)
