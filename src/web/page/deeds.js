@@ -73,12 +73,7 @@ export function unlock(s, password, isKnown) {
 export function register(s, password, old) {
   const line = s.me.owned ? `/passwd ${old ? `${old} ` : ""}${password}` : `/register ${password}`;
   s.tell(null);
-  const isNew = s.me.owned;
-  safely(s, line, (f) => {
-    did(s, f, [], line, s.me.nick);
-    if (!f) s.note(null, cut(line)[0], "unanswered");
-    else if (isNew && f.is === "done") s.note(null, "", "password");
-  });
+  safely(s, line, (f) => did(s, f, [], line, s.me.nick));
 }
 
 /** @param {Session} s */
@@ -323,12 +318,10 @@ function did(s, f, rows, line, name) {
     case "register":
       return stay(s).owns({ ...f, text: s.me.nick }, true);
     case "passwd":
-      stay(s).lacksPassword = false;
-      s.change.state = true;
       return stay(s).askToken();
     case "logout":
     case "drop":
-      s.me.owned = s.me.operator = stay(s).lacksPassword = false;
+      s.me.owned = s.me.operator = false;
       s.token = null;
       s.called(first);
       return s.enterAll();
