@@ -2,6 +2,7 @@
 import { spoken } from "./talks.js";
 import { Transfers } from "./transfer.js";
 import { past } from "./session.js";
+import { ALIASES } from "./slips.js";
 import { typed as textOf } from "./stay.js";
 import { cut, row as detail } from "./view.js";
 
@@ -17,13 +18,6 @@ const DAY = 86_400;
 const OF_GUEST = 30 * DAY;
 /** People in a room whose state is asked for. */
 const SEEN = 100;
-const ALIASES = new Map([
-  ["part", "leave"],
-  ["list", "rooms"],
-  ["names", "who"],
-  ["whois", "who"],
-  ["exit", "quit"],
-]);
 /** Commands that are about a room, which may be left out. */
 const OF_ROOM = /^(leave|topic|op|deop|voice|devoice|founder|kick|ban|mute|unban|bans|invite|uninvite|room|erase)$/;
 /** What the page does by itself, or must not be undone. */

@@ -6,14 +6,16 @@ import { cut } from "./view.js";
 const WRONG = /^[\\|?!.\-7／∕⁄](pass|passwd|login|register|token|drop) +[^ ]/i;
 /** What an operator gives to whoever is to have a name. */
 const TOKEN = /^token:[\w-]{43}$/;
-const ALIASES = new Map([
+/** Other names of commands. */
+export const ALIASES = new Map([
   ["part", "leave"],
   ["list", "rooms"],
   ["names", "who"],
   ["whois", "who"],
   ["exit", "quit"],
-  ["bye", "quit"],
 ]);
+/** The name of a command, of which some have several. @param {string} word */
+const named = (word) => ALIASES.get(word) ?? (word === "bye" ? "quit" : word);
 /** Commands that may name a room before all else. */
 const OF_ROOM = /^(topic|bans|history|erase|unban|room|kick|ban|mute|op|deop|voice|devoice|founder|invite|uninvite)$/;
 /** What somebody who is known may stand behind, alone. */
@@ -67,9 +69,9 @@ export function slip(line, isKnown) {
   // Or as it stands in a manual, behind the sign of what is typed there.
   const indented = /^(?:\s+|> *)\/([a-z]+)(\s|$)/i.exec(line)?.[1].toLowerCase();
   if (indented)
-    return { name: ALIASES.get(indented) ?? indented, isSecret: /^(pass|login|register|token|drop)/.test(indented) };
+    return { name: named(indented), isSecret: /^(pass|login|register|token|drop)/.test(indented) };
   const [word, rest] = cut(line);
-  const command = ALIASES.get(word.toLowerCase()) ?? word.toLowerCase();
+  const command = named(word.toLowerCase());
   const about = OF_ROOM.test(command) ? rest.replace(/^#[^ ]*( |$)/, "") : rest;
   const isMeant =
     SHAPES.some(([names, shape]) => names.test(command) && shape.test(about)) ||
