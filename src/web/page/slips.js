@@ -68,8 +68,7 @@ export function slip(line, isKnown) {
   if (forOne) return { name: forOne, isSecret: false };
   // Or as it stands in a manual, behind the sign of what is typed there.
   const indented = /^(?:\s+|> *)\/([a-z]+)(\s|$)/i.exec(line)?.[1].toLowerCase();
-  if (indented)
-    return { name: named(indented), isSecret: /^(pass|login|register|token|drop)/.test(indented) };
+  if (indented) return { name: named(indented), isSecret: /^(pass|login|register|token|drop)/.test(indented) };
   const [word, rest] = cut(line);
   const command = named(word.toLowerCase());
   const about = OF_ROOM.test(command) ? rest.replace(/^#[^ ]*( |$)/, "") : rest;
