@@ -294,7 +294,7 @@ impl Worker {
         // A file that was removed meanwhile fails every chunk that was on its way to it.
         if e.kind() != io::ErrorKind::NotFound && self.complaint.replace(e.kind()) != Some(e.kind()) {
             let hint = if is_full(e) {
-                "; where it is shared files that fill the disk, let them take less with --spool"
+                "; where shared files fill it, see chinwag ctl files, or let them take less with --spool"
             } else {
                 ""
             };

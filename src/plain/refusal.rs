@@ -312,7 +312,7 @@ fn explain_alone(why: &Fault) -> String {
                 None => explain(&Fault::NoTarget),
             }
         }
-        Fault::NoSuchFileByDoor => "there is no such file; those in its room see its ID with /files".to_owned(),
+        Fault::NoSuchFileByDoor => "there is no such file; /files lists them".to_owned(),
         Fault::NoSuchFile => "there is no such file for you; /files lists those there are".to_owned(),
         Fault::NoFileFor { kept } => {
             let kept = roughly(kept.as_secs());
