@@ -451,6 +451,30 @@ fn lines_behind_an_upload_that_ended_are_not_all_held_in_memory() {
 }
 
 #[test]
+fn an_upload_that_cannot_go_on_is_not_told_as_one_that_may() {
+    let server = Server::start(&[]);
+    let bytes = noise(100_000, 1);
+    let mut bob = server.in_room("bob", "#a");
+    for (id, (with_digest, told)) in [
+        (true, "! gone its sender's upload broke off; if that goes on, "),
+        (false, "! no-such-file its sender's upload failed, so this file never comes; "),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = (id + 1).to_string();
+        let mut alice = server.in_room(&format!("alice{id}"), "#a");
+        let digest = if with_digest { format!("{} ", digest(&bytes)) } else { String::new() };
+        alice.ask(&format!("/send #a 100000 {digest}x"), &format!("+ send {id} 0"));
+        send_chunks(&mut alice, &bytes[..32_000], 16_000);
+        bob.send(&format!("/get {id}"));
+        bob.until_starting(&format!("+ get {id} "));
+        drop(alice);
+        bob.until_starting(&format!("={id} {told}"));
+    }
+}
+
+#[test]
 fn whoever_runs_the_server_has_all_files_listed() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&["--data", dir.path().to_str().unwrap(), "--rate", "0"]);
