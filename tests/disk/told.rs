@@ -232,6 +232,16 @@ fn a_start_asks_whether_the_clock_is_right_where_all_names_lapse() {
     assert!(told.contains("so the time of 6 names (ann, bob, carl, dave, eve, …) is over; if it is wrong, "), "{told}");
     let day = told.split("that begin with drop and end with ").nth(1).unwrap()[..10].to_owned();
     let ledger = folder.path.join("ledger");
+    // A start with the right clock asks once more, and loses nothing.
+    for mode in ["check", "serve", "serve"] {
+        let (code, told) = told_by(mode, &folder.path, &mut at("+0d"));
+        let want =
+            format!("and the time of 6 names (ann, bob, carl, dave, eve, …) is over since {day}; if it was wrong, ");
+        assert!(
+            code == Some(0) && told.contains(&want) && told.contains(&format!("end with {day}, ")),
+            "{mode}: {told}"
+        );
+    }
     let text = fs::read_to_string(&ledger).unwrap();
     let is_dropped = |line: &&str| line.starts_with("drop ") && line.ends_with(&day);
     assert_eq!(text.lines().filter(is_dropped).count(), 6, "{text}");
@@ -247,6 +257,36 @@ fn a_start_asks_whether_the_clock_is_right_where_all_names_lapse() {
     fs::write(&ledger, fs::read_to_string(&ledger).unwrap() + &format!("seen ann {day}\n")).unwrap();
     let told = told_by("serve", &folder.path, &mut at("+500d")).1;
     assert!(told.contains("bob is nobody's name any more") && !told.contains("is the clock right?"), "{told}");
+}
+
+#[test]
+fn one_start_with_the_clock_ahead_takes_nothing_for_good() {
+    let Some(preload) = faketime() else { return };
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut ann = server.person("ann");
+    ann.ask("/register correct-horse", "+ register ann");
+    ann.send("/token");
+    let token = ann.starting("+ token ").split(' ').nth(2).unwrap().to_owned();
+    let mut bob = server.person("bob");
+    bob.ask("/register correct-horse", "+ register bob");
+    bob.send("/drop correct-horse");
+    bob.starting("+ drop ");
+    let ctl = |line: &str| control(&folder.path.join("ctl"), line);
+    ctl("/block 203.0.113.0/24 2h raid\n");
+    drop((ann, bob));
+    stop(server);
+    let mut ahead = Command::new(binary());
+    ahead.env("LD_PRELOAD", &preload).env("FAKETIME", "+200d").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let (code, told) = told_by("serve", &folder.path, ahead.env("FAKETIME_DISABLE_SHM", "1"));
+    assert_eq!(code, Some(0), "{told}");
+    let server = folder.serve(&[]);
+    assert!(ctl("/blocks\n")[0].contains("203.0.113.0/24"));
+    let mut ann = server.person("somebody");
+    ann.send("/nick bob");
+    ann.starting("! nick held bob ");
+    ann.send(&format!("/login ann token:{token}"));
+    ann.until("+ login ann");
 }
 
 #[test]
