@@ -451,6 +451,9 @@ fn cannot_open(path: &Path, e: &io::Error) -> io::Error {
     let cannot = cannot(&format!("open the operator's door {}", path.display()), e);
     let hint = match e.kind() {
         io::ErrorKind::NotFound => "; make its folder first, or give another path",
+        io::ErrorKind::PermissionDenied if path.symlink_metadata().is_ok() => {
+            "; another user's server has left it there, or uses it; end that, or remove it"
+        }
         io::ErrorKind::PermissionDenied => "; let the user that the server runs as write into its folder",
         _ => "",
     };

@@ -194,6 +194,9 @@ fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
             return Err(io::Error::new(e.kind(), denied(path, path.parent().unwrap_or(path))));
         }
+        Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
+            return Err(io::Error::new(e.kind(), "it is a folder; move it away"));
+        }
         Err(e) => return Err(e),
     };
     let reading = read(&bytes).map_err(io::Error::other)?;

@@ -4,6 +4,7 @@
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -111,6 +112,49 @@ fn what_keeps_the_server_out_is_told_with_what_helps() {
         let want = format!(": chmod u+rw {}\n", data.join("audit.log").display());
         assert!(code == Some(0) && errors.contains(&want), "{mode}: {errors}");
     }
+    // What a server of another user has left at the door is in the way.
+    if is_root {
+        drop(UnixListener::bind(data.join("ctl")).unwrap());
+        set(&data.join("ctl"), 0o600);
+        for mode in ["check", "serve"] {
+            let (code, errors) = told_by(mode, &data, &mut command());
+            let want =
+                "/ctl: permission denied; another user's server has left it there, or uses it; end that, or remove it";
+            assert!(code == Some(0) && errors.contains(want), "{mode}: {errors}");
+        }
+    }
+    fs::rename(data.join("ledger"), data.join("another")).unwrap();
+    fs::create_dir(data.join("ledger")).unwrap();
+    both("/ledger: it is a folder; move it away\n");
+}
+
+#[test]
+fn what_is_wrong_around_a_start_is_told_with_what_helps() {
+    let folder = Folder::new();
+    let mut command = Command::new(binary());
+    let (code, told) = told_by("check", &folder.path, command.env("RUST_LOG", "nonsense"));
+    assert!(code == Some(0) && told.contains("RUST_LOG has no level nonsense; give error, warn, "), "{told}");
+    for level in ["debug", "chinwag=debug", "warn,chinwag::hub=trace", ""] {
+        let mut command = Command::new(binary());
+        assert_eq!(told_by("check", &folder.path, command.env("RUST_LOG", level)).1, "", "{level}");
+    }
+    for mode in ["check", "serve"] {
+        let args = [mode, "--listen", "127.0.0.1:24280", "--metrics", "127.0.0.1:24280"];
+        let output = Command::new(binary()).args(args).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        let want = "cannot listen on 127.0.0.1:24280 for --listen and --metrics; take another port for one\n";
+        assert!(output.status.code() == Some(1) && told.ends_with(want), "{mode}: {told}");
+    }
+    let Some(preload) = faketime() else { return };
+    let mut past = Command::new(binary());
+    past.env("LD_PRELOAD", &preload).env("FAKETIME", "-5000d").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    past.env("FAKETIME_DISABLE_SHM", "1").args(["serve", "--tls", "127.0.0.1:0"]).arg("--listen").arg("127.0.0.1:0");
+    stop(Server::start_with(past.arg("--data").arg(&folder.path)));
+    let mut now = Command::new(binary());
+    now.args(["check", "--tls", "127.0.0.1:0", "--data"]).arg(&folder.path);
+    let told = String::from_utf8(now.output().unwrap().stderr).unwrap();
+    let want = "/tls/own.pem and start again for a new one, and tell people its fingerprint\n";
+    assert!(told.contains(" has expired on ") && told.ends_with(want), "{told}");
 }
 
 #[test]
