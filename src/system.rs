@@ -406,7 +406,21 @@ pub fn look(dir: &Path, settings: &Settings) -> io::Result<()> {
     // What it says of what stands in its place is to be said here too.
     drop(AuditLog::new(dir.join("audit.log"), 0));
     let look_at_rooms = |folder: &Path| journal::look(folder, settings.history, limits::ROOMS);
-    for (folder, look) in [(rooms, &look_at_rooms as &dyn Fn(&Path) -> io::Result<()>), (spool, &spool::look)] {
+    let look_at_files = |folder: &Path| {
+        let (files, now) = (spool::look(folder)?, SystemTime::now());
+        let goes = |PastFile { description, digest, .. }: &PastFile| {
+            let is_over = now.duration_since(description.at).is_ok_and(|age| age >= settings.file_ttl);
+            (is_over && digest.is_some()) || description.size > settings.spool
+        };
+        if files.iter().any(goes) || files.iter().map(|file| file.len).sum::<u64>() > settings.spool {
+            log::warn!(
+                "some of the files in {} go with a start, as they do not fit or their time is over",
+                folder.display()
+            );
+        }
+        Ok(())
+    };
+    for (folder, look) in [(rooms, &look_at_rooms as &dyn Fn(&Path) -> io::Result<()>), (spool, &look_at_files)] {
         if folder.exists() {
             look(&folder).map_err(|e| cannot(&format!("read {}", folder.display()), &e))?;
         }
