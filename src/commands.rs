@@ -459,6 +459,8 @@ pub fn parse(line: &str) -> Option<Request<'_>> {
         return Some(Request::Say { kind: SaidKind::Text, text: command });
     }
     let (name, rest) = command.split_at(command.find(' ').unwrap_or(command.len()));
+    // A TAB completes nothing where lines are typed to nc.
+    let name = name.trim_end_matches('\t');
     let Some(spec) = find(name) else {
         let shown: String = name.chars().take(NAME_SHOWN).collect();
         return Some(Request::Malformed { verb: Verb::Unknown, why: Fault::UnknownCommand(Text::new(&shown)) });
@@ -506,6 +508,7 @@ mod tests {
         assert_eq!(parse("/"), Some(unknown("")));
         assert_eq!(parse("/ who"), Some(unknown("")));
         assert_eq!(parse("/foo bar"), Some(unknown("foo")));
+        assert_eq!(parse("/who\t"), parse("/who"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use log::warn;
 use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
-use rustix::fs::{Mode, fchmod};
+use rustix::fs::{Access, Mode, access, fchmod};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::home::{look_to_put, make_folder};
@@ -92,7 +92,7 @@ impl ControlListener {
                 Short::of(path).map(drop)
             }
             Err(e) => Err(e),
-            Ok(found) if found.file_type().is_socket() => Ok(()),
+            Ok(found) if found.file_type().is_socket() => access(path, Access::WRITE_OK).map_err(io::Error::from),
             Ok(_) => Err(in_the_way()),
         }
     }

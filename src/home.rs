@@ -508,7 +508,6 @@ pub fn about(what: &str, e: &io::Error, path: &Path, dir: &Path) -> io::Error {
         ),
         io::ErrorKind::ReadOnlyFilesystem => "; mount it so that it can be written to, or give another folder",
         io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => "; move away what stands there",
-        _ if is_full(e) => "; make room on its disk, or give another folder",
         _ => hint(e),
     };
     io::Error::new(e.kind(), format!("{what}: {}{hint}", text.split(" (os error").next().unwrap_or(&text)))
@@ -519,6 +518,8 @@ pub fn hint(e: &io::Error) -> &'static str {
     match e.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::MFILE) => "; raise the limit with ulimit -n",
         Some(Errno::NFILE) => "; too many are open on this machine; raise fs.file-max",
+        Some(Errno::FBIG) => "; raise the limit with ulimit -f",
+        Some(Errno::NOSPC | Errno::DQUOT) => "; make room on its disk (df -h, and df -i)",
         Some(Errno::AGAIN | Errno::NOMEM) => {
             "; raise the limit of threads (ulimit -u, TasksMax) or of memory (ulimit -v)"
         }
@@ -726,7 +727,7 @@ impl Ids {
         let mut ids = Self { path: dir.join(NEXT_ID), next, reserved: next };
         if let Err(e) = ids.reserve(next + 2 * Self::AHEAD) {
             // No file gets an ID before this works, but people can talk.
-            warn!("cannot reserve IDs for files: {}: {e}", dir.display());
+            warn!("cannot reserve IDs for files: {}: {e}{}", dir.display(), hint(&e));
         }
         Ok(ids)
     }

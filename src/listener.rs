@@ -37,6 +37,8 @@ pub struct Listeners {
     again: Option<Instant>,
     /// Whether they have run out, and the log says so.
     starved: bool,
+    /// Until when it does not say so again: somebody goes, and somebody comes.
+    told_until: Instant,
 }
 
 /// What comes in at an address, and what is spoken there.
@@ -230,7 +232,7 @@ impl Listeners {
             control.register(registry, Token(first + listeners.len()))?;
             listeners.push(Listener { socket: ListenerSocket::Control(control), dialect: 0, ready: true });
         }
-        let listeners = Self { listeners, first: 0, again: None, starved: false };
+        let listeners = Self { listeners, first: 0, again: None, starved: false, told_until: Instant::START };
         let addresses = listeners.addresses()?;
         let secure = addresses.iter().find(|(_, carrier)| matches!(carrier, Carrier::WebTls(..)));
         if let Some((address, Carrier::WebTls(door, _))) = secure {
@@ -348,8 +350,9 @@ impl Listeners {
                     // The one who knocked is gone already.
                     Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
                     Err(e) => {
-                        if !std::mem::replace(&mut self.starved, true) {
-                            warn!("cannot accept: {}; trying on", reason(&e));
+                        if !self.starved && now >= self.told_until {
+                            (self.starved, self.told_until) = (true, now + limits::MINUTE);
+                            warn!("cannot accept: {}{}; trying on", reason(&e), hint(&e));
                         }
                         self.again = Some(now + limits::ACCEPT_RETRY);
                         break;

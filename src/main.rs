@@ -35,7 +35,7 @@ use chinwag::tls::{self, Certificate};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 use env_logger::Target;
-use log::{Level, LevelFilter, info};
+use log::{Level, LevelFilter, info, warn};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag::{register, register_conditional_shutdown};
 
@@ -225,6 +225,12 @@ fn start_log() -> Result<Stderr, String> {
         .target(Target::Pipe(Box::new(stderr.clone())))
         .format(move |out, record| writeln!(out, "{}", form.line(SystemTime::now(), record.level(), record.args())))
         .init();
+    let spec = std::env::var("RUST_LOG").unwrap_or_default();
+    // A word that is no level is taken for the name of a part of the program, of which nothing is told.
+    let is_level = |word: &str| word.is_empty() || word.contains(['=', '/']) || word.parse::<LevelFilter>().is_ok();
+    if let Some(word) = spec.split(',').map(str::trim).find(|word| !is_level(word)) {
+        warn!("RUST_LOG has no level {word}; give error, warn, info, debug, trace or off");
+    }
     Ok(stderr)
 }
 
@@ -261,9 +267,9 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
         info!("without --data nothing is kept beyond the end of this process, and nobody can own a name");
     }
     info!("at most {} connections", settings.max_clients);
+    let for_metrics = options.metrics_addresses(&addresses).map_err(|mistake| config.tell(&mistake))?;
+    let metrics = Monitors { addresses: for_metrics, origins: options.origins() };
     let door = Door { dialect: &PLAIN, addresses };
-    let addresses = options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
-    let metrics = Monitors { addresses, origins: options.origins() };
     look_at_control(&options, config)?;
     let control = options.control.clone();
     let reader = Box::new(move || reload(&words, &options, &mut shown));
@@ -320,8 +326,8 @@ fn reload(words: &[OsString], started: &Serve, shown: &mut Option<Certificate>) 
     }
     let certificate = options.certificate(own.as_deref()).map_err(|mistake| config.tell(&mistake))?;
     // Only a start listens there, but it is not to find out what is wrong.
-    options.addresses(certificate.clone()).map_err(|mistake| config.tell(&mistake))?;
-    options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
+    let addresses = options.addresses(certificate.clone()).map_err(|mistake| config.tell(&mistake))?;
+    options.metrics_addresses(&addresses).map_err(|mistake| config.tell(&mistake))?;
     shown.clone_from(&certificate);
     let what = Reloaded { settings, restart: started.restarts(&options) };
     Ok(Anew { what, certificate, proxies: options.proxies(), origins: options.origins() })
@@ -336,8 +342,8 @@ fn check(options: &Serve, config: &Config) -> Result<(), String> {
     }
     let own = options.data.as_ref().map(|dir| dir.join(TLS));
     let certificate = options.certificate_there(own.as_deref()).map_err(|mistake| config.tell(&mistake))?;
-    options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
-    options.metrics_addresses().map_err(|mistake| config.tell(&mistake))?;
+    let addresses = options.addresses(certificate).map_err(|mistake| config.tell(&mistake))?;
+    options.metrics_addresses(&addresses).map_err(|mistake| config.tell(&mistake))?;
     match (&options.control, &options.data) {
         (None, Some(dir)) => system::look_at_own_control(dir),
         _ => look_at_control(options, config)?,

@@ -321,11 +321,15 @@ impl Serve {
         self.origin.clone()
     }
 
-    /// Where monitors fetch the metrics. An error says what to do.
-    pub fn metrics_addresses(&self) -> Result<Vec<SocketAddr>, Mistake> {
+    /// Where monitors fetch the metrics, which is none of the `others`. An error says what to do.
+    pub fn metrics_addresses(&self, others: &[(SocketAddr, Carrier)]) -> Result<Vec<SocketAddr>, Mistake> {
         let wanted: Vec<_> = self.metrics.iter().map(|address| (Carrier::Plain, address.clone())).collect();
         let found = addresses(&wanted).map_err(|(_, text)| Mistake::of("metrics")(text))?;
-        Ok(found.into_iter().map(|(address, _)| address).collect())
+        let found: Vec<SocketAddr> = found.into_iter().map(|(address, _)| address).collect();
+        match others.iter().find(|(other, _)| other.port() != 0 && found.contains(other)) {
+            Some((same, carrier)) => Err(Mistake::of("metrics")(clash(*same, carrier.option(), "metrics"))),
+            None => Ok(found),
+        }
     }
 
     /// The certificate that is shown in TLS, if that is spoken. It is told which it is, as people compare that. Where none is given, it
@@ -413,6 +417,10 @@ fn with_port(address: &str, port: u16) -> String {
     }
 }
 
+fn clash(address: SocketAddr, one: &str, other: &str) -> String {
+    format!("cannot listen on {address} for --{one} and --{other}; take another port for one")
+}
+
 /// The addresses that these stand for, each once. An error tells of which of them what is wrong, and what to do.
 fn addresses(wanted: &[(Carrier, String)]) -> Result<Vec<(SocketAddr, Carrier)>, (usize, String)> {
     // Each with the one of those that are wanted for which it is.
@@ -442,10 +450,7 @@ fn addresses(wanted: &[(Carrier, String)]) -> Result<Vec<(SocketAddr, Carrier)>,
             match same.map(|&(_, other)| wanted[other].0.option()) {
                 None => found.push((resolved, n)),
                 Some(other) if other != carrier.option() => {
-                    let one = carrier.option();
-                    let text =
-                        format!("cannot listen on {resolved} for --{other} and --{one}; take another port for one");
-                    return Err((n, text));
+                    return Err((n, clash(resolved, other, carrier.option())));
                 }
                 Some(_) => {}
             }

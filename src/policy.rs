@@ -103,6 +103,8 @@ pub enum Doing {
     Leave,
     /// See who has which rank, and what the rules are.
     SeeRules,
+    /// See which files are shared there.
+    SeeFiles,
     /// See to order, by what ops have for it.
     Moderate,
     /// Invite somebody.
@@ -293,7 +295,7 @@ fn may_in_room(someone: &Someone<'_>, doing: Doing, place: Ruled<'_>) -> Result<
     let slowed = || rules.slowed(someone, member.map(|member| member.since), now).map(|why| (why, Meant::Them));
     let is_heard = || silent(rules.silence(someone, member.map(|member| member.since), now.wall));
     match doing {
-        Doing::Read | Doing::Leave => is_in(),
+        Doing::Read | Doing::SeeFiles | Doing::Leave => is_in(),
         Doing::Speak if member.is_none() => {
             allow(rules.holds(&Rule::Outside(true)), || Fault::NotInRoom(name))?;
             is_not_banned(someone, name, rules, now)?;
@@ -395,13 +397,15 @@ fn may_from_outside(action: Action<'_>) -> Result<(), Fault> {
         Action::Operate(_) => true,
         Action::Ask(verb) => verb.is_of_operators() || is_for_nobody(verb),
         Action::InRoom(doing, _) => {
-            matches!(doing, Doing::SeeRules | Doing::Moderate | Doing::HandOver | Doing::Tell)
+            matches!(doing, Doing::SeeRules | Doing::SeeFiles | Doing::Moderate | Doing::HandOver | Doing::Tell)
         }
-        Action::Withdraw(_, file, _) => return allow(file.stage != Stage::Broken, || Fault::NoSuchFile),
+        // Nobody gets a file there, so this is to be told of it.
+        Action::Fetch(file, _) | Action::Withdraw(_, file, _) => {
+            return allow(file.stage != Stage::Broken, || Fault::NoSuchFile);
+        }
         Action::Enter(..)
         | Action::MakeRoom(..)
         | Action::Stay(..)
-        | Action::Fetch(..)
         | Action::AsOwner(_)
         | Action::BeGuest(_)
         | Action::Ignore(_) => false,
@@ -413,7 +417,7 @@ fn may_from_outside(action: Action<'_>) -> Result<(), Fault> {
 fn is_for_nobody(verb: Verb) -> bool {
     use Verb::{Account, Ban, Bans, Cancel, Deop, Devoice, Erase, Founder, Kick, Mute, Op, Room, Unban, Voice};
     let is_question = matches!(verb, Verb::Help | Verb::Limits | Verb::Ping | Verb::Quit | Verb::Unknown);
-    let is_list = matches!(verb, Verb::Who | Verb::Rooms | Account | Bans | Room | Op);
+    let is_list = matches!(verb, Verb::Who | Verb::Rooms | Verb::Files | Account | Bans | Room | Op);
     let is_order = matches!(verb, Deop | Voice | Devoice | Founder | Kick | Ban | Mute | Unban | Erase | Cancel);
     is_question || is_list || is_order
 }

@@ -197,8 +197,10 @@ impl Register {
         self.lines = self.lines - old + self.blocks.len();
     }
 
-    /// Entries that say all of this again, but for what means nothing any more on this day.
+    /// Entries that say all of this again, but for what means nothing any more on this day. Blocks that are over go when an operator has to
+    /// do with blocks.
     pub fn entries(&self, today: Day) -> impl Iterator<Item = Entry> + '_ {
+        let today = self.surely(today);
         // A name that was dropped takes with it what is said of it before, so it comes first.
         let held = self.names.iter().filter_map(move |name| match name {
             Name::Held(nick, day) if !day.is_over(limits::NAME_HELD, today) => {
@@ -217,8 +219,7 @@ impl Register {
             _ => true,
         });
         let rooms = self.rooms.iter().flat_map(|(room, rules)| rules.entries(*room));
-        let blocks = self.blocks.iter().filter(move |block| block.until.is_none_or(|until| Day::of(until) >= today));
-        let blocks = blocks.cloned().map(Entry::Block);
+        let blocks = self.blocks.iter().cloned().map(Entry::Block);
         held.chain(owned).chain(rooms).chain(blocks)
     }
 
@@ -282,6 +283,21 @@ impl Register {
         self.names.iter().map(newest).max()
     }
 
+    /// This day, or the last on which an owner was here, if that is before: one start with a clock that is ahead takes nothing for good.
+    fn surely(&self, today: Day) -> Day {
+        let seen = |name: &Name| match name {
+            Name::Owned(owned) => Some(owned.seen.max(owned.since)),
+            Name::Held(..) => None,
+        };
+        self.names.iter().filter_map(seen).max().map_or(today, |last| last.min(today))
+    }
+
+    /// The names that nobody owns since a day after this one.
+    pub fn held_after(&self, day: Day) -> Vec<Nick> {
+        let is_after = |name: &&Name| matches!(name, Name::Held(_, since) if *since > day);
+        self.names.iter().filter(is_after).map(Name::nick).collect()
+    }
+
     /// Whether one name more fits, with what belongs to it.
     pub fn has_room(&self) -> bool {
         self.names.len() < limits::NAMES && self.lines + limits::TOKENS < limits::LEDGER_LINES
@@ -289,6 +305,7 @@ impl Register {
 
     /// Forgets the names that were held for long enough.
     pub fn forget_held(&mut self, today: Day) {
+        let today = self.surely(today);
         let is_over = |name: &Name| matches!(name, Name::Held(_, day) if day.is_over(limits::NAME_HELD, today));
         let over: Vec<Nick> = self.names.iter().filter(|name| is_over(name)).map(Name::nick).collect();
         for nick in over {

@@ -21,7 +21,7 @@ pub use info::{load, look};
 use self::info::Described;
 use crate::effect::{Job, Outcome};
 use crate::event::Unstored;
-use crate::home::{Home, files_open, give_way, is_full, is_of_reserve, lacks_descriptors, open_regular, private};
+use crate::home::{Home, files_open, give_way, hint, is_full, is_of_reserve, lacks_descriptors, open_regular, private};
 use crate::names::{Digest, FileId};
 
 /// The thread, and the ways to it and from it. It ends when this goes.
@@ -293,10 +293,12 @@ impl Worker {
     fn note_failed(&mut self, id: FileId, bytes: usize, e: &io::Error) -> Outcome {
         // A file that was removed meanwhile fails every chunk that was on its way to it.
         if e.kind() != io::ErrorKind::NotFound && self.complaint.replace(e.kind()) != Some(e.kind()) {
-            let hint = if is_full(e) {
-                "; where it is shared files that fill the disk, let them take less with --spool"
-            } else {
-                ""
+            let hint = match e.kind() {
+                io::ErrorKind::FileTooLarge => hint(e),
+                _ if is_full(e) => {
+                    "; where shared files fill it, see chinwag ctl files, or let them take less with --spool"
+                }
+                _ => "",
             };
             warn!("cannot write file {id}: {e}{hint}");
         }

@@ -406,7 +406,21 @@ pub fn look(dir: &Path, settings: &Settings) -> io::Result<()> {
     // What it says of what stands in its place is to be said here too.
     drop(AuditLog::new(dir.join("audit.log"), 0));
     let look_at_rooms = |folder: &Path| journal::look(folder, settings.history, limits::ROOMS);
-    for (folder, look) in [(rooms, &look_at_rooms as &dyn Fn(&Path) -> io::Result<()>), (spool, &spool::look)] {
+    let look_at_files = |folder: &Path| {
+        let (files, now) = (spool::look(folder)?, SystemTime::now());
+        let goes = |PastFile { description, digest, .. }: &PastFile| {
+            let is_over = now.duration_since(description.at).is_ok_and(|age| age >= settings.file_ttl);
+            (is_over && digest.is_some()) || description.size > settings.spool
+        };
+        if files.iter().any(goes) || files.iter().map(|file| file.len).sum::<u64>() > settings.spool {
+            log::warn!(
+                "some of the files in {} go with a start, as they do not fit or their time is over",
+                folder.display()
+            );
+        }
+        Ok(())
+    };
+    for (folder, look) in [(rooms, &look_at_rooms as &dyn Fn(&Path) -> io::Result<()>), (spool, &look_at_files)] {
         if folder.exists() {
             look(&folder).map_err(|e| cannot(&format!("read {}", folder.display()), &e))?;
         }
@@ -451,6 +465,9 @@ fn cannot_open(path: &Path, e: &io::Error) -> io::Error {
     let cannot = cannot(&format!("open the operator's door {}", path.display()), e);
     let hint = match e.kind() {
         io::ErrorKind::NotFound => "; make its folder first, or give another path",
+        io::ErrorKind::PermissionDenied if path.symlink_metadata().is_ok() => {
+            "; another user's server has left it there, or uses it; end that, or remove it"
+        }
         io::ErrorKind::PermissionDenied => "; let the user that the server runs as write into its folder",
         _ => "",
     };

@@ -232,6 +232,9 @@ pub fn own(folder: &Path) -> Result<Certificate, String> {
     })?;
     let certificate = load((&path, pem.as_bytes()), (&path, pem.as_bytes())).map_err(|_| damaged())?;
     folder.parent().into_iter().for_each(|dir| note_had(dir, TLS));
+    if certificate.expires().is_some_and(|end| end < SystemTime::now()) {
+        warn!("remove {} and start again for a new one, and tell people its fingerprint", path.display());
+    }
     Ok(Certificate { own: Some(pem.into()), ..certificate })
 }
 

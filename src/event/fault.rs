@@ -63,6 +63,8 @@ pub enum Fault {
     NoSuchFileByDoor,
     /// One must be in the room for that.
     NotInRoom(RoomName),
+    /// They were put out of this room after they had sent that.
+    PutOutBefore(RoomName),
     /// There is no current room.
     NoRoom,
     /// The same, by the operator's door, where there never is one.

@@ -393,7 +393,10 @@ impl Hub {
         let verb = written.verb();
         let done = match (entered, written) {
             (Entered::Failed, _) => Err(Fault::NotStored(Unstored::Failed)),
-            (Entered::Written, Written::Register(nick)) => Ok(Some(Done::Register(nick))),
+            (Entered::Written, Written::Register(nick)) => {
+                self.keep_invitations(nick, turn);
+                Ok(Some(Done::Register(nick)))
+            }
             (Entered::Written, Written::Login(nick)) => self.come_in(nick, LoginBy::Token, turn),
             (Entered::Written, Written::Passwd) => Ok(Some(Done::Passwd)),
             (Entered::Written, Written::Token(token)) => Ok(Some(Done::Token(Some(token)))),

@@ -457,7 +457,7 @@ impl Hub {
                 Some(Done::Rooms(*count))
             }
             Rest::Files(only, after) => {
-                let (viewer, _) = viewer?;
+                let viewer = (viewer.map(|(viewer, _)| viewer), actor);
                 for (id, file) in self.files.after(*after) {
                     telling.has_room()?;
                     match self.file_line(viewer, *only, (id, file), now) {

@@ -6,7 +6,7 @@ use crate::files::{File, Share, Stage};
 use crate::limits;
 use crate::names::{FileId, Nick, PersonId, Place, RoomName, Text};
 use crate::people::{Person, Way};
-use crate::policy::{Action, Around, Doing, knows, may_use, sees_all};
+use crate::policy::{Action, Actor, Around, Doing, knows, may, may_use, sees_all};
 use crate::register::entry::RuleKind;
 use crate::request::{HistoryPart, Named, Target};
 use crate::rooms::RoomId;
@@ -178,15 +178,24 @@ impl Hub {
         Detail::Who { nick: person.nick(), activity, idle: now.at - person.active, rooms }
     }
 
-    pub(super) fn list_files(&self, target: Option<Target<'_>>, turn: &Turn<'_, impl Output>) -> Result<Answer, Fault> {
-        target.map(|target| self.resolve(target, Doing::Read, turn)).transpose().map(Answer::files)
+    pub(super) fn list_files(
+        &mut self,
+        target: Option<Target<'_>>,
+        turn: &Turn<'_, impl Output>,
+    ) -> Result<Answer, Fault> {
+        let only = match target {
+            None => None,
+            Some(Target::Room(room)) => Some(Conversation::Room(self.ruled_room(Some(room), Doing::SeeFiles, turn)?)),
+            Some(Target::Person(whom)) => Some(Conversation::Person(self.find_person(whom, turn)?.id)),
+        };
+        Ok(Answer::files(only))
     }
 
     /// A file as `viewer` has it listed, if it is `only` in that conversation or that does not matter, and if they want to
-    /// know of it and may.
+    /// know of it and may. Whoever runs the server is in no conversation, so one with a person is with everybody.
     pub(super) fn file_line(
         &self,
-        viewer: &Person,
+        (viewer, actor): (Option<&Person>, Actor<'_>),
         only: Option<Conversation>,
         (id, file): (FileId, &File),
         now: Now,
@@ -196,15 +205,17 @@ impl Hub {
             (Some(Conversation::Room(room)), share) => share == Share::Room(room),
             (Some(Conversation::Person(_)), Share::Room(_)) => false,
             (Some(Conversation::Person(other)), Share::Person(receiver, _)) => {
-                (file.sender, receiver) == (other, viewer.id) || (file.sender, receiver) == (viewer.id, other)
+                let is_viewer = |one| viewer.is_none_or(|viewer| viewer.id == one);
+                (file.sender == other && is_viewer(receiver)) || (receiver == other && is_viewer(file.sender))
             }
         };
-        let is_listed = fits && self.may_fetch(viewer, file).is_ok() && !viewer.ignores(file.sender);
+        let is_told = may(actor, Action::Fetch(file, self.room_of_file(file))).is_ok();
+        let is_listed = fits && is_told && !viewer.is_some_and(|viewer| viewer.ignores(file.sender));
         is_listed.then(|| Detail::File {
             id,
             size: file.size,
             sender: file.nick,
-            place: self.place_of_file(viewer.id, file),
+            place: self.place_of_file(viewer.map_or(file.sender, |viewer| viewer.id), file),
             age: now.wall.duration_since(file.since).unwrap_or_default(),
             coming: !matches!(file.stage, Stage::Ready(_)),
             name: file.name.clone(),

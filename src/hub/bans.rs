@@ -358,6 +358,7 @@ impl Hub {
             self.before_send(&mut Turn { now, conn, who, out });
         }
         let why = match request.addressed() {
+            Addressed::Room(room) if verb == Verb::Join => Fault::PutOutBefore(room),
             Addressed::Room(room) => Fault::NotInRoom(room),
             Addressed::Current | Addressed::Elsewhere => Fault::NoTarget,
         };

@@ -174,17 +174,20 @@ impl Hub {
     }
 
     pub(super) fn stop_readers(&mut self, file_id: FileId, why: &Fault, out: &mut impl Output) {
+        let Some(file) = self.files.get_mut(file_id) else { return };
+        let (readers, stage) = (std::mem::take(&mut file.readers), file.stage);
         // What the sender can do, and who fetches cannot, is for the sender alone.
         let why = match why {
-            Fault::BadChunk
-            | Fault::BadDigest
-            | Fault::BeyondSize(_)
-            | Fault::NoSpace
-            | Fault::NotStored(_)
-            | Fault::Gone(Gone::BrokenOff | Gone::Slowest | Gone::Superseded) => Fault::OfSender(Box::new(why.clone())),
+            Fault::BadChunk | Fault::BadDigest | Fault::BeyondSize(_) | Fault::NoSpace | Fault::NotStored(_) => {
+                Fault::OfSender(Box::new(why.clone()))
+            }
+            Fault::Gone(Gone::BrokenOff | Gone::Slowest | Gone::Superseded) => match stage {
+                Stage::Broken => Fault::OfSender(Box::new(why.clone())),
+                // Without a digest it is not taken up again, and whoever hears `gone` would wait for it.
+                Stage::Coming | Stage::Finishing | Stage::Ready(_) => Fault::OfSender(Box::new(Fault::NoSuchFile)),
+            },
             why => why.clone(),
         };
-        let readers = self.files.get_mut(file_id).map(|file| std::mem::take(&mut file.readers)).unwrap_or_default();
         for reader in readers {
             self.stop_download(reader, file_id);
             out.answer(reader, &Event::Broken { file: file_id, why: why.clone() });

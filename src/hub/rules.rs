@@ -527,6 +527,18 @@ impl Hub {
         Ok(Done::Invite { room, nick })
     }
 
+    /// Whose turn it is owns their name from now on, and it is invited wherever they were as a guest.
+    pub(super) fn keep_invitations(&mut self, nick: Nick, turn: &mut Turn<'_, impl Output>) {
+        let rooms = self.rooms.iter().filter(|(_, room)| room.book().is_invited(turn.who));
+        let rooms: Vec<(RoomId, RoomName)> = rooms.map(|(id, room)| (id, room.name)).collect();
+        for (id, room) in rooms {
+            // Where no more is taken down for them, they are invited for as long as they are here.
+            if self.note_of_room(room, Entry::Invite { room, nick, on: true }, turn).is_ok() {
+                self.rooms.book_mut(id).uninvite(turn.who);
+            }
+        }
+    }
+
     /// The number of the ban that keeps somebody out of a room, if whose turn it is may know. Who comes from where a guest comes from
     /// who is banned is not told of, or anybody could be asked of whether they do.
     fn known_ban(&self, room: RoomId, subject: Subject, turn: &Turn<'_, impl Output>) -> Option<u64> {

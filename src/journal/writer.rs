@@ -17,7 +17,7 @@ use rustix::fs::{Access, access};
 use super::batch::{Batch, Work};
 use super::logs::Logs;
 use crate::event::{Keeping, Trouble};
-use crate::home::{Durability, files_open, is_of_reserve, lacks_descriptors, open_folder};
+use crate::home::{Durability, files_open, hint, is_of_reserve, lacks_descriptors, open_folder};
 use crate::keeper::trouble;
 use crate::limits;
 use crate::names::RoomName;
@@ -293,7 +293,7 @@ impl Writer {
             self.tell(Keeping { room: work.name, kept: false });
         }
         if is_new {
-            warn!("cannot write the log of {}: {e}; trying on", work.name);
+            warn!("cannot write the log of {}: {e}{}; trying on", work.name, hint(&e));
         }
         if self.failed.is_empty() {
             self.again = Instant::now() + limits::LOG_RETRY;

@@ -65,14 +65,15 @@ pub fn load(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<(
         && !lapsed.is_empty()
         && newest.is_over(ttl, today)
     {
-        let path = path.display();
+        let shown = path.display();
         warn!(
-            "is the clock right? It says {today}, nothing in {path} is younger than {newest}, and so the time of {} is over; if it is \
-             wrong, stop the server, set it, take the lines out of {path} that begin with drop and end with {today}, and start again; \
-             another start before that loses them",
-            told(&lapsed)
+            "is the clock right? It says {today}, nothing in {shown} is younger than {newest}, and so the time of {} is over; if it is \
+             wrong, {}; another start by this clock loses them",
+            told(&lapsed),
+            way_back(path, today)
         );
     }
+    let is_ahead = is_ahead(path, &register, now);
     let torn = &bytes[good..];
     let is_torn = !torn.is_empty();
     // A crash has left it there.
@@ -83,11 +84,16 @@ pub fn load(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<(
     register.forget_nothings();
     register.forget_held(Day::of(now));
     info!("names in {}: {}", path.display(), register.len());
-    let file = LedgerFile::write_anew(path, &register, now).or_else(|e| {
-        let file = LedgerFile::open(path, good as u64, is_torn).map_err(|_| unwritten(&e))?;
-        warn!("{} cannot be written anew, and goes on as it is: {e}", path.display());
-        Ok::<_, io::Error>(file)
-    })?;
+    let as_it_is = || LedgerFile::open(path, good as u64, is_torn);
+    let file = if is_ahead {
+        as_it_is()?
+    } else {
+        LedgerFile::write_anew(path, &register, now).or_else(|e| {
+            let file = as_it_is().map_err(|_| unwritten(&e))?;
+            warn!("{} cannot be written anew, and goes on as it is: {e}", path.display());
+            Ok::<_, io::Error>(file)
+        })?
+    };
     path.parent().into_iter().for_each(|folder| note_had(folder, LEDGER));
     if file.len > 0 {
         file.note_entries();
@@ -106,6 +112,7 @@ pub fn look(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<(
             told(&lapsed)
         );
     }
+    is_ahead(path, &register, now);
     let new = path.with_extension("new");
     if new.is_dir() {
         warn!("{} cannot be written anew, and would go on as it is: move away {}", path.display(), new.display());
@@ -123,6 +130,26 @@ pub fn look(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<(
         );
     }
     Ok(())
+}
+
+/// How names are had again whose time was over by a clock that said this day.
+fn way_back(path: &Path, day: Day) -> String {
+    let path = path.display();
+    format!(
+        "stop the server, set it, take the lines out of {path} that begin with drop and end with {day}, and start again"
+    )
+}
+
+/// Whether names are over since a day that has not come. As the clock was wrong then, what they had is left in the ledger.
+fn is_ahead(path: &Path, register: &Register, now: SystemTime) -> bool {
+    let (today, ahead) = (Day::of(now), register.held_after(Day::of(now + limits::DAY)));
+    let Some(day) = register.newest().filter(|_| !ahead.is_empty()) else { return false };
+    warn!(
+        "was the clock right? It says {today}, and the time of {} is over since {day}; if it was wrong, {}",
+        told(&ahead),
+        way_back(path, day)
+    );
+    true
 }
 
 /// How many names these are, and the first few of them.
@@ -166,6 +193,9 @@ fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
         }
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
             return Err(io::Error::new(e.kind(), denied(path, path.parent().unwrap_or(path))));
+        }
+        Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
+            return Err(io::Error::new(e.kind(), "it is a folder; move it away"));
         }
         Err(e) => return Err(e),
     };

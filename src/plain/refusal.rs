@@ -43,7 +43,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         Fault::Taken { .. } | Fault::LooksOwned { .. } => Code::Taken,
         Fault::NoSuchNick(_) | Fault::MeantRoom(..) | Fault::MeantPerson(..) | Fault::NotIgnored(_) => Code::NoSuchNick,
         Fault::NoSuchRoom(_) | Fault::NoSuchRoomByDoor(_) => Code::NoSuchRoom,
-        Fault::NotInRoom(_) => Code::NotInRoom,
+        Fault::NotInRoom(_) | Fault::PutOutBefore(_) => Code::NotInRoom,
         Fault::NoRoom | Fault::NoRoomByDoor | Fault::NoTarget | Fault::Unheard(_) => Code::NoRoom,
         Fault::NoSuchFile | Fault::NoFileFor { .. } | Fault::NoSuchFileByDoor => Code::NoSuchFile,
         Fault::NoUpload => Code::NoUpload,
@@ -294,6 +294,7 @@ fn explain_alone(why: &Fault) -> String {
         Fault::NotIgnored(name) => format!("you do not ignore {name}; /ignore lists whom you do"),
         Fault::NoSuchRoom(name) => format!("there is no room {name}; /rooms lists them, /join makes one"),
         Fault::NoSuchRoomByDoor(name) => format!("there is no room {name}; /rooms lists them"),
+        Fault::PutOutBefore(room) => format!("you were put out of {room} before that came; /join {room} once more"),
         Fault::NotInRoom(room) => format!("you are not in {room}; /join {room} first"),
         Fault::NoRoom => "no room is current; name one, or /join #lobby first".to_owned(),
         Fault::NoRoomByDoor => {
@@ -312,7 +313,7 @@ fn explain_alone(why: &Fault) -> String {
                 None => explain(&Fault::NoTarget),
             }
         }
-        Fault::NoSuchFileByDoor => "there is no such file; those in its room see its ID with /files".to_owned(),
+        Fault::NoSuchFileByDoor => "there is no such file; /files lists them".to_owned(),
         Fault::NoSuchFile => "there is no such file for you; /files lists those there are".to_owned(),
         Fault::NoFileFor { kept } => {
             let kept = roughly(kept.as_secs());
@@ -462,7 +463,7 @@ fn explain_alone(why: &Fault) -> String {
         Fault::OperatorSelf => "that is you; ask another operator, or do it on the server with chinwag ctl".to_owned(),
         Fault::NobodyHere => {
             "nobody is online here, as this is the operator's door; connect to the chat for that, or see /help for what \
-             goes here"
+             goes here, as /grant NICK for who needs a new password"
                 .to_owned()
         }
         Fault::PutOutSelf(room) => format!("that is you; /leave {room} goes"),
@@ -599,6 +600,9 @@ pub fn bad_room(why: BadName) -> String {
 fn bad_name(why: BadName, rule: &str, first: &str, characters: usize, bytes: usize) -> String {
     match why {
         BadName::Empty => rule.to_owned(),
+        BadName::Begins('\u{fffd}') | BadName::Has('\u{fffd}') => {
+            "some of it is no UTF-8; set your terminal or program to that, or write it in letters of ASCII".to_owned()
+        }
         BadName::Begins(c) => format!("it begins with {}; {first} comes first", shown(c)),
         BadName::Has(c) => format!("{} is in it; use letters, digits, - and _ alone", shown(c)),
         BadName::TooLong => format!("it is too long; at most {characters} characters and {bytes} bytes"),

@@ -65,7 +65,7 @@ pub fn load(folder: &Path, next: u64) -> io::Result<Vec<PastFile>> {
             Ok(None) => forget(folder, id),
             // It is no fault of the file's, and can be put right.
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-                return look(folder).and_then(|()| Err(not_ours(&folder.join(id.to_string()), &e)));
+                return look(folder).and_then(|_| Err(not_ours(&folder.join(id.to_string()), &e)));
             }
             Err(e) => {
                 warn!("file {id} in {} cannot be read, and goes: {e}", folder.display());
@@ -77,8 +77,9 @@ pub fn load(folder: &Path, next: u64) -> io::Result<Vec<PastFile>> {
     Ok(past)
 }
 
-/// What would keep [`load`] from reading the files. Nothing is changed.
-pub fn look(folder: &Path) -> io::Result<()> {
+/// The files that [`load`] would find, or what would keep it from reading them. Nothing is changed.
+pub fn look(folder: &Path) -> io::Result<Vec<PastFile>> {
+    let mut past = Vec::new();
     for id in ids(folder)? {
         for (path, is_written) in [(path(folder, id), false), (folder.join(id.to_string()), true)] {
             match open_regular(File::options().read(true).write(is_written), &path) {
@@ -86,11 +87,12 @@ pub fn look(folder: &Path) -> io::Result<()> {
                 _ => {}
             }
         }
-        if let Err(e) = read_one(folder, id) {
-            warn!("file {id} in {} cannot be read, and a start removes it: {e}", folder.display());
+        match read_one(folder, id) {
+            Ok(found) => past.extend(found.map(|(file, _)| file)),
+            Err(e) => warn!("file {id} in {} cannot be read, and a start removes it: {e}", folder.display()),
         }
     }
-    Ok(())
+    Ok(past)
 }
 
 fn load_one(folder: &Path, id: FileId) -> io::Result<Option<PastFile>> {

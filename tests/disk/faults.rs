@@ -599,7 +599,7 @@ fn check_says_that_there_is_no_room_for_a_certificate() {
     for mode in ["check", "serve"] {
         let output = disk.run(&[mode, "--tls", "127.0.0.1:0"]);
         let told = String::from_utf8(output.stderr).unwrap();
-        let want = "/data/tls: No space left on device; make room on its disk, or give another folder\n";
+        let want = "/data/tls: No space left on device; make room on its disk (df -h, and df -i)\n";
         assert!(output.status.code() == Some(1) && told.ends_with(want), "{mode}: {told}");
     }
 }

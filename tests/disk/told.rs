@@ -4,6 +4,7 @@
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -111,6 +112,67 @@ fn what_keeps_the_server_out_is_told_with_what_helps() {
         let want = format!(": chmod u+rw {}\n", data.join("audit.log").display());
         assert!(code == Some(0) && errors.contains(&want), "{mode}: {errors}");
     }
+    // What a server of another user has left at the door is in the way.
+    if is_root {
+        drop(UnixListener::bind(data.join("ctl")).unwrap());
+        set(&data.join("ctl"), 0o600);
+        for mode in ["check", "serve"] {
+            let (code, errors) = told_by(mode, &data, &mut command());
+            let want =
+                "/ctl: permission denied; another user's server has left it there, or uses it; end that, or remove it";
+            assert!(code == Some(0) && errors.contains(want), "{mode}: {errors}");
+        }
+    }
+    fs::rename(data.join("ledger"), data.join("another")).unwrap();
+    fs::create_dir(data.join("ledger")).unwrap();
+    both("/ledger: it is a folder; move it away\n");
+}
+
+#[test]
+fn what_is_wrong_around_a_start_is_told_with_what_helps() {
+    let folder = Folder::new();
+    let mut command = Command::new(binary());
+    let (code, told) = told_by("check", &folder.path, command.env("RUST_LOG", "nonsense"));
+    assert!(code == Some(0) && told.contains("RUST_LOG has no level nonsense; give error, warn, "), "{told}");
+    for level in ["debug", "chinwag=debug", "warn,chinwag::hub=trace", ""] {
+        let mut command = Command::new(binary());
+        assert_eq!(told_by("check", &folder.path, command.env("RUST_LOG", level)).1, "", "{level}");
+    }
+    for mode in ["check", "serve"] {
+        let args = [mode, "--listen", "127.0.0.1:24280", "--metrics", "127.0.0.1:24280"];
+        let output = Command::new(binary()).args(args).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        let want = "cannot listen on 127.0.0.1:24280 for --listen and --metrics; take another port for one\n";
+        assert!(output.status.code() == Some(1) && told.ends_with(want), "{mode}: {told}");
+    }
+    let server = folder.serve(&[]);
+    share(&mut server.in_room("ann", "#a"), "#a", b"bytes", "x");
+    stop(server);
+    thread::sleep(Duration::from_secs(1));
+    for (options, is_told) in [
+        (["--file-ttl", "1s"], true),
+        (["--spool", "4"], true),
+        (["--spool", "5"], false),
+        (["--file-ttl", "1h"], false),
+    ] {
+        let told = Command::new(binary()).arg("check").args(options).arg("--data").arg(&folder.path).output().unwrap();
+        let told = String::from_utf8(told.stderr).unwrap();
+        assert_eq!(
+            told.contains("go with a start, as they do not fit or their time is over"),
+            is_told,
+            "{options:?}: {told}"
+        );
+    }
+    let Some(preload) = faketime() else { return };
+    let mut past = Command::new(binary());
+    past.env("LD_PRELOAD", &preload).env("FAKETIME", "-5000d").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    past.env("FAKETIME_DISABLE_SHM", "1").args(["serve", "--tls", "127.0.0.1:0"]).arg("--listen").arg("127.0.0.1:0");
+    stop(Server::start_with(past.arg("--data").arg(&folder.path)));
+    let mut now = Command::new(binary());
+    now.args(["check", "--tls", "127.0.0.1:0", "--data"]).arg(&folder.path);
+    let told = String::from_utf8(now.output().unwrap().stderr).unwrap();
+    let want = "/tls/own.pem and start again for a new one, and tell people its fingerprint\n";
+    assert!(told.contains(" has expired on ") && told.contains(want), "{told}");
 }
 
 #[test]
@@ -232,6 +294,16 @@ fn a_start_asks_whether_the_clock_is_right_where_all_names_lapse() {
     assert!(told.contains("so the time of 6 names (ann, bob, carl, dave, eve, …) is over; if it is wrong, "), "{told}");
     let day = told.split("that begin with drop and end with ").nth(1).unwrap()[..10].to_owned();
     let ledger = folder.path.join("ledger");
+    // A start with the right clock asks once more, and loses nothing.
+    for mode in ["check", "serve", "serve"] {
+        let (code, told) = told_by(mode, &folder.path, &mut at("+0d"));
+        let want =
+            format!("and the time of 6 names (ann, bob, carl, dave, eve, …) is over since {day}; if it was wrong, ");
+        assert!(
+            code == Some(0) && told.contains(&want) && told.contains(&format!("end with {day}, ")),
+            "{mode}: {told}"
+        );
+    }
     let text = fs::read_to_string(&ledger).unwrap();
     let is_dropped = |line: &&str| line.starts_with("drop ") && line.ends_with(&day);
     assert_eq!(text.lines().filter(is_dropped).count(), 6, "{text}");
@@ -247,6 +319,36 @@ fn a_start_asks_whether_the_clock_is_right_where_all_names_lapse() {
     fs::write(&ledger, fs::read_to_string(&ledger).unwrap() + &format!("seen ann {day}\n")).unwrap();
     let told = told_by("serve", &folder.path, &mut at("+500d")).1;
     assert!(told.contains("bob is nobody's name any more") && !told.contains("is the clock right?"), "{told}");
+}
+
+#[test]
+fn one_start_with_the_clock_ahead_takes_nothing_for_good() {
+    let Some(preload) = faketime() else { return };
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut ann = server.person("ann");
+    ann.ask("/register correct-horse", "+ register ann");
+    ann.send("/token");
+    let token = ann.starting("+ token ").split(' ').nth(2).unwrap().to_owned();
+    let mut bob = server.person("bob");
+    bob.ask("/register correct-horse", "+ register bob");
+    bob.send("/drop correct-horse");
+    bob.starting("+ drop ");
+    let ctl = |line: &str| control(&folder.path.join("ctl"), line);
+    ctl("/block 203.0.113.0/24 2h raid\n");
+    drop((ann, bob));
+    stop(server);
+    let mut ahead = Command::new(binary());
+    ahead.env("LD_PRELOAD", &preload).env("FAKETIME", "+200d").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let (code, told) = told_by("serve", &folder.path, ahead.env("FAKETIME_DISABLE_SHM", "1"));
+    assert_eq!(code, Some(0), "{told}");
+    let server = folder.serve(&[]);
+    assert!(ctl("/blocks\n")[0].contains("203.0.113.0/24"));
+    let mut ann = server.person("somebody");
+    ann.send("/nick bob");
+    ann.starting("! nick held bob ");
+    ann.send(&format!("/login ann token:{token}"));
+    ann.until("+ login ann");
 }
 
 #[test]

@@ -286,6 +286,33 @@ fn what_is_registered_outlives_a_server_that_is_killed_at_once() {
 }
 
 #[test]
+fn who_was_invited_as_a_guest_and_registers_stays_invited() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut ann = owner(&server, "ann");
+    ann.send("/join #board");
+    ann.until("+ join #board 1");
+    ann.ask("/room invite-only on", "+ room #board invite-only on");
+    let mut frieda = server.person("frieda");
+    ann.ask("/invite frieda", "+ invite #board frieda");
+    frieda.expect("@ann * ann invite #board");
+    frieda.ask(&format!("/register {PASSWORD}"), "+ register frieda");
+    frieda.send("/quit");
+    frieda.rest();
+    let mut frieda = server.person("somebody");
+    frieda.ask(&format!("/login frieda {PASSWORD}"), "+ login frieda");
+    frieda.send("/join #board");
+    frieda.until("+ join #board 2");
+    assert!(ledger(dir.path()).contains("invite #board frieda on\n"));
+    frieda.ask("/leave", "+ leave #board");
+    // It ends as the invitation of every name does.
+    ann.send("/uninvite frieda");
+    ann.until("+ uninvite #board frieda");
+    frieda.send("/join #board");
+    frieda.starting("! join invite-only ");
+}
+
+#[test]
 fn a_name_that_is_given_up_leaves_nothing_and_is_held() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path(), &[]);

@@ -338,7 +338,9 @@ fn accepting_goes_on_when_descriptors_come_back() {
     drop(last);
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0));
-    assert!(log.contains("cannot accept") && log.lines().count() < 100, "{log}");
+    assert!(log.contains("cannot accept: too many open files; raise the limit with ulimit -n; trying on"), "{log}");
+    // Somebody goes and somebody comes all the time.
+    assert_eq!(log.matches("cannot accept").count(), 1, "{log}");
 }
 
 #[test]

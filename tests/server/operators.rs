@@ -610,9 +610,12 @@ fn whoever_runs_the_server_keeps_order_in_every_room() {
     assert_eq!(done(dir.path(), &["room", "#den", "key", "another"]), "+ room #den key another\n");
     alice.until("#den * server set key another");
     assert!(refused(dir.path(), &["kick", "#den", "alice"]).starts_with("! kick refused "));
-    for line in ["/msg #den hi", "/history #den", "/topic #den", "/invite #den bob", "/files", "/set echo on"] {
+    for line in ["/msg #den hi", "/history #den", "/topic #den", "/invite #den bob", "/get 1", "/set echo on"] {
         let answer = control(&dir.path().join("ctl"), &format!("{line}\n"));
-        assert!(answer[0].contains(" refused nobody is online here"), "{answer:?}");
+        assert!(
+            answer[0].contains(" refused nobody is online here") && answer[0].contains("/grant NICK"),
+            "{answer:?}"
+        );
     }
     let want = [
         "server ctl erase #den 1 1",

@@ -71,7 +71,7 @@ fn what_the_kicked_type_later_is_carried_out_and_what_is_for_others_too() {
     let replies: Vec<&String> = replies.iter().filter(|line| *line != "+ ping").collect();
     let starts = [
         "#club * alice kicked bob",
-        "! join not-in-room ",
+        "! join not-in-room you were put out of #club before that came; /join #club once more",
         "! say no-room ",
         "+ msg carol",
         "+ query #other",

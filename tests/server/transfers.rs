@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use testkit::data::digest;
-use testkit::{Client, Server, binary, eventually, noise};
+use testkit::{Client, Server, binary, control, eventually, noise};
 
 /// Sends bytes as chunks of so many bytes.
 fn send_chunks(client: &mut Client, bytes: &[u8], size: usize) {
@@ -448,4 +448,73 @@ fn an_upload_that_ends_gives_back_what_came_of_a_chunk() {
 #[test]
 fn lines_behind_an_upload_that_ended_are_not_all_held_in_memory() {
     uploads_end(&[b"=%\n", "x\n".repeat(32_000).as_bytes()].concat(), b" ! bad-chunk ");
+}
+
+#[test]
+fn an_upload_that_cannot_go_on_is_not_told_as_one_that_may() {
+    let server = Server::start(&[]);
+    let bytes = noise(100_000, 1);
+    let mut bob = server.in_room("bob", "#a");
+    for (id, (with_digest, told)) in [
+        (true, "! gone its sender's upload broke off; if that goes on, "),
+        (false, "! no-such-file its sender's upload failed, so this file never comes; "),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = (id + 1).to_string();
+        let mut alice = server.in_room(&format!("alice{id}"), "#a");
+        let digest = if with_digest { format!("{} ", digest(&bytes)) } else { String::new() };
+        alice.ask(&format!("/send #a 100000 {digest}x"), &format!("+ send {id} 0"));
+        send_chunks(&mut alice, &bytes[..32_000], 16_000);
+        bob.send(&format!("/get {id}"));
+        bob.until_starting(&format!("+ get {id} "));
+        drop(alice);
+        bob.until_starting(&format!("={id} {told}"));
+    }
+}
+
+#[test]
+fn whoever_runs_the_server_has_all_files_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&["--data", dir.path().to_str().unwrap(), "--rate", "0"]);
+    let ctl = |lines: &str| control(&dir.path().join("ctl"), lines);
+    let mut alice = server.in_room("alice", "#a");
+    let mut bob = server.in_room("bob", "#den");
+    bob.send("/room hidden on");
+    bob.until_starting("+ room #den hidden on");
+    share(&mut alice, "#a", b"abc", "in the open");
+    share(&mut bob, "#den", b"abcd", "hidden");
+    share(&mut alice, "bob", b"abcde", "secret");
+    bob.send("/send #den 100 coming");
+    bob.until_starting("+ send 4 ");
+    let rows = |lines: &str| {
+        let told = ctl(lines);
+        let no_age = |line: &String| {
+            let mut fields: Vec<&str> = line.split(' ').collect();
+            if fields[0] == "-" {
+                fields.remove(5);
+            }
+            fields.join(" ")
+        };
+        told.iter().map(no_age).collect::<Vec<_>>()
+    };
+    let [open, hidden, secret, coming] = [
+        "- 1 3 alice #a ready in the open",
+        "- 2 4 bob #den ready hidden",
+        "- 3 5 alice @bob ready secret",
+        "- 4 100 bob #den coming coming",
+    ];
+    assert_eq!(rows("/files\n"), [open, hidden, secret, coming, "+ files 4"]);
+    assert_eq!(rows("/files #den\n"), [hidden, coming, "+ files 2"]);
+    assert_eq!(rows("/files bob\n"), [secret, "+ files 1"]);
+    assert_eq!(rows("/files #nowhere\n"), ["! files no-such-room there is no room #nowhere; /rooms lists them"]);
+    assert_eq!(rows("/cancel 3\n/files alice\n"), ["+ cancel 3", "+ files 0"]);
+    assert_eq!(rows("/cancel 3\n"), ["! cancel no-such-file there is no such file; /files lists them"]);
+    assert!(ctl("/get 1\n")[0].starts_with("! get refused "));
+    // Nobody else sees more than before.
+    let mut carol = server.in_room("carol", "#a");
+    carol.send("/files");
+    carol.starting(open.split_once(" ready").unwrap().0);
+    carol.expect("+ files 1");
 }
