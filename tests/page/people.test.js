@@ -1,5 +1,6 @@
 /** What the page does for people, against the real server. */
 import assert from "node:assert";
+import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -293,6 +294,62 @@ test("who owns a name logs in by a token that is kept, and no password is", asyn
     (session) => session.state === "naming" && again.kept.local.token === undefined && !session.me.owned,
   );
   await anna.until("she is there", (session) => session.state === "in");
+});
+
+test("who comes in by an operator's token is known to have no password, until one is set", async (t) => {
+  const data = folder(t);
+  const port = await serve(t, "--data", data);
+  const betty = new Person(t, port).connect();
+  await betty.until("she is greeted", (session) => session.state === "naming");
+  const [, token] = /(token:\S+)/.exec(
+    spawnSync(process.env.CHINWAG, ["ctl", "--data", data, "grant", "Betty"]).stdout,
+  );
+  await betty.session.login("Betty", token);
+  const lacks = (session) => session.me.owned && session.rest.lacksPassword;
+  await betty.until("it is known", lacks);
+  // The token comes behind that.
+  await betty.until("there is what she comes in by again", ({ token }) => token);
+  const notes = () => lobby(betty).rows.filter((row) => row.kind === "note");
+  assert.deepEqual(notes(), [], "the page has words of its own for that");
+  // A reload forgets nothing of it.
+  betty.session.save();
+  const again = await come(t, port, null, { local: betty.kept.local, session: {} });
+  await again.until("it is known again", lacks);
+  betty.session.say("#lobby", "/account");
+  await betty.until("who asks is told", () => notes().some((row) => row.text.startsWith("Betty has no password")));
+  const isTold = () => notes().at(-1)?.code === "password";
+  await betty.session.register("bishop-888");
+  await betty.until("there is one", () => isTold() && !betty.session.rest.lacksPassword && betty.session.token);
+  await betty.session.register("knight-999", "bishop-777");
+  await betty.until("it was another one", (session) => session.trouble?.command === "passwd");
+  assert.ok(!JSON.stringify(notes()).includes("bishop"));
+  await betty.session.register("knight-999", "bishop-888");
+  await betty.until("it is set", () => notes().filter(({ code }) => code === "password").length === 2);
+  await betty.session.logout();
+  await betty.until("a guest", (session) => !session.me.owned);
+  await betty.session.login("Betty", "knight-999");
+  await betty.until("the new one holds", (session) => session.me.owned && session.token && !lacks(session));
+});
+
+test("a guest who may not speak is told that it is for that, and whether they can own their name", async (t) => {
+  for (const [accounts, code] of [
+    ["open", "muted.guests"],
+    ["closed", "muted.owners"],
+  ]) {
+    const port = await serve(t, "--data", folder(t), "--accounts", accounts);
+    const anna = await come(t, port, "anna");
+    const bob = await come(t, port, "bob");
+    anna.session.say("#lobby", "/room guests listen");
+    await hasEvent(bob, "anna set guests listen");
+    bob.session.say("#lobby", "hello");
+    const refused = () => lobby(bob).rows.find((row) => row.state === "refused");
+    await bob.until("it is refused", refused);
+    assert.equal(refused().why.code, code);
+    bob.session.say("#lobby", "/topic tea");
+    await bob.until("so is all else", () =>
+      lobby(bob).rows.some((row) => row.kind === "note" && row.why?.code === code),
+    );
+  }
 });
 
 test("a guest is kept out for no longer than the server keeps them out", async (t) => {

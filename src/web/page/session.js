@@ -412,7 +412,7 @@ export class Session {
         if (limit) this.server.limits.set(limit.name, Number(limit.value));
       }
     });
-    if (this.me.owned) this.with((rest) => rest.askOperator());
+    if (this.me.owned) this.with((rest) => rest.askSelf());
     this.ask("/ping restored", (f) => {
       if (!f) return;
       this.phase = "on";

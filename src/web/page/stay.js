@@ -44,6 +44,11 @@ const SECRET =
   /^[\s\p{Cf}\u0085\u2800]*\/\s*((?:pass|login|register|token|drop)\S*|(?:identify|id|auth|authenticate|sasl|ns|nickserv|msgserv|cs|chanserv|ghost|recover|regain|release|oper|su|changepassword|changepass|chpass|setpass|setpassword|newpass|newpassword|pw|pwd|quote|raw)(?=\s+\S))/iu;
 const FOR_ONE = /^[\s\p{Cf}\u0085\u2800]*\/\s*(msg|query|w|tell|whisper)\s+\S/iu;
 
+/** How the refusal begins of what guests may not say in a room. */
+const OF_OWNERS = /^only people who own their names speak /;
+/** The notice that a name has no password. */
+const LACKING = /^\S+ has no password/;
+
 /** What is left of a text that the server may have cleaned. @param {string} text */
 const bare = (text) => text.replace(/[\p{C}\p{M}\p{Z}\s\ufffd\u115f\u1160\u3164\uffa0]/gu, "");
 
@@ -271,6 +276,10 @@ export class Stay {
   doubts = false;
   /** What the person did while the server waited no more for somebody to come in. It is done on the next connection. */
   onLocked = /** @type {(() => void) | null} */ (null);
+  /** Whether our name has no password yet, so that nobody comes in by it but with a token. */
+  lacksPassword = false;
+  /** The server tells that before it answers. */
+  #onLacking = /** @type {(() => void) | null} */ (null);
 
   /** @param {Session} s @param {Hooks} hooks @param {Record<string, any>} left what an earlier life of this page has left */
   constructor(s, hooks, { server, place, people, unsettled }) {
@@ -420,7 +429,12 @@ export class Stay {
   heard(fact, size) {
     const told = this.place.heard(fact, size);
     if (told === true) {
-      this.s.told(fact);
+      // One code has several causes, of which this is one that a guest can do something about.
+      if (fact.is === "refused" && fact.code === "muted" && OF_OWNERS.test(fact.text))
+        fact.code = fact.text.includes("/register ") ? "muted.guests" : "muted.owners";
+      // What we asked by ourselves is told in the words of the page.
+      if (this.#onLacking && fact.is === "notice" && LACKING.test(fact.text)) this.#onLacking();
+      else this.s.told(fact);
       if (fact.is === "locked") this.onLocked?.();
       if (fact.is === "locked" || fact.is === "hello") this.onLocked = null;
     } else if (told && "again" in told) this.#resumed(told, fact.is === "done" ? fact.text : "");
@@ -531,7 +545,7 @@ export class Stay {
     // On a locked server it is asked for behind the greeting.
     if (byPassword && this.s.phase !== "new") this.askToken();
     if (!wasIn) return;
-    this.askOperator();
+    this.askSelf();
     this.s.enterAll();
   }
 
@@ -543,9 +557,19 @@ export class Stay {
     });
   }
 
-  askOperator() {
+  /** What the server knows of who we are: whether we are an operator, and our name has a password. */
+  askSelf() {
     this.s.ask("/server", (f) => {
       this.s.me.operator = f?.is === "done";
+      this.s.change.state = true;
+    });
+    let lacks = false;
+    this.#onLacking = () => {
+      lacks = true;
+    };
+    this.s.ask("/account", (f) => {
+      this.#onLacking = null;
+      if (f) this.lacksPassword = lacks;
       this.s.change.state = true;
     });
   }
