@@ -279,7 +279,7 @@ export class Stay {
   /** Whether our name has no password yet, so that nobody comes in by it but with a token. */
   lacksPassword = false;
   /** The server tells that before it answers. */
-  #onLacking = /** @type {(() => void) | null} */ (null);
+  #lacks = false;
 
   /** @param {Session} s @param {Hooks} hooks @param {Record<string, any>} left what an earlier life of this page has left */
   constructor(s, hooks, { server, place, people, unsettled }) {
@@ -432,8 +432,9 @@ export class Stay {
       // One code has several causes, of which this is one that a guest can do something about.
       if (fact.is === "refused" && fact.code === "muted" && OF_OWNERS.test(fact.text))
         fact.code = fact.text.includes("/register ") ? "muted.guests" : "muted.owners";
-      // What we asked by ourselves is told in the words of the page.
-      if (this.#onLacking && fact.is === "notice" && LACKING.test(fact.text)) this.#onLacking();
+      // What we asked by ourselves is told in the words of the page. What an earlier life of it asked says nothing.
+      const isAsked = () => this.s.asked.find(({ command }) => command === "account")?.about;
+      if (fact.is === "notice" && LACKING.test(fact.text) && isAsked()) this.#lacks = !this.s.fence;
       else this.s.told(fact);
       if (fact.is === "locked") this.onLocked?.();
       if (fact.is === "locked" || fact.is === "hello") this.onLocked = null;
@@ -563,15 +564,13 @@ export class Stay {
       this.s.me.operator = f?.is === "done";
       this.s.change.state = true;
     });
-    let lacks = false;
-    this.#onLacking = () => {
-      lacks = true;
-    };
-    this.s.ask("/account", (f) => {
-      this.#onLacking = null;
-      if (f) this.lacksPassword = lacks;
+    /** @type {Then} */
+    const then = (f) => {
+      if (f) this.lacksPassword = this.#lacks;
+      this.#lacks = false;
       this.s.change.state = true;
-    });
+    };
+    this.s.ask("/account", then, fold(this.s.me.nick));
   }
 
   /** Keeps what there is to be kept now, as the page may be gone at once. */
