@@ -228,6 +228,43 @@ test("what is for somebody who has gone goes to nobody else of that name", async
   );
 });
 
+test("whoever takes a name at once is not taken for who had it", async (t) => {
+  const port = await serve(t);
+  const anna = await come(t, port, "anna");
+  const bob = await come(t, port, "bob");
+  const carl = await come(t, port, "carl");
+  bob.session.say("@anna", "psst");
+  await anna.until("psst", () => anna.texts("@bob").length);
+  await anna.until("carl is here", (session) => session.people.has("carl"));
+  bob.session.say("#lobby", "/quit");
+  await hasEvent(carl, "bob quit");
+  // Presence has gathered for a while what came and went, and tells nothing of bob.
+  carl.session.enter("bob");
+  await hasEvent(anna, "carl renamed bob");
+  assert.equal(anna.session.talks.get("@bob").maySay, "mayNot.gone");
+});
+
+test("who owns a name is known again when they come back", async (t) => {
+  const port = await serve(t, "--data", folder(t));
+  const anna = await come(t, port, "anna");
+  const margaret = await come(t, port, "Margaret");
+  await margaret.session.register("correct-horse");
+  await margaret.until("a token", (session) => session.me.owned && session.token);
+  await anna.until("she is here", (session) => session.people.has("Margaret"));
+  anna.session.say("@Margaret", "hi");
+  const talk = (person) => person.session.talks.get("@Margaret");
+  await anna.until("it is known whose name that is", () => talk(anna).since);
+  margaret.session.save();
+  margaret.session.say("#lobby", "/quit");
+  await anna.until("she has gone", () => talk(anna).maySay !== true);
+  anna.session.save();
+  anna.end();
+  const again = await come(t, port, null, anna.kept);
+  assert.equal(talk(again).maySay, "mayNot.gone");
+  await come(t, port, null, { local: margaret.kept.local, session: {} });
+  await again.until("it is she", () => talk(again).maySay === true);
+});
+
 test("no command with a secret, or for one person, is said for a blank before it or for other lines", async (t) => {
   const port = await serve(t);
   const anna = await come(t, port, "anna");

@@ -291,6 +291,7 @@ export class Stay {
       if (string(person?.id)[0] !== "@") continue;
       const talk = s.find(person.id) ?? s.opened_(person.id);
       talk.isGone = Boolean(person.isGone) || !this.place.isOld;
+      talk.since = string(person.since) || null;
       for (const row of list(person.rows)) {
         const { file, key } = s.add(talk, { ...row, key: talk.next() });
         if (file) s.files.set(file.id, file);
@@ -591,7 +592,7 @@ export class Stay {
         place: this.place.ticket,
         people: talks
           .filter((talk) => talk.kind === "person")
-          .map(({ id, rows, isGone }) => ({ id, isGone, rows: rows.filter(isKept).slice(-PRIVATE) })),
+          .map(({ id, rows, isGone, since }) => ({ id, isGone, since, rows: rows.filter(isKept).slice(-PRIVATE) })),
         unsettled: talks.flatMap(({ id, rows }) => rows.filter((row) => !isKept(row)).map((row) => ({ id, row }))),
       },
     });
@@ -613,7 +614,10 @@ export class Stay {
       }
       for (const text of rows) this.#person(text);
       const isMissing = (/** @type {Talk} */ { kind, name }) => kind === "person" && !this.isOnline(name);
-      if (!room) for (const talk of [...this.s.talks.values()].filter(isMissing)) talk.isGone = true;
+      for (const talk of room ? [] : this.s.talks.values()) {
+        if (isMissing(talk)) talk.isGone = true;
+        else if (talk.isGone && talk.since) this.#know(talk);
+      }
       this.s.change.people = this.s.change.talks = true;
     });
   }
@@ -629,6 +633,18 @@ export class Stay {
       if (member) member.away = state === "away" ? away : null;
     }
     return nick;
+  }
+
+  /** Since when the name of whom we talk with has its owner. So it is known whether they are who they were when they come back.
+   * @param {Talk} talk */
+  #know(talk) {
+    this.s.ask(`/account ${talk.name}`, (f, rows) => {
+      if (f?.is !== "done") return;
+      const since = /^name (\S+)/.exec(rows[0])?.[1] ?? "";
+      if (!talk.isGone) talk.since = since;
+      else if (since && since === talk.since && this.isOnline(talk.name)) talk.isGone = false;
+      this.s.isDirty = this.s.change.talks = true;
+    });
   }
 
   /** Whether somebody of that name is here, as far as is known. @param {string} name */
@@ -659,7 +675,9 @@ export class Stay {
       if (this.s.people.has(nick)) continue;
       this.s.people.set(nick, { nick, state: "here", rooms: [], text: "" });
       const talk = !gone.includes(nick) && this.s.talks.get(`@${nick}`);
-      if (talk) this.event(talk.id, this.s.clock, nick, "online", []);
+      if (!talk) continue;
+      this.event(talk.id, this.s.clock, nick, "online", []);
+      if (talk.isGone && talk.since) this.#know(talk);
     }
     this.s.change.people = true;
   }
@@ -731,10 +749,14 @@ export class Stay {
         break;
       case "left":
       case "quit":
-      case "lost":
+      case "lost": {
+        // Presence tells nothing of it where another one has the name at once.
+        const own = event !== "left" && this.s.find(`@${nick}`);
+        if (own) own.isGone = this.s.change.state = true;
         talk.rename(nick);
         if (mine) talk.joined = talk.isWanted = false;
         break;
+      }
       case "renamed":
         this.#follow(nick, first);
         break;
@@ -888,6 +910,7 @@ export class Stay {
       const code = this.s.people.size && !this.isOnline(talk.name) ? "no-such-nick" : "stranger";
       return this.refuse(talk, row, { code, text: "" });
     }
+    if (talk.kind === "person" && talk.since === null) this.#know(talk);
     row.way = "sent";
     row.nick = this.s.me.nick;
     /** @type {Then} */
