@@ -265,6 +265,35 @@ test("who owns a name is known again when they come back", async (t) => {
   await again.until("it is she", () => talk(again).maySay === true);
 });
 
+test("what is typed for a room that let nobody in is not said elsewhere at once", async (t) => {
+  const port = await serve(t);
+  const anna = await come(t, port, "anna");
+  const bob = await come(t, port, "bob");
+  bob.session.say("#lobby", "/join #board");
+  await bob.until("he is there", ({ talks }) => talks.get("#board")?.joined);
+  bob.session.say("#board", "/room #board invite-only on");
+  await bob.until("it is shut", ({ talks }) => talks.get("#board").rules.get("invite-only") === "on");
+  anna.session.say("#lobby", "/join #chess");
+  await anna.until("she is there", ({ talks }) => talks.get("#chess")?.joined);
+  anna.session.say("#chess", "/join #board");
+  await anna.until("she is not let in", ({ trouble }) => trouble?.code === "invite-only");
+  assert.equal(anna.session.current, "#chess", "she is where she was");
+  anna.session.say("#chess", "hello board");
+  const chess = anna.session.talks.get("#chess");
+  assert.deepEqual(
+    [anna.unsaid, chess.rows.at(-1).code, chess.rows.at(-1).args],
+    [[{ talkId: "#chess", text: "hello board" }], "elsewhere", ["#board"]],
+  );
+  // Who sends it again means it, and who looks elsewhere sees where that is.
+  for (const text of ["hello board", "hello chess"]) anna.session.say("#chess", text);
+  await anna.until("it is said", () => anna.texts("#chess").length === 2);
+  anna.session.say("#chess", "/join #board");
+  await anna.until("she is not let in", ({ talks }) => !talks.has("#board"));
+  anna.session.look("#lobby");
+  anna.session.say("#lobby", "hello lobby");
+  await bob.until("it is said", () => bob.texts("#lobby").length);
+});
+
 test("no command with a secret, or for one person, is said for a blank before it or for other lines", async (t) => {
   const port = await serve(t);
   const anna = await come(t, port, "anna");

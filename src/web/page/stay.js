@@ -822,6 +822,12 @@ export class Stay {
     const isCommand = /^\/[a-z?]/i.test(text) && !/^\/me /.test(text) && !text.trim().includes("\n");
     if (!talk) return;
     if (isCommand) return void this.s.deed("typed")(talk, text.trimEnd());
+    const { shut } = this.s;
+    if (shut && this.#doubted !== text) {
+      this.#doubted = text;
+      this.s.unsaid(talkId, text);
+      return this.s.note(talk, "", "elsewhere", null, [shut]);
+    }
     const lines = text.split(/\r?\n/).map((line) => slip(line.trimEnd(), (nick) => this.#knows(talk, nick)));
     // What is pasted with other lines is no slip of the fingers, but may be a secret all the same.
     const held = lines.find((one) => one?.isSecret) ?? (lines.length > 1 ? null : lines[0]);
@@ -833,7 +839,7 @@ export class Stay {
 
   /** Says it there whatever it looks like. @param {Talk} talk @param {string} text */
   speak(talk, text) {
-    this.#doubted = "";
+    this.#doubted = this.s.shut = "";
     const most = LINE - bytes(`/msg ${talk.id} /me \n`);
     for (const line of text.split(/\r?\n/)) {
       if (line.trim()) for (const part of parts(line.trimEnd(), most)) this.message(talk, part);

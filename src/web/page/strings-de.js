@@ -143,6 +143,7 @@ noSlash Der Adresse fehlt am Ende ein Schrägstrich: Füge „/“ an und versuc
 note.alone {1} ist ein Befehl, und andere läsen hier mit, also wurde nichts gesagt. Sende diese Zeile allein, mit / ganz vorn.
 note.anew Dieser Raum hat neu begonnen: Was zuvor gesagt wurde, ist fort.
 note.automatic Das macht die Seite von selbst
+note.elsewhere {1} hat dich nicht eingelassen, und das läsen andere. Sende es noch einmal, um es hier zu sagen.
 note.missing Nachrichten, die hier fehlen: {1}
 note.password Von jetzt an gilt das neue Passwort.
 note.secret Das sieht aus wie {1} mit einem Passwort und wurde niemandem gesagt. Setze / davor.

@@ -121,6 +121,7 @@ noRoom No room
 note.alone {1} is for itself, and others would read it here, so nobody was told. Send that line alone, and begin it with its /.
 note.anew This room began anew: what was said before is gone.
 note.automatic The page does this by itself
+note.elsewhere {1} did not let you in, and others would read this. Send it once more to say it here.
 note.missing Messages that are missing here: {1}
 note.password The new password holds from now on.
 note.secret This looks like {1} with a password, so nobody was told. Put / in front of it.
