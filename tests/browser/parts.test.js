@@ -81,6 +81,26 @@ test("a name that is being typed stays", async (t) => {
   await bob.hears("* anna joined");
 });
 
+test("a password that is being typed is not taken away", async (t) => {
+  const { way } = await scene(t);
+  let came = 0;
+  way.fails = (name) => {
+    came += name === "" ? 1 : 0;
+    return name === "chat.js";
+  };
+  const anna = await come(t, way);
+  await (await anna.finds("#gate summary")).click();
+  const word = await anna.finds("#gate input[name=word]");
+  await word.type("half");
+  // It would be loaded anew by then.
+  await new Promise((then) => setTimeout(then, 6000));
+  assert.equal(came, 1);
+  await word.evaluate((el) => {
+    /** @type {HTMLInputElement} */ (el).value = "";
+  });
+  await until("the page is loaded anew", () => came > 1);
+});
+
 for (const [part, text, heard] of [
   ["stay.js", "hello", "<anna> hello"],
   ["deeds.js", "/topic of the day", "* anna topic of the day"],
