@@ -47,6 +47,22 @@ function ends(t, end) {
   });
 }
 
+/** Waits until something is there. A page that is loaded anew in between cannot be asked, and is asked once more.
+ * @template T @param {string} what @param {() => T | Promise<T>} ask @returns {Promise<NonNullable<T>>} */
+export async function until(what, ask) {
+  for (const end = Date.now() + PATIENCE; ; await new Promise((next) => setTimeout(next, 50))) {
+    /** @type {unknown} */
+    let cause;
+    try {
+      const found = await ask();
+      if (found) return found;
+    } catch (error) {
+      cause = error;
+    }
+    if (Date.now() > end) throw new Error(`waited in vain: ${what}`, { cause });
+  }
+}
+
 /** A folder that goes with the test. @param {Test} t */
 export function folder(t) {
   const made = mkdtempSync(path.join(tmpdir(), "chinwag-"));
@@ -307,11 +323,21 @@ export class Visitor {
 
   /** Comes in under a name. @param {string} name */
   async enter(name) {
-    const field = await this.page.waitForSelector("#gate input[name=name]", { visible: true });
-    await field?.type(name);
-    await field?.press("Enter");
-    await this.page.waitForSelector("body[data-state=in] #app:not([hidden]) #log");
+    const field = await this.finds("#gate input[name=name]");
+    await field.type(name);
+    await field.press("Enter");
+    await this.isIn();
     return this;
+  }
+
+  /** Waits for what is shown. @param {string} selector */
+  finds(selector) {
+    return until(selector, () => this.page.waitForSelector(selector, { visible: true }));
+  }
+
+  /** Waits until one is where one talks. */
+  isIn() {
+    return this.finds("body[data-state=in] #app:not([hidden]) #log");
   }
 
   /** Waits until what the first view can do without is there too. */
@@ -330,7 +356,7 @@ export class Visitor {
 
   /** @param {string} text */
   async type(text) {
-    await this.page.focus("#text");
+    await (await this.finds("#text")).focus();
     await this.page.keyboard.type(text);
   }
 

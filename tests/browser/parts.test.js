@@ -2,7 +2,7 @@
 import assert from "node:assert";
 import { readdirSync } from "node:fs";
 import test from "node:test";
-import { Caller, PATIENCE, serve, Visitor, Way } from "./kit.js";
+import { Caller, serve, until, Visitor, Way } from "./kit.js";
 
 const PARTS = readdirSync(new URL("../../src/web/page/", import.meta.url)).filter(
   (name) => /\.(js|css)$/.test(name) && name !== "sw.js",
@@ -27,15 +27,9 @@ const come = (t, way, language = "en") =>
       ),
   });
 
-/** @param {string} what @param {() => boolean | Promise<boolean>} holds */
-async function until(what, holds) {
-  for (const end = Date.now() + PATIENCE; !(await holds()); await new Promise((next) => setTimeout(next, 50)))
-    assert.ok(Date.now() < end, `waited in vain: ${what}`);
-}
-
-/** What stands where one types. A page that goes in between has nothing. @param {Visitor} anna @param {string} text @param {string} [field] */
+/** What stands where one types. @param {Visitor} anna @param {string} text @param {string} [field] */
 const stands = (anna, text, field = "#text") =>
-  until(`“${text}” in ${field}`, async () => text === (await anna.page.$eval(field, value).catch(() => null)));
+  until(`“${text}” in ${field}`, async () => text === (await anna.page.$eval(field, value)));
 const value = (/** @type {Element} */ el) => /** @type {HTMLInputElement} */ (el).value;
 
 /** Does something, and waits until the page has been loaded anew. @param {Visitor} anna @param {() => void} act */
@@ -43,7 +37,7 @@ async function anew(anna, act = () => {}) {
   await anna.page.evaluate(() => document.documentElement.setAttribute("data-old", ""));
   act();
   const isNew = () => !document.documentElement.hasAttribute("data-old") && document.readyState === "complete";
-  await until("the page is loaded anew", () => anna.page.evaluate(isNew).catch(() => false));
+  await until("the page is loaded anew", () => anna.page.evaluate(isNew));
 }
 
 for (const part of PARTS)
@@ -53,17 +47,17 @@ for (const part of PARTS)
     way.fails = (name) => name === part && ++asked === 1;
     const anna = await come(t, way, part === "strings-de.js" ? "de" : "en");
     // What is of the first view was asked for once there is a field, and has the page loaded anew before anybody types.
-    await anna.page.waitForSelector("#gate input[name=name]", { visible: true });
+    await anna.finds("#gate input[name=name]");
     // Nothing else needs what sees that all comes.
     const least = part === "boot.js" ? 1 : 2;
     if (asked) await until(`${part} comes`, () => asked >= least);
-    const field = await anna.page.waitForSelector("#gate input[name=name]", { visible: true });
-    await field?.type("anna");
-    await field?.press("Enter");
-    await anna.page.waitForSelector("body[data-state=in] #app:not([hidden]) #log");
+    const field = await anna.finds("#gate input[name=name]");
+    await field.type("anna");
+    await field.press("Enter");
+    await anna.isIn();
     await anna.type("half a");
     await until(`${part} comes`, () => asked >= least);
-    await anna.page.waitForSelector("body[data-state=in] #app:not([hidden]) #log");
+    await anna.isIn();
     await stands(anna, "half a");
     await anna.say(" line");
     await bob.hears("<anna> half a line");
@@ -79,12 +73,32 @@ test("a name that is being typed stays", async (t) => {
   let asked = 0;
   way.fails = (name) => name === "chat.js" && ++asked === 1;
   const anna = await come(t, way);
-  await (await anna.page.waitForSelector("#gate input[name=name]", { visible: true }))?.type("an");
+  await (await anna.finds("#gate input[name=name]")).type("an");
   await anew(anna);
   await stands(anna, "an", "#gate input[name=name]");
   await until("the focus", () => anna.page.evaluate(() => Boolean(document.activeElement?.matches("[name=name]"))));
   await anna.page.keyboard.type("na\n");
   await bob.hears("* anna joined");
+});
+
+test("a password that is being typed is not taken away", async (t) => {
+  const { way } = await scene(t);
+  let came = 0;
+  way.fails = (name) => {
+    came += name === "" ? 1 : 0;
+    return name === "chat.js";
+  };
+  const anna = await come(t, way);
+  await (await anna.finds("#gate summary")).click();
+  const word = await anna.finds("#gate input[name=word]");
+  await word.type("half");
+  // It would be loaded anew by then.
+  await new Promise((then) => setTimeout(then, 6000));
+  assert.equal(came, 1);
+  await word.evaluate((el) => {
+    /** @type {HTMLInputElement} */ (el).value = "";
+  });
+  await until("the page is loaded anew", () => came > 1);
 });
 
 for (const [part, text, heard] of [
@@ -117,13 +131,13 @@ test("nothing is asked for time and again that never comes, and nobody is interr
   const anna = await (await come(t, way)).enter("anna");
   await until("the page is loaded anew", () => came > 1);
   const before = Date.now();
-  await anna.page.waitForSelector("body[data-state=in] #app:not([hidden]) #log");
+  await anna.isIn();
   // Each is a look at the page and a load of it.
   const loads = came;
   await until("the page is loaded anew", () => came > loads + 1);
   assert.ok(Date.now() - before >= 9000, "not so soon");
   way.fails = () => false;
-  await anna.page.waitForSelector("body[data-state=in] #app:not([hidden]) #log");
+  await anna.isIn();
 });
 
 test("where none of it comes, there is a word and another try", async (t) => {

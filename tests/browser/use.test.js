@@ -1,5 +1,6 @@
 /** What one does with the page besides talking: by keyboard alone, with a name of one's own, with menus, and while it is hidden. */
 import assert from "node:assert";
+import { spawnSync } from "node:child_process";
 import test from "node:test";
 import { Caller, folder, isChromium, serve, Visitor } from "./kit.js";
 
@@ -156,6 +157,68 @@ test("a name of one's own: registered in the settings, and logged in to elsewher
   await bob.hears("<anna> from here too");
 });
 
+test("whose name has no password is told so, and asked before they go without one", async (t) => {
+  const data = folder(t);
+  const { web } = await serve(t, "--data", data);
+  const grant = spawnSync(process.env.CHINWAG ?? "", ["ctl", "--data", data, "grant", "Betty"]).stdout.toString();
+  const [token] = /token:\S+/.exec(grant) ?? [""];
+  const betty = await Visitor.come(t, web);
+  await (await betty.page.waitForSelector("#gate summary"))?.click();
+  await betty.page.type("#gate input[name=own]", "Betty");
+  await betty.page.type("#gate input[name=word]", `${token}\n`);
+  await betty.sees("Betty has no password yet", "#bar");
+  await betty.loaded();
+  await betty.stands("no-password");
+  await betty.press("OK", "#bar");
+  await betty.misses("#bar p");
+  await betty.say("/logout");
+  await betty.sees("Log out all the same?", "dialog");
+  await betty.press("Close", "dialog");
+  await betty.page.click("#me");
+  await betty.press("Log out", "dialog");
+  await betty.sees("Log out all the same?", "dialog");
+  await betty.press("Close", "dialog");
+  await betty.page.click("#me");
+  await betty.press("Forget me here", "dialog");
+  await betty.sees("Betty has no password yet", "dialog:last-of-type");
+  await betty.press("Close", "dialog:last-of-type");
+  await betty.sees("Betty has no password yet", "dialog fieldset");
+  await betty.stands("settings-no-password");
+  assert.equal(await betty.page.$("dialog input[autocomplete=current-password]"), null);
+  await betty.page.type("dialog input[autocomplete=new-password]", "bishop-888");
+  await betty.press("Choose a password", "dialog");
+  await betty.sees("The new password holds from now on");
+  await betty.page.click("#me");
+  await betty.page.type("dialog input[autocomplete=current-password]", "bishop-888");
+  await betty.page.type("dialog input[autocomplete=new-password]", "knight-999\n");
+  await betty.page.waitForFunction(() => document.body.innerText.split("The new password holds").length > 2, {
+    polling: 100,
+  });
+  await betty.page.click("#me");
+  await betty.press("Log out", "dialog");
+  await betty.sees("guest", "#me");
+  assert.equal(await betty.page.$("dialog"), null);
+});
+
+test("a guest who may not speak is led to where they may", async (t) => {
+  const { port, web } = await serve(t, "--data", folder(t));
+  const bob = await Caller.come(t, port, "bob");
+  bob.say("/room #lobby guests listen");
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  await anna.loaded();
+  await anna.sees("Only people who own their names may speak here", "#bar");
+  await anna.say("hello");
+  await anna.sees("“Own this name” in the settings makes yours your own");
+  await anna.stands("guests-listen");
+  await anna.press("Own this name", "#bar");
+  await anna.page.type("dialog input[autocomplete=new-password]", "correct-horse");
+  await anna.press("Own this name", "dialog");
+  await anna.press("Close", "dialog");
+  await anna.misses("#bar p");
+  await anna.press("Send again", "#log");
+  await bob.hears("<anna> hello");
+});
+
 test("a name of somebody who is not there is not given away", async (t) => {
   const { port, web } = await serve(t, "--data", folder(t));
   const owner = await Caller.come(t, port, "anna");
@@ -237,6 +300,7 @@ test("forgotten here: nothing is kept", async (t) => {
   await anna.stands("forget");
   await anna.page.$$eval("dialog:last-of-type button.danger", (all) => all.at(-1)?.click());
   await anna.page.waitForSelector("#gate input[name=name]", { visible: true });
+  assert.equal(await anna.page.$("dialog"), null, "nothing stands before the first fields");
   const kept = await anna.page.evaluate(() => JSON.stringify([localStorage, sessionStorage]));
   assert.doesNotMatch(kept, /anna|lobby/);
 });

@@ -1,5 +1,6 @@
 /** What the page does for people, against the real server. */
 import assert from "node:assert";
+import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -227,6 +228,72 @@ test("what is for somebody who has gone goes to nobody else of that name", async
   );
 });
 
+test("whoever takes a name at once is not taken for who had it", async (t) => {
+  const port = await serve(t);
+  const anna = await come(t, port, "anna");
+  const bob = await come(t, port, "bob");
+  const carl = await come(t, port, "carl");
+  bob.session.say("@anna", "psst");
+  await anna.until("psst", () => anna.texts("@bob").length);
+  await anna.until("carl is here", (session) => session.people.has("carl"));
+  bob.session.say("#lobby", "/quit");
+  await hasEvent(carl, "bob quit");
+  // Presence has gathered for a while what came and went, and tells nothing of bob.
+  carl.session.enter("bob");
+  await hasEvent(anna, "carl renamed bob");
+  assert.equal(anna.session.talks.get("@bob").maySay, "mayNot.gone");
+});
+
+test("who owns a name is known again when they come back", async (t) => {
+  const port = await serve(t, "--data", folder(t));
+  const anna = await come(t, port, "anna");
+  const margaret = await come(t, port, "Margaret");
+  await margaret.session.register("correct-horse");
+  await margaret.until("a token", (session) => session.me.owned && session.token);
+  await anna.until("she is here", (session) => session.people.has("Margaret"));
+  anna.session.say("@Margaret", "hi");
+  const talk = (person) => person.session.talks.get("@Margaret");
+  await anna.until("it is known whose name that is", () => talk(anna).since);
+  margaret.session.save();
+  margaret.session.say("#lobby", "/quit");
+  await anna.until("she has gone", () => talk(anna).maySay !== true);
+  anna.session.save();
+  anna.end();
+  const again = await come(t, port, null, anna.kept);
+  assert.equal(talk(again).maySay, "mayNot.gone");
+  await come(t, port, null, { local: margaret.kept.local, session: {} });
+  await again.until("it is she", () => talk(again).maySay === true);
+});
+
+test("what is typed for a room that let nobody in is not said elsewhere at once", async (t) => {
+  const port = await serve(t);
+  const anna = await come(t, port, "anna");
+  const bob = await come(t, port, "bob");
+  bob.session.say("#lobby", "/join #board");
+  await bob.until("he is there", ({ talks }) => talks.get("#board")?.joined);
+  bob.session.say("#board", "/room #board invite-only on");
+  await bob.until("it is shut", ({ talks }) => talks.get("#board").rules.get("invite-only") === "on");
+  anna.session.say("#lobby", "/join #chess");
+  await anna.until("she is there", ({ talks }) => talks.get("#chess")?.joined);
+  anna.session.say("#chess", "/join #board");
+  await anna.until("she is not let in", ({ trouble }) => trouble?.code === "invite-only");
+  assert.equal(anna.session.current, "#chess", "she is where she was");
+  anna.session.say("#chess", "hello board");
+  const chess = anna.session.talks.get("#chess");
+  assert.deepEqual(
+    [anna.unsaid, chess.rows.at(-1).code, chess.rows.at(-1).args],
+    [[{ talkId: "#chess", text: "hello board" }], "elsewhere", ["#board"]],
+  );
+  // Who sends it again means it, and who looks elsewhere sees where that is.
+  for (const text of ["hello board", "hello chess"]) anna.session.say("#chess", text);
+  await anna.until("it is said", () => anna.texts("#chess").length === 2);
+  anna.session.say("#chess", "/join #board");
+  await anna.until("she is not let in", ({ talks }) => !talks.has("#board"));
+  anna.session.look("#lobby");
+  anna.session.say("#lobby", "hello lobby");
+  await bob.until("it is said", () => bob.texts("#lobby").length);
+});
+
 test("no command with a secret, or for one person, is said for a blank before it or for other lines", async (t) => {
   const port = await serve(t);
   const anna = await come(t, port, "anna");
@@ -293,6 +360,62 @@ test("who owns a name logs in by a token that is kept, and no password is", asyn
     (session) => session.state === "naming" && again.kept.local.token === undefined && !session.me.owned,
   );
   await anna.until("she is there", (session) => session.state === "in");
+});
+
+test("who comes in by an operator's token is known to have no password, until one is set", async (t) => {
+  const data = folder(t);
+  const port = await serve(t, "--data", data);
+  const betty = new Person(t, port).connect();
+  await betty.until("she is greeted", (session) => session.state === "naming");
+  const [, token] = /(token:\S+)/.exec(
+    spawnSync(process.env.CHINWAG, ["ctl", "--data", data, "grant", "Betty"]).stdout,
+  );
+  await betty.session.login("Betty", token);
+  const lacks = (session) => session.me.owned && session.rest.lacksPassword;
+  await betty.until("it is known", lacks);
+  // The token comes behind that.
+  await betty.until("there is what she comes in by again", ({ token }) => token);
+  const notes = () => lobby(betty).rows.filter((row) => row.kind === "note");
+  assert.deepEqual(notes(), [], "the page has words of its own for that");
+  // A reload forgets nothing of it.
+  betty.session.save();
+  const again = await come(t, port, null, { local: betty.kept.local, session: {} });
+  await again.until("it is known again", lacks);
+  betty.session.say("#lobby", "/account");
+  await betty.until("who asks is told", () => notes().some((row) => row.text.startsWith("Betty has no password")));
+  const isTold = () => notes().at(-1)?.code === "password";
+  await betty.session.register("bishop-888");
+  await betty.until("there is one", () => isTold() && !betty.session.rest.lacksPassword && betty.session.token);
+  await betty.session.register("knight-999", "bishop-777");
+  await betty.until("it was another one", (session) => session.trouble?.command === "passwd");
+  assert.ok(!JSON.stringify(notes()).includes("bishop"));
+  await betty.session.register("knight-999", "bishop-888");
+  await betty.until("it is set", () => notes().filter(({ code }) => code === "password").length === 2);
+  await betty.session.logout();
+  await betty.until("a guest", (session) => !session.me.owned);
+  await betty.session.login("Betty", "knight-999");
+  await betty.until("the new one holds", (session) => session.me.owned && session.token && !lacks(session));
+});
+
+test("a guest who may not speak is told that it is for that, and whether they can own their name", async (t) => {
+  for (const [accounts, code] of [
+    ["open", "muted.guests"],
+    ["closed", "muted.owners"],
+  ]) {
+    const port = await serve(t, "--data", folder(t), "--accounts", accounts);
+    const anna = await come(t, port, "anna");
+    const bob = await come(t, port, "bob");
+    anna.session.say("#lobby", "/room guests listen");
+    await hasEvent(bob, "anna set guests listen");
+    bob.session.say("#lobby", "hello");
+    const refused = () => lobby(bob).rows.find((row) => row.state === "refused");
+    await bob.until("it is refused", refused);
+    assert.equal(refused().why.code, code);
+    bob.session.say("#lobby", "/topic tea");
+    await bob.until("so is all else", () =>
+      lobby(bob).rows.some((row) => row.kind === "note" && row.why?.code === code),
+    );
+  }
 });
 
 test("a guest is kept out for no longer than the server keeps them out", async (t) => {

@@ -34,6 +34,7 @@ async function start(kept = {}) {
 }
 
 const HELLO = "* hello guest1 chinwag/0.2.0 2 online; /join #lobby to talk";
+const LACKING = "* notice anna has no password yet; /passwd PASSWORD gives it one";
 const KEEP = "+ keep 0000000000000000000000000000000f 60";
 
 /** What a server answers to a line. */
@@ -410,7 +411,7 @@ test("a new version is told", async () => {
 
 test("what was asked before a reload has no answer after it", async () => {
   const world = await start({
-    local: { name: "anna", rooms: [{ id: "#lobby" }] },
+    local: { name: "anna", rooms: [{ id: "#lobby" }], token: { nick: "anna", token: "secret" } },
     session: { place: { token: "f".repeat(32), lines: 7 } },
   });
   world.open();
@@ -422,6 +423,7 @@ test("what was asked before a reload has no answer after it", async () => {
     "- here x y",
     "+ join #elsewhere 9",
     "! nick taken x",
+    LACKING,
     "#lobby [1@2026-11-22T18:26:24.367Z] <bob> held",
   );
   assert.deepEqual([world.session.state, world.session.me.nick, world.session.trouble], ["in", "anna", null]);
@@ -431,6 +433,32 @@ test("what was asked before a reload has no answer after it", async () => {
     world.session.talks.get("#lobby").rows.map((row) => row.text),
     ["held"],
   );
+  // One may have chosen a password since then.
+  assert.deepEqual([world.session.me.owned, world.session.rest.lacksPassword], [true, false]);
+});
+
+test("that one's name has no password is told to who asks, and known to the page that asks by itself", async () => {
+  const world = await start();
+  world.open();
+  world.hear(HELLO);
+  serve(world);
+  // Whoever presses twice has it asked twice.
+  await Promise.all([world.session.login("anna", "secret"), world.session.login("anna", "secret")]);
+  world.sent();
+  world.hear(...Array(2).fill("! token no-account you are a guest"));
+  assert.deepEqual(world.sent(), Array(2).fill("/login anna secret"));
+  world.hear(...Array(2).fill("+ login anna"));
+  const asked = world.sent();
+  assert.equal(asked.filter((line) => line === "/account").length, 2);
+  for (const line of asked)
+    world.hear(...(line === "/account" ? [LACKING, "+ account anna owned"] : answer(line).split("\n")));
+  serve(world);
+  const { rows } = world.session.talks.get("#lobby");
+  assert.deepEqual([rows.map(({ text }) => text), world.session.rest.lacksPassword], [[], true]);
+  await world.session.say("#lobby", "/account");
+  await null;
+  world.hear(LACKING, "+ account anna owned");
+  assert.ok(rows.some(({ text }) => LACKING.endsWith(text)));
 });
 
 test("what the server cleans is the same message", async () => {

@@ -17,7 +17,8 @@
     // When that was done, and how long not again: ever longer, as something may never come.
     const { at = 0, wait = 0 } = JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
     const since = Math.abs(now - at);
-    if (since < wait || now - typedAt < CALM || document.querySelector("dialog[open]")) return;
+    // What else is typed is kept; a password is not.
+    if (since < wait || now - typedAt < CALM || document.querySelector("dialog[open], [type=password]:valid")) return;
     const answer = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => null);
     if (!answer?.ok) return;
     const next = since > 2 * MOST ? WAIT : Math.min(Math.max(WAIT, 1.5 * wait), MOST);

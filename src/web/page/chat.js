@@ -25,6 +25,8 @@ export class Chat {
   #isOffered = false;
   /** A name is being made somebody's own. */
   isRegistering = false;
+  /** Whether it was read that the name has no password. */
+  #isWarned = false;
   /** Trouble that was read. @type {unknown} */
   #known = null;
   /** @type {ReturnType<Chat["load"]> | null} */
@@ -120,6 +122,15 @@ export class Chat {
     if (!document.hidden && this.session.state === "in") this.session.askPeople(this.session.current);
   }
 
+  /** Whether we own our name, and it has no password yet. */
+  get lacksPassword() {
+    return this.session.me.owned && !!this.session.rest?.lacksPassword;
+  }
+
+  async #settings() {
+    (await this.rest())?.dialogs.open.me(this);
+  }
+
   /** Closes the drawer that is open, if one is. */
   shut() {
     document.querySelector("dialog")?.close();
@@ -140,7 +151,8 @@ export class Chat {
   /** @param {string} text */
   async #say(text) {
     const id = this.session.current;
-    if (text.split("\n").length <= 20) this.session.say(id, text);
+    if (/^\/logout\s*$/i.test(text) && this.lacksPassword) (await this.rest())?.dialogs.logout(this);
+    else if (text.split("\n").length <= 20) this.session.say(id, text);
     else if (!(await (await this.rest())?.files.long(id, text))) this.composer.set(text);
   }
 
@@ -156,10 +168,22 @@ export class Chat {
     if (state === "in" && trouble?.retryAt) return [T.t("regain")];
     if (state === "in" && trouble && trouble !== this.#known && trouble.code !== "bad-key")
       return [trouble, [T.t("ok"), () => this.#dismiss()]];
+    const warned = () => {
+      this.#isWarned = true;
+      this.#shell.draw();
+    };
+    const choose = () => {
+      warned();
+      this.#settings();
+    };
+    if (state === "in" && this.lacksPassword && !this.#isWarned)
+      return [T.t("noPassword", session.me.nick), [T.t("choose"), choose], [T.t("ok"), warned]];
     if (state === "in" && talk?.kind === "room" && !talk.joined && !talk.isWanted)
       return [T.t("mayNot.outside"), [T.t("join"), () => session.join(talk.name)]];
     if (state === "in" && talk?.isGone && session.rest?.isOnline(talk.name))
       return [T.t("mayNot.gone", talk.name), [T.t("writeTo", talk.name), () => session.open(talk.name)]];
+    if (state === "in" && !this.#isOffered && talk?.maySay === "mayNot.guests")
+      return [T.t("mayNot.guests"), [T.t("register"), () => this.#settings()]];
     if (!this.#isOffered) return null;
     const tell = async () => {
       await (await this.rest())?.notifier.ask();
@@ -229,6 +253,8 @@ export class Chat {
       this.#told = talk?.id ?? "";
       announce(talk ? T.t(isOut && !talk.isWanted ? "notIn" : "inTalk", talk.name) : T.t("noRoom"));
     }
+    // Whoever logs in so once more is told once more.
+    if (!session.rest?.lacksPassword) this.#isWarned = false;
     if (this.isRegistering && (me.owned || trouble)) {
       this.isRegistering = false;
       if (me.owned) this.rest().then((all) => all?.dialogs.owned(me.nick));

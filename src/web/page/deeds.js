@@ -67,7 +67,12 @@ export function unlock(s, password, isKnown) {
 export function register(s, password, old) {
   const line = s.me.owned ? `/passwd ${old ? `${old} ` : ""}${password}` : `/register ${password}`;
   s.tell(null);
-  safely(s, line, (f) => did(s, f, [], line, s.me.nick));
+  const isNew = s.me.owned;
+  safely(s, line, (f) => {
+    did(s, f, [], line, s.me.nick);
+    if (!f) s.note(null, cut(line)[0], "unanswered");
+    else if (isNew && f.is === "done") s.note(null, "", "password");
+  });
 }
 
 /** @param {Session} s */
@@ -312,10 +317,12 @@ function did(s, f, rows, line, name) {
     case "register":
       return stay(s).owns({ ...f, text: s.me.nick }, true);
     case "passwd":
+      stay(s).lacksPassword = false;
+      s.change.state = true;
       return stay(s).askToken();
     case "logout":
     case "drop":
-      s.me.owned = s.me.operator = false;
+      s.me.owned = s.me.operator = stay(s).lacksPassword = false;
       s.token = null;
       s.called(first);
       return s.enterAll();

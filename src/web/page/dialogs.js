@@ -261,28 +261,31 @@ async function settings(page) {
   const name = field("myName", { value: me.nick, autocomplete: "nickname", maxlength: 60 });
   const away = field("away", { value: me.away ?? "", placeholder: T.t("awayLike"), maxlength: 200 });
   const secret = { pattern: "\\S{8,}", title: T.t("oneWord"), required: true };
+  const old = field("oldPassword", { type: "password", autocomplete: "current-password", required: true });
   const pass = field("newPassword", { type: "password", autocomplete: "new-password", ...secret });
   const may = notifier.state();
   const can = may === "on" || may === "off";
   const part = (/** @type {string} */ key, /** @type {(Node | string | false)[]} */ ...kids) =>
     h("fieldset", {}, h("legend", {}, T.t(key)), ...kids);
-  /** @param {ReturnType<typeof field>} of @param {string} key @param {() => void} act */
-  const line = ({ input, label }, key, act) => {
+  /** @param {ReturnType<typeof field>} of @param {string} key @param {() => void} act @param {...ReturnType<typeof field>} before what it needs besides */
+  const line = (of, key, act, ...before) => {
+    const all = [...before, of];
     const run = () => {
-      if (!input.reportValidity()) return;
-      input.closest("dialog")?.close();
+      if (!all.every(({ input }) => input.reportValidity())) return;
+      of.input.closest("dialog")?.close();
       act();
     };
-    input.addEventListener("keydown", (e) => {
-      if (e.key !== "Enter") return;
-      e.preventDefault();
-      run();
-    });
-    return h("div", { class: "line" }, label, button(T.t(key), run));
+    for (const { input } of all)
+      input.addEventListener("keydown", (e) => {
+        if (e.key !== "Enter") return;
+        e.preventDefault();
+        run();
+      });
+    return h("div", { class: "line" }, ...all.map(({ label }) => label), button(T.t(key), run));
   };
   const register = () => {
-    page.isRegistering = true;
-    session.register(pass.input.value);
+    page.isRegistering = !me.owned;
+    session.register(pass.input.value, old.input.value);
   };
   const notify = async (/** @type {boolean} */ on) => {
     if (on) await notifier.ask();
@@ -295,12 +298,13 @@ async function settings(page) {
         "you",
         line(name, "rename", () => session.rename(name.input.value.trim())),
         line(away, "setAway", () => session.away(away.input.value.trim() || null)),
-        me.owned
-          ? button(T.t("logout"), () => {
-              document.querySelector("dialog")?.close();
-              session.logout();
-            })
-          : line(pass, "register", register),
+        line(pass, me.owned ? "choose" : "register", register, ...(me.owned && !page.lacksPassword ? [old] : [])),
+        page.lacksPassword && h("p", { class: "quiet" }, ...parts("noPassword", me.nick)),
+        me.owned &&
+          button(T.t("logout"), () => {
+            page.shut();
+            logout(page);
+          }),
         !me.owned && h("p", { class: "quiet" }, T.t("registerWhy")),
       ),
       part(
@@ -340,7 +344,10 @@ async function settings(page) {
         button(
           T.t("forget"),
           async () => {
-            if (await ask(T.t("forgetAsk"), [], [[T.t("forget"), "forget", "danger"]])) session.forget();
+            const cost = page.lacksPassword && h("p", {}, ...parts("noPassword", me.nick));
+            if (!(await ask(T.t("forgetAsk"), [cost], [[T.t("forget"), "forget", "danger"]]))) return;
+            page.shut();
+            session.forget();
           },
           "danger",
         ),
@@ -348,6 +355,12 @@ async function settings(page) {
     ],
     [],
   );
+}
+
+/** Asks those who could not come back by their name. @param {Page} page */
+export async function logout({ session, lacksPassword }) {
+  const why = h("p", {}, ...parts("noPassword", session.me.nick));
+  if (!lacksPassword || (await ask(T.t("ask.logout"), [why], [[T.t("logout"), "logout", "danger"]]))) session.logout();
 }
 
 const RULES = /^(op|founder)$/;

@@ -29,6 +29,10 @@ export class Session {
   newVersion = false;
   talks = /** @type {Map<string, Talk>} */ (new Map());
   current = "";
+  /** Where they were before. */
+  #before = "";
+  /** The room that did not let us in, in place of which the person is shown another since then. */
+  shut = "";
   people = /** @type {Map<string, Person>} */ (new Map());
   /** When `tick` is due at the latest, in ms. */
   wake = /** @type {number | null} */ (null);
@@ -287,8 +291,12 @@ export class Session {
   /** @param {string} talkId */
   look(talkId) {
     const talk = this.find(talkId);
-    if (talk && this.current !== talk.id) this.change.talks = true;
-    this.current = talk?.id ?? this.current;
+    if (talk && this.current !== talk.id) {
+      this.#before = this.current;
+      this.current = talk.id;
+      this.change.talks = true;
+    }
+    this.shut = "";
     this.end();
   }
 
@@ -412,7 +420,7 @@ export class Session {
         if (limit) this.server.limits.set(limit.name, Number(limit.value));
       }
     });
-    if (this.me.owned) this.with((rest) => rest.askOperator());
+    if (this.me.owned) this.with((rest) => rest.askSelf());
     this.ask("/ping restored", (f) => {
       if (!f) return;
       this.phase = "on";
@@ -476,8 +484,9 @@ export class Session {
       if (f?.is !== "refused") return;
       this.tell(f, { name: talk.id, isWrong: f.code === "bad-key" && !!key });
       talk.joined = talk.isWanted = false;
-      if (talk.rows.length) this.note(talk, f.text, "shut", f);
-      else this.close(talk);
+      if (talk.rows.length) return this.note(talk, f.text, "shut", f);
+      if (this.current === talk.id) this.shut = talk.id;
+      this.close(talk);
     };
     this.ask(`/join ${id}${key ? ` ${key}` : ""}`, then, fold(id));
     this.catchUp(talk);
@@ -744,7 +753,7 @@ export class Session {
     this.talks.delete(talk.id);
     this.#rows.delete(talk);
     this.waiting = this.waiting.filter((one) => !("talk" in one) || one.talk !== talk);
-    if (this.current === talk.id) this.current = this.talks.keys().next().value ?? "";
+    if (this.current === talk.id) this.current = this.find(this.#before)?.id ?? this.talks.keys().next().value ?? "";
     this.isDirty = this.change.talks = true;
   }
 

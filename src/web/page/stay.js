@@ -44,6 +44,11 @@ const SECRET =
   /^[\s\p{Cf}\u0085\u2800]*\/\s*((?:pass|login|register|token|drop)\S*|(?:identify|id|auth|authenticate|sasl|ns|nickserv|msgserv|cs|chanserv|ghost|recover|regain|release|oper|su|changepassword|changepass|chpass|setpass|setpassword|newpass|newpassword|pw|pwd|quote|raw)(?=\s+\S))/iu;
 const FOR_ONE = /^[\s\p{Cf}\u0085\u2800]*\/\s*(msg|query|w|tell|whisper)\s+\S/iu;
 
+/** How the refusal begins of what guests may not say in a room. */
+const OF_OWNERS = /^only people who own their names speak /;
+/** The notice that a name has no password. */
+const LACKING = /^\S+ has no password/;
+
 /** What is left of a text that the server may have cleaned. @param {string} text */
 const bare = (text) => text.replace(/[\p{C}\p{M}\p{Z}\s\ufffd\u115f\u1160\u3164\uffa0]/gu, "");
 
@@ -271,6 +276,10 @@ export class Stay {
   doubts = false;
   /** What the person did while the server waited no more for somebody to come in. It is done on the next connection. */
   onLocked = /** @type {(() => void) | null} */ (null);
+  /** Whether our name has no password yet, so that nobody comes in by it but with a token. */
+  lacksPassword = false;
+  /** The server tells that before it answers. */
+  #lacks = false;
 
   /** @param {Session} s @param {Hooks} hooks @param {Record<string, any>} left what an earlier life of this page has left */
   constructor(s, hooks, { server, place, people, unsettled }) {
@@ -282,6 +291,7 @@ export class Stay {
       if (string(person?.id)[0] !== "@") continue;
       const talk = s.find(person.id) ?? s.opened_(person.id);
       talk.isGone = Boolean(person.isGone) || !this.place.isOld;
+      talk.since = string(person.since) || null;
       for (const row of list(person.rows)) {
         const { file, key } = s.add(talk, { ...row, key: talk.next() });
         if (file) s.files.set(file.id, file);
@@ -420,7 +430,13 @@ export class Stay {
   heard(fact, size) {
     const told = this.place.heard(fact, size);
     if (told === true) {
-      this.s.told(fact);
+      // One code has several causes, of which this is one that a guest can do something about.
+      if (fact.is === "refused" && fact.code === "muted" && OF_OWNERS.test(fact.text))
+        fact.code = fact.text.includes("/register ") ? "muted.guests" : "muted.owners";
+      // What we asked by ourselves is told in the words of the page. What an earlier life of it asked says nothing.
+      const isAsked = () => this.s.asked.find(({ command }) => command === "account")?.about;
+      if (fact.is === "notice" && LACKING.test(fact.text) && isAsked()) this.#lacks = !this.s.fence;
+      else this.s.told(fact);
       if (fact.is === "locked") this.onLocked?.();
       if (fact.is === "locked" || fact.is === "hello") this.onLocked = null;
     } else if (told && "again" in told) this.#resumed(told, fact.is === "done" ? fact.text : "");
@@ -531,7 +547,7 @@ export class Stay {
     // On a locked server it is asked for behind the greeting.
     if (byPassword && this.s.phase !== "new") this.askToken();
     if (!wasIn) return;
-    this.askOperator();
+    this.askSelf();
     this.s.enterAll();
   }
 
@@ -543,11 +559,19 @@ export class Stay {
     });
   }
 
-  askOperator() {
+  /** What the server knows of who we are: whether we are an operator, and our name has a password. */
+  askSelf() {
     this.s.ask("/server", (f) => {
       this.s.me.operator = f?.is === "done";
       this.s.change.state = true;
     });
+    /** @type {Then} */
+    const then = (f) => {
+      if (f) this.lacksPassword = this.#lacks;
+      this.#lacks = false;
+      this.s.change.state = true;
+    };
+    this.s.ask("/account", then, fold(this.s.me.nick));
   }
 
   /** Keeps what there is to be kept now, as the page may be gone at once. */
@@ -568,7 +592,7 @@ export class Stay {
         place: this.place.ticket,
         people: talks
           .filter((talk) => talk.kind === "person")
-          .map(({ id, rows, isGone }) => ({ id, isGone, rows: rows.filter(isKept).slice(-PRIVATE) })),
+          .map(({ id, rows, isGone, since }) => ({ id, isGone, since, rows: rows.filter(isKept).slice(-PRIVATE) })),
         unsettled: talks.flatMap(({ id, rows }) => rows.filter((row) => !isKept(row)).map((row) => ({ id, row }))),
       },
     });
@@ -590,7 +614,10 @@ export class Stay {
       }
       for (const text of rows) this.#person(text);
       const isMissing = (/** @type {Talk} */ { kind, name }) => kind === "person" && !this.isOnline(name);
-      if (!room) for (const talk of [...this.s.talks.values()].filter(isMissing)) talk.isGone = true;
+      for (const talk of room ? [] : this.s.talks.values()) {
+        if (isMissing(talk)) talk.isGone = true;
+        else if (talk.isGone && talk.since) this.#know(talk);
+      }
       this.s.change.people = this.s.change.talks = true;
     });
   }
@@ -606,6 +633,18 @@ export class Stay {
       if (member) member.away = state === "away" ? away : null;
     }
     return nick;
+  }
+
+  /** Since when the name of whom we talk with has its owner. So it is known whether they are who they were when they come back.
+   * @param {Talk} talk */
+  #know(talk) {
+    this.s.ask(`/account ${talk.name}`, (f, rows) => {
+      if (f?.is !== "done") return;
+      const since = /^name (\S+)/.exec(rows[0])?.[1] ?? "";
+      if (!talk.isGone) talk.since = since;
+      else if (since && since === talk.since && this.isOnline(talk.name)) talk.isGone = false;
+      this.s.isDirty = this.s.change.talks = true;
+    });
   }
 
   /** Whether somebody of that name is here, as far as is known. @param {string} name */
@@ -636,7 +675,9 @@ export class Stay {
       if (this.s.people.has(nick)) continue;
       this.s.people.set(nick, { nick, state: "here", rooms: [], text: "" });
       const talk = !gone.includes(nick) && this.s.talks.get(`@${nick}`);
-      if (talk) this.event(talk.id, this.s.clock, nick, "online", []);
+      if (!talk) continue;
+      this.event(talk.id, this.s.clock, nick, "online", []);
+      if (talk.isGone && talk.since) this.#know(talk);
     }
     this.s.change.people = true;
   }
@@ -708,10 +749,14 @@ export class Stay {
         break;
       case "left":
       case "quit":
-      case "lost":
+      case "lost": {
+        // Presence tells nothing of it where another one has the name at once.
+        const own = event !== "left" && this.s.find(`@${nick}`);
+        if (own) own.isGone = this.s.change.state = true;
         talk.rename(nick);
         if (mine) talk.joined = talk.isWanted = false;
         break;
+      }
       case "renamed":
         this.#follow(nick, first);
         break;
@@ -777,6 +822,12 @@ export class Stay {
     const isCommand = /^\/[a-z?]/i.test(text) && !/^\/me /.test(text) && !text.trim().includes("\n");
     if (!talk) return;
     if (isCommand) return void this.s.deed("typed")(talk, text.trimEnd());
+    const { shut } = this.s;
+    if (shut && this.#doubted !== text) {
+      this.#doubted = text;
+      this.s.unsaid(talkId, text);
+      return this.s.note(talk, "", "elsewhere", null, [shut]);
+    }
     const lines = text.split(/\r?\n/).map((line) => slip(line.trimEnd(), (nick) => this.#knows(talk, nick)));
     // What is pasted with other lines is no slip of the fingers, but may be a secret all the same.
     const held = lines.find((one) => one?.isSecret) ?? (lines.length > 1 ? null : lines[0]);
@@ -788,7 +839,7 @@ export class Stay {
 
   /** Says it there whatever it looks like. @param {Talk} talk @param {string} text */
   speak(talk, text) {
-    this.#doubted = "";
+    this.#doubted = this.s.shut = "";
     const most = LINE - bytes(`/msg ${talk.id} /me \n`);
     for (const line of text.split(/\r?\n/)) {
       if (line.trim()) for (const part of parts(line.trimEnd(), most)) this.message(talk, part);
@@ -865,6 +916,7 @@ export class Stay {
       const code = this.s.people.size && !this.isOnline(talk.name) ? "no-such-nick" : "stranger";
       return this.refuse(talk, row, { code, text: "" });
     }
+    if (talk.kind === "person" && talk.since === null) this.#know(talk);
     row.way = "sent";
     row.nick = this.s.me.nick;
     /** @type {Then} */

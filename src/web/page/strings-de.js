@@ -9,6 +9,7 @@ ask.ban {0} aus {1} fernhalten?
 ask.erase Diese Nachricht für alle entfernen?
 ask.ignore Nichts mehr von {0} sehen?
 ask.kick {0} aus {1} weisen?
+ask.logout Trotzdem abmelden?
 ask.mute {0} in {1} nicht mehr sprechen lassen?
 askKey {0} hat einen Schlüssel
 askName Wie sollen wir dich nennen?
@@ -28,6 +29,7 @@ bye.shutdown Der Server wird neu gestartet.
 bye.too-slow Deine Verbindung war zu langsam.
 came {0} kam|{0} kamen
 cancel Abbrechen
+choose Passwort wählen
 close Schließen
 comeTo Du kommst in {0}.
 commands /away TEXT – sagen, dass du weg bist;/back – wieder da;/ban NAME ZEIT GRUND – jemanden fernhalten;/help – alle Befehle;/history 100 – was zuvor gesagt wurde;/ignore NAME – nichts mehr von jemandem sehen;/invite NAME – jemanden einladen;/join #RAUM – einen Raum betreten;/kick NAME GRUND – jemanden hinausweisen;/leave – diesen Raum verlassen;/me TEXT – sagen, was du tust;/msg NAME TEXT – jemandem allein schreiben;/mute NAME ZEIT GRUND – jemanden nicht sprechen lassen;/nick NAME – anders heißen;/op NAME – jemanden für Ordnung sorgen lassen;/room – die Regeln dieses Raums;/rooms – alle Räume;/topic TEXT – worum es hier geht;/unban NR – wieder einlassen;/unignore NAME – jemanden wieder sehen;/voice NAME – jemanden sprechen lassen;/who – wer da ist
@@ -134,13 +136,16 @@ newRoom Neuer Raum
 newVersion Es gibt eine neue Fassung dieser Seite.
 no Nein, danke
 noBans Aus diesem Raum wird niemand ferngehalten.
+noPassword {0} hat noch kein Passwort. Meldest du dich ab, oder vergisst dich dieser Browser, kommt niemand mehr unter diesem Namen herein, bis der Betreiber dieses Servers hilft.
 noPush Nur solange diese Seite offen ist: Eine geschlossene hört nichts.
 noRoom Kein Raum
 noSlash Der Adresse fehlt am Ende ein Schrägstrich: Füge „/“ an und versuche es noch einmal.
 note.alone {1} ist ein Befehl, und andere läsen hier mit, also wurde nichts gesagt. Sende diese Zeile allein, mit / ganz vorn.
 note.anew Dieser Raum hat neu begonnen: Was zuvor gesagt wurde, ist fort.
 note.automatic Das macht die Seite von selbst
+note.elsewhere {1} hat dich nicht eingelassen, und das läsen andere. Sende es noch einmal, um es hier zu sagen.
 note.missing Nachrichten, die hier fehlen: {1}
+note.password Von jetzt an gilt das neue Passwort.
 note.secret Das sieht aus wie {1} mit einem Passwort und wurde niemandem gesagt. Setze / davor.
 note.slip Meinst du {1}? Setze / davor. Oder sende es noch einmal, dann wird es so gesagt.
 note.unanswered Unklar, ob das geschah
@@ -154,6 +159,7 @@ now Jetzt versuchen
 offer Jemand hat dir geschrieben, während du anderswo warst.
 offers Vorschläge
 ok OK
+oldPassword Dein bisheriges Passwort
 older Frühere Nachrichten
 oneWord Ein Passwort hat keine Leerzeichen und mindestens 8 Zeichen.
 op Für Ordnung sorgen lassen
@@ -185,6 +191,8 @@ refusal.held Dieser Name gehörte vor kurzem jemandem. Bitte wähle einen andere
 refusal.insecure Auf dieser Verbindung können andere mitlesen, darum wurde dein Passwort nicht gesendet. Gibt es eine Adresse mit https, dann komm über diese.
 refusal.invite-only In diesen Raum kommt nur, wer eingeladen ist. Wer dort für Ordnung sorgt, kann dich einladen.
 refusal.muted Du darfst hier zurzeit nicht sprechen.
+refusal.muted.guests Hier darf nur sprechen, wem sein Name gehört. „Namen behalten“ in den Einstellungen macht deinen Namen zu deinem eigenen.
+refusal.muted.owners Hier darf nur sprechen, wem sein Name gehört.
 refusal.no-account Das darf nur, wem sein Name gehört. Wie ein Name deiner wird, steht in den Einstellungen.
 refusal.no-account.join Das darf nur, wem sein Name gehört: diesen Raum betreten oder einen neuen machen. Wie ein Name deiner wird, steht in den Einstellungen.
 refusal.no-room Hier hört dich niemand. Betritt zuerst einen Raum.

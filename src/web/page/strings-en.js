@@ -9,6 +9,7 @@ ask.ban Keep {0} out of {1}?
 ask.erase Take this message away, for everybody?
 ask.ignore See nothing more of what {0} says?
 ask.kick Put {0} out of {1}?
+ask.logout Log out all the same?
 ask.mute Stop {0} from speaking in {1}?
 askKey {0} has a key
 away Away message, shown beside your name
@@ -19,6 +20,7 @@ bans Who is kept out…
 below {0} new message|{0} new messages
 came {0} came|{0} came
 cancel Cancel
+choose Choose a password
 close Close
 commands /away TEXT – say that you are away;/back – you are here again;/ban NICK TIME REASON – keep somebody out;/help – all commands;/history 100 – what was said before;/ignore NICK – see nothing more of somebody;/invite NICK – ask somebody in;/join #ROOM – enter a room;/kick NICK REASON – put somebody out;/leave – leave this room;/me TEXT – say what you do;/msg NICK TEXT – write to one person;/mute NICK TIME REASON – stop somebody from speaking;/nick NAME – change your name;/op NICK – let somebody keep order;/room – the rules of this room;/rooms – all rooms;/topic TEXT – what this room is about;/unban ID – end a ban;/unignore NICK – see somebody again;/voice NICK – let somebody speak;/who – who is here
 copy Copy text
@@ -113,12 +115,15 @@ newPassword A password, of 8 characters or more
 newRoom New room
 no No, thank you
 noBans Nobody is kept out of this room.
+noPassword {0} has no password yet. Once you log out, or this browser forgets you, nobody comes in by this name until whoever runs this server helps.
 noPush Only while this page is open: a closed page hears nothing.
 noRoom No room
 note.alone {1} is for itself, and others would read it here, so nobody was told. Send that line alone, and begin it with its /.
 note.anew This room began anew: what was said before is gone.
 note.automatic The page does this by itself
+note.elsewhere {1} did not let you in, and others would read this. Send it once more to say it here.
 note.missing Messages that are missing here: {1}
+note.password The new password holds from now on.
 note.secret This looks like {1} with a password, so nobody was told. Put / in front of it.
 note.slip Is {1} meant? Put / in front of it. Or send it once more, and it is said as it is.
 note.unanswered Not known whether this was done
@@ -130,6 +135,7 @@ notify.insecure They need an encrypted connection (https).
 notify.none This browser has none.
 offer Somebody wrote to you while you were elsewhere.
 ok OK
+oldPassword Your password until now
 older Earlier messages
 op Let keep order
 open Go
@@ -155,6 +161,8 @@ refusal.held This name belonged to somebody not long ago. Please choose another.
 refusal.insecure Others can read along on this connection, so your password was not sent. If there is an address with https, come by that.
 refusal.invite-only Only people who are invited come into this room. Those who keep order there can invite you.
 refusal.muted You may not speak here now.
+refusal.muted.guests Only people who own their names may speak here. “Own this name” in the settings makes yours your own.
+refusal.muted.owners Only people who own their names may speak here.
 refusal.no-account Only people who own their names may do that. The settings say how a name becomes yours.
 refusal.no-account.join Only people who own their names may do that: enter this room, or make a room. The settings say how a name becomes yours.
 refusal.no-room Nobody hears you here. Enter a room first.

@@ -57,6 +57,8 @@ export class Talk {
   muted = false;
   /** Whether they have gone with whom we talked: whoever has their name now may be somebody else, and is to be chosen first. */
   isGone = false;
+  /** Since when their name has its owner, if it has one; null: not known. */
+  since = /** @type {string | null} */ (null);
   seen = new Seen();
   /** The newest message that was read, over reloads. */
   read = { seq: 0, time: 0 };
