@@ -170,6 +170,8 @@ struct Entry {
     here: Vec<Nick>,
     /// How many these are in all.
     count: u64,
+    /// Which rules hold, as the server names them.
+    rules: String,
     /// Whether the person came with a key, and the room has none.
     wants_key: bool,
 }

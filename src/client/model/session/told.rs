@@ -266,7 +266,7 @@ impl Session {
         }
     }
 
-    /// Notes what an event tells of who has which rank in a room. Where it does not tell all, that is asked.
+    /// Notes what an event tells of a room's rules, and of who has which rank there. Where it does not tell all, that is asked.
     fn rank_changed(&mut self, place: Place, who: Nick, what: What<'_>) {
         let Place::Room(room) = place else { return };
         let Some(talk) = self.talks.room(room) else { return };
@@ -281,6 +281,7 @@ impl Session {
             What::Left(_) | What::Quit(_) | What::Lost(_) => talk.ranks.leave(who),
             What::Kicked { nick, .. } => talk.ranks.leave(nick),
             What::Joined if talk.ranks.leave_if_known(who) => self.ask_ranks(room, Entry::default()),
+            What::Set(rule, value) => talk.set_rule(rule, value),
             What::Renamed(new) => {
                 let is_known = [who, new].map(|nick| talk.ranks.leave_if_known(nick)).contains(&true);
                 if is_known {

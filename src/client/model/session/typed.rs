@@ -500,6 +500,16 @@ pub(super) fn names_somebody(line: &str) -> bool {
     TO_SOMEBODY.contains(&name(line)) && cut(line).1.split(' ').any(|word| !word.is_empty() && !word.starts_with('#'))
 }
 
+/// Whether a line leads into this room, or tells everybody there something, while `target` is talked to.
+pub(super) fn is_about(line: &str, room: RoomName, target: Option<Place>) -> bool {
+    let place = RoomName::new(cut(cut(line).1.trim_start()).0).ok().map(Place::Room);
+    match name(line) {
+        "join" | "query" => place == Some(Place::Room(room)),
+        "topic" => place.or(target) == Some(Place::Room(room)),
+        _ => false,
+    }
+}
+
 /// What the command of a line is called; empty for one that nobody knows.
 pub(super) fn name(line: &str) -> &'static str {
     commands::find(cut(line).0).map_or("", |spec| spec.name)
