@@ -387,7 +387,7 @@ impl Plain {
             }
         }
         if !self.visit.client.session.is_reading_history() {
-            self.end_past();
+            self.frame(false);
         }
         self.hide();
         self.unsure();
@@ -410,11 +410,6 @@ impl Plain {
         if news.call().is_some() && self.bell == Bell::Rings && !is_early {
             self.rang = Some(Instant::now());
             self.out.push('\x07');
-        }
-        match news {
-            News::Said { age: Age::Past, .. } => self.begin_past(),
-            News::Said { .. } => self.end_past(),
-            _ => {}
         }
         self.print(news);
     }
@@ -460,22 +455,16 @@ impl Plain {
         });
     }
 
-    /// Tells where what was said before begins.
-    fn begin_past(&mut self) {
-        if !std::mem::replace(&mut self.is_past, true) {
-            self.print(&News::Note("what comes next was said before".to_owned()));
-        }
-    }
-
-    /// Tells where what was said before ends. Who hears it read out may not know that from the times, if there are any.
-    fn end_past(&mut self) {
-        if std::mem::take(&mut self.is_past) {
-            self.print(&News::Note("that was said before".to_owned()));
+    /// Tells where what was said before begins and ends. Who hears it read out may not know that from the times, if there are any.
+    fn frame(&mut self, is_past: bool) {
+        if std::mem::replace(&mut self.is_past, is_past) != is_past {
+            self.line(if is_past { "note: what comes next was said before" } else { "note: that was said before" });
         }
     }
 
     /// Prints news, below a line that tells the day where that is another one than before.
     fn print(&mut self, news: &News) {
+        self.frame(matches!(news, News::Said { age: Age::Past, .. }));
         let now = SystemTime::now();
         let day = self.look.day_of(news.at().unwrap_or(now));
         if std::mem::replace(&mut self.day, day) != day {

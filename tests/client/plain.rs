@@ -430,6 +430,50 @@ fn it_is_told_where_what_was_said_before_begins_and_ends() {
 }
 
 #[test]
+fn what_is_so_now_stands_outside_of_what_was_said_before() {
+    let (server, mut bob) = lobby();
+    let mut carol = server.in_room("carol", "#tea");
+    bob.send("one");
+    bob.settle();
+    carol.send("two\n/topic cake");
+    carol.until("+ topic #tea cake");
+    let mut command = connect(&server.address(), &["--plain", "--times", "off", "--join", "#tea"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"/history 5\n/nick carol\n/history 5\n").unwrap();
+    let out = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    let (mut is_past, mut past) = (false, Vec::new());
+    for line in out.lines() {
+        match line {
+            "note: what comes next was said before" => is_past = true,
+            "note: that was said before" => is_past = false,
+            line if is_past => past.push(line),
+            _ => {}
+        }
+    }
+    let numbered = "#tea (1) <@carol> two";
+    assert_eq!(past, ["#lobby <bob> one", "#tea <@carol> two", numbered, numbered], "{out}");
+    assert!(out.contains("\nin #tea: ") && out.contains("\nno: /nick: "), "{out}");
+}
+
+#[test]
+fn the_day_is_told_where_something_of_it_follows() {
+    let Some(preload) = faketime() else { return };
+    let (server, mut bob) = lobby();
+    bob.send("before");
+    bob.settle();
+    let mut command = connect(&server.address(), &["--plain"]);
+    let terminal = start(command.env("LD_PRELOAD", &preload).env("FAKETIME", "+3d"));
+    let lines = told(&terminal, "note: that was said before").lines;
+    let end = lines.iter().position(|line| line == "note: that was said before").expect("the end");
+    assert!(lines[end - 1].ends_with(" #lobby <bob> before"), "{lines:#?}");
+    assert!(lines[end + 1..].iter().all(String::is_empty), "{lines:#?}");
+    terminal.keys("/ping tea\n");
+    let lines = told(&terminal, "done: ping tea").lines;
+    let at = lines.iter().position(|line| line == "done: ping tea").expect("the answer");
+    assert!(lines[at - 1].ends_with(|c: char| c.is_ascii_digit()) && lines[at - 1].contains(", "), "{lines:#?}");
+}
+
+#[test]
 fn lines_pasted_behind_a_private_message_go_to_nobody_else() {
     let (server, mut bob) = lobby();
     let terminal = alice(&server.address(), &["--plain"]);
@@ -717,6 +761,7 @@ fn words_are_searched_here_and_on_the_server() {
         terminal.keys(format!("/search tea{end}"));
         let lines = told(&terminal, "4 with “tea” in what was shown here and the last 500 messages of #lobby").lines;
         let last = lines.iter().rposition(|line| line.contains("4 with “tea”")).unwrap();
+        let last = if lines[last - 1] == "note: that was said before" { last - 1 } else { last };
         for (line, want) in
             lines[last - 4..last].iter().zip(["before 0: Tea", "before 20: Tea", "before 40: Tea", "tea for two"])
         {
