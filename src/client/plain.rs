@@ -127,6 +127,8 @@ struct Plain {
     told_unreadable: bool,
     /// Messages that the person was told of as not sure.
     unsure: Vec<String>,
+    /// Whether the person was told that the server is silent.
+    told_silent: bool,
     output: Output,
     /// What is to be written.
     out: String,
@@ -175,6 +177,7 @@ impl Plain {
             goodbye: None,
             told_unreadable: false,
             unsure: Vec::new(),
+            told_silent: false,
             output: Output::open(),
             out: String::new(),
         };
@@ -226,7 +229,8 @@ impl Plain {
             || self.visit.client.session.talks.typists(Instant::now()).next().is_some();
         let moving = is_moving.then(|| Instant::now() + MOVING);
         let stuck = self.stuck.map(|(since, is_told)| since + if is_told { AWAY } else { UNSURE });
-        [moving, stuck, self.visit.unsure_at(UNSURE)].into_iter().flatten().min()
+        let silent = self.visit.silent_at(UNSURE).filter(|&at| at > Instant::now());
+        [moving, stuck, silent, self.visit.unsure_at(UNSURE)].into_iter().flatten().min()
     }
 
     /// Tells if a script cannot go on without the server, as no more lines can wait or it has said all that it has to say. It is an error
@@ -414,7 +418,7 @@ impl Plain {
         self.print(news);
     }
 
-    /// Tells once of each message that has no answer for too long.
+    /// Tells once of each message that has no answer for too long, and once that the server is silent while a command has none.
     fn unsure(&mut self) {
         let unsure: Vec<String> = self.visit.unsure(UNSURE).take(UNSURE_TOLD).collect();
         // Once it is known to whom it goes, that stands before it.
@@ -427,6 +431,12 @@ impl Plain {
             }
         }
         self.unsure = unsure;
+        let is_silent = self.visit.silent_at(UNSURE).is_some_and(|at| at <= Instant::now());
+        let awaited = self.visit.client.session.awaited().filter(|_| is_silent).map(str::to_owned);
+        let is_told = std::mem::replace(&mut self.told_silent, awaited.is_some());
+        if let Some(command) = awaited.filter(|_| !is_told) {
+            self.print(&News::Note(format!("no answer to {command} yet; waiting for the server")));
+        }
     }
 
     /// Tells who has begun to type.

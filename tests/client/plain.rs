@@ -474,6 +474,27 @@ fn the_day_is_told_where_something_of_it_follows() {
 }
 
 #[test]
+fn a_command_that_the_server_does_not_answer_is_told_of_once() {
+    let (server, _bob) = lobby();
+    let proxy = Proxy::start(server.port);
+    let terminals = [&["--plain"][..], &["--plain=off"]].map(|options| alice(&proxy.address(), options));
+    proxy.stall(true);
+    for terminal in &terminals {
+        terminal.keys("/who\r");
+    }
+    told(&terminals[0], "note: no answer to /who yet; waiting for the server");
+    told(&terminals[1], "waiting for the server");
+    proxy.stall(false);
+    for terminal in &terminals {
+        told(terminal, "bob");
+        terminal.wait_until("no more waiting", |screen| {
+            let told = screen.lines.iter().filter(|line| line.contains("waiting for the server")).count();
+            told == usize::from(screen.lines.iter().any(|line| line.starts_with("note: no answer")))
+        });
+    }
+}
+
+#[test]
 fn lines_pasted_behind_a_private_message_go_to_nobody_else() {
     let (server, mut bob) = lobby();
     let terminal = alice(&server.address(), &["--plain"]);

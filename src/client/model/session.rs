@@ -468,6 +468,17 @@ impl Session {
         messages.map(|message| format!("{} {}", message.place, message.text))
     }
 
+    /// The first command of the person's that has no answer.
+    pub fn awaited(&self) -> Option<&str> {
+        self.asked.iter().find_map(|asked| match asked.pending {
+            Pending::Search { .. } => Some("/search"),
+            Pending::Typed(_) | Pending::Password(_) | Pending::Login(..) | Pending::Send(_) | Pending::Get(_) => {
+                Some(cut(&asked.line).0)
+            }
+            _ => None,
+        })
+    }
+
     /// Drops what waits to be sent, and tells how much that was.
     pub fn forget_unsent(&mut self) -> usize {
         std::mem::take(&mut self.waiting).len()
