@@ -143,7 +143,9 @@ impl Session {
         } else {
             Mark::Plain
         };
-        if !is_own && self.talks.target() != Some(place) {
+        // What was said before we ever came is no news.
+        let is_missed = age == Age::New || self.asked.front().is_some_and(|asked| asked.line.contains(" after "));
+        if !is_own && is_missed && self.talks.target() != Some(place) {
             self.talks.unread(place);
         }
         let rank = self.talks.ranks(place).and_then(|ranks| ranks.of(from));

@@ -636,6 +636,34 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_before_one_came_is_not_unread_and_what_was_missed_is() {
+        let (mut session, now) =
+            (Session::new(Wish { rooms: rooms(&["#a", "#b"]), ..Wish::default() }), Instant::now());
+        let unread = |session: &Session| session.talks.iter().map(|talk| talk.unread).collect::<Vec<_>>();
+        let past = |seq: u64| format!("- [{seq}@2026-11-30T12:00:0{seq}.000Z] <bob> hi");
+        session.connected();
+        let coming = ["* hello alice x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"];
+        hear(&mut session, &coming);
+        hear(&mut session, &["+ join #a 1", "+ join #b 1", "+ query #b", "+ ping restored", "+ op #a 0"]);
+        hear(&mut session, &[&past(1), "+ history #a 1", "+ op #b 0", &past(1), "+ history #b 1"]);
+        hear(&mut session, &["+ history #a 0", "+ history #b 0"]);
+        assert_eq!(unread(&session), [0, 0]);
+        session.typed("/ping", now);
+        hear(&mut session, &["#a [2@2026-11-30T12:00:02.000Z] <bob> hi", "+ ping"]);
+        assert_eq!(unread(&session), [1, 0]);
+        session.lost("gone");
+        session.connected();
+        hear(&mut session, &coming);
+        hear(&mut session, &["+ join #a 1", "+ join #b 1", "+ query #b", "+ ping restored", "+ op #a 0"]);
+        hear(&mut session, &[&past(2), &past(3), "+ history #a 2"]);
+        assert_eq!(unread(&session), [2, 0]);
+    }
+
+    fn rooms(names: &[&str]) -> Vec<RoomName> {
+        names.iter().filter_map(|name| RoomName::new(name).ok()).collect()
+    }
+
+    #[test]
     fn what_is_no_command_is_told_what_is() {
         for (line, want) in [
             ("/nick Hannelore Müller", "a name has no blanks; it is /nick NAME, as in /nick Hannelore-Müller"),
