@@ -202,6 +202,10 @@ impl Plain {
                 self.signals.take();
             }
             let is_interrupt = self.interrupted.swap(false, Ordering::Relaxed);
+            if is_interrupt && self.is_person {
+                // The terminal has shown that key, and no end of the line.
+                self.out.push('\n');
+            }
             is_open = is_open && self.typed();
             // Who asks twice does not want to wait for anything.
             let is_given_up = (std::mem::take(&mut self.is_left) || is_interrupt) && self.visit.leave(Instant::now());
