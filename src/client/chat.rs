@@ -46,7 +46,7 @@ const MOVING: Duration = Duration::from_millis(250);
 const PACE: Duration = Duration::from_millis(100);
 /// How long a message may have no answer before it is shown as one that is not sure. Most have theirs by then.
 const UNSURE: Duration = Duration::from_millis(150);
-/// After which time the status row tells that the server is silent, while a message has no answer.
+/// After which time the status row tells that the server is silent, while a message or a command has no answer.
 const SILENT: Duration = Duration::from_secs(5);
 /// How many of them are shown at once.
 const UNSURE_ROWS: usize = 3;

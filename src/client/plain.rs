@@ -127,6 +127,8 @@ struct Plain {
     told_unreadable: bool,
     /// Messages that the person was told of as not sure.
     unsure: Vec<String>,
+    /// Whether the person was told that the server is silent.
+    told_silent: bool,
     output: Output,
     /// What is to be written.
     out: String,
@@ -175,6 +177,7 @@ impl Plain {
             goodbye: None,
             told_unreadable: false,
             unsure: Vec::new(),
+            told_silent: false,
             output: Output::open(),
             out: String::new(),
         };
@@ -199,6 +202,10 @@ impl Plain {
                 self.signals.take();
             }
             let is_interrupt = self.interrupted.swap(false, Ordering::Relaxed);
+            if is_interrupt && self.is_person {
+                // The terminal has shown that key, and no end of the line.
+                self.out.push('\n');
+            }
             is_open = is_open && self.typed();
             // Who asks twice does not want to wait for anything.
             let is_given_up = (std::mem::take(&mut self.is_left) || is_interrupt) && self.visit.leave(Instant::now());
@@ -226,7 +233,8 @@ impl Plain {
             || self.visit.client.session.talks.typists(Instant::now()).next().is_some();
         let moving = is_moving.then(|| Instant::now() + MOVING);
         let stuck = self.stuck.map(|(since, is_told)| since + if is_told { AWAY } else { UNSURE });
-        [moving, stuck, self.visit.unsure_at(UNSURE)].into_iter().flatten().min()
+        let silent = self.visit.silent_at(UNSURE).filter(|&at| at > Instant::now());
+        [moving, stuck, silent, self.visit.unsure_at(UNSURE)].into_iter().flatten().min()
     }
 
     /// Tells if a script cannot go on without the server, as no more lines can wait or it has said all that it has to say. It is an error
@@ -387,7 +395,7 @@ impl Plain {
             }
         }
         if !self.visit.client.session.is_reading_history() {
-            self.end_past();
+            self.frame(false);
         }
         self.hide();
         self.unsure();
@@ -411,15 +419,10 @@ impl Plain {
             self.rang = Some(Instant::now());
             self.out.push('\x07');
         }
-        match news {
-            News::Said { age: Age::Past, .. } => self.begin_past(),
-            News::Said { .. } => self.end_past(),
-            _ => {}
-        }
         self.print(news);
     }
 
-    /// Tells once of each message that has no answer for too long.
+    /// Tells once of each message that has no answer for too long, and once that the server is silent while a command has none.
     fn unsure(&mut self) {
         let unsure: Vec<String> = self.visit.unsure(UNSURE).take(UNSURE_TOLD).collect();
         // Once it is known to whom it goes, that stands before it.
@@ -432,6 +435,12 @@ impl Plain {
             }
         }
         self.unsure = unsure;
+        let is_silent = self.visit.silent_at(UNSURE).is_some_and(|at| at <= Instant::now());
+        let awaited = self.visit.client.session.awaited().filter(|_| is_silent).map(str::to_owned);
+        let is_told = std::mem::replace(&mut self.told_silent, awaited.is_some());
+        if let Some(command) = awaited.filter(|_| !is_told) {
+            self.print(&News::Note(format!("no answer to {command} yet; waiting for the server")));
+        }
     }
 
     /// Tells who has begun to type.
@@ -460,22 +469,16 @@ impl Plain {
         });
     }
 
-    /// Tells where what was said before begins.
-    fn begin_past(&mut self) {
-        if !std::mem::replace(&mut self.is_past, true) {
-            self.print(&News::Note("what comes next was said before".to_owned()));
-        }
-    }
-
-    /// Tells where what was said before ends. Who hears it read out may not know that from the times, if there are any.
-    fn end_past(&mut self) {
-        if std::mem::take(&mut self.is_past) {
-            self.print(&News::Note("that was said before".to_owned()));
+    /// Tells where what was said before begins and ends. Who hears it read out may not know that from the times, if there are any.
+    fn frame(&mut self, is_past: bool) {
+        if std::mem::replace(&mut self.is_past, is_past) != is_past {
+            self.line(if is_past { "note: what comes next was said before" } else { "note: that was said before" });
         }
     }
 
     /// Prints news, below a line that tells the day where that is another one than before.
     fn print(&mut self, news: &News) {
+        self.frame(matches!(news, News::Said { age: Age::Past, .. }));
         let now = SystemTime::now();
         let day = self.look.day_of(news.at().unwrap_or(now));
         if std::mem::replace(&mut self.day, day) != day {

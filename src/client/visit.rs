@@ -84,7 +84,7 @@ pub struct Visit {
     pub downloads: PathBuf,
     files: Vec<FileId>,
     fold: Fold,
-    /// Since when there have been messages all the time that are not sure.
+    /// Since when there have been messages all the time that are not sure, or commands that have no answer.
     unsure: Option<Instant>,
     /// Since when the person wants to leave and so many lines are not said or not answered yet.
     quitting: Option<(Instant, usize)>,
@@ -145,7 +145,7 @@ impl Visit {
         self.unsure.map(|since| since + age).filter(|&at| at > Instant::now())
     }
 
-    /// When the server will have been silent for `age` since a message that has no answer.
+    /// When the server will have been silent for `age` since a message or a command that has no answer.
     pub fn silent_at(&self, age: Duration) -> Option<Instant> {
         self.unsure.map(|since| since.max(self.client.link.heard()) + age)
     }
@@ -388,7 +388,7 @@ impl Visit {
         let hint = self.client.hint(now).map(|hint| Shown::News(News::Note(hint)));
         self.shown.extend(hint);
         let session = &self.client.session;
-        let is_unsure = session.unanswered().chain(session.unsent()).next().is_some();
+        let is_unsure = session.awaited().is_some() || session.unanswered().chain(session.unsent()).next().is_some();
         self.unsure = if is_unsure { self.unsure.or(Some(now)) } else { None };
         if session.is_quitting() {
             let left = session.unsent().count() + session.unanswered().count();

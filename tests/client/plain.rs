@@ -430,6 +430,71 @@ fn it_is_told_where_what_was_said_before_begins_and_ends() {
 }
 
 #[test]
+fn what_is_so_now_stands_outside_of_what_was_said_before() {
+    let (server, mut bob) = lobby();
+    let mut carol = server.in_room("carol", "#tea");
+    bob.send("one");
+    bob.settle();
+    carol.send("two\n/topic cake");
+    carol.until("+ topic #tea cake");
+    let mut command = connect(&server.address(), &["--plain", "--times", "off", "--join", "#tea"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"/history 5\n/nick carol\n/history 5\n").unwrap();
+    let out = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    let (mut is_past, mut past) = (false, Vec::new());
+    for line in out.lines() {
+        match line {
+            "note: what comes next was said before" => is_past = true,
+            "note: that was said before" => is_past = false,
+            line if is_past => past.push(line),
+            _ => {}
+        }
+    }
+    let numbered = "#tea (1) <@carol> two";
+    assert_eq!(past, ["#lobby <bob> one", "#tea <@carol> two", numbered, numbered], "{out}");
+    assert!(out.contains("\nin #tea: ") && out.contains("\nno: /nick: "), "{out}");
+}
+
+#[test]
+fn the_day_is_told_where_something_of_it_follows() {
+    let Some(preload) = faketime() else { return };
+    let (server, mut bob) = lobby();
+    bob.send("before");
+    bob.settle();
+    let mut command = connect(&server.address(), &["--plain"]);
+    let terminal = start(command.env("LD_PRELOAD", &preload).env("FAKETIME", "+3d"));
+    let lines = told(&terminal, "note: that was said before").lines;
+    let end = lines.iter().position(|line| line == "note: that was said before").expect("the end");
+    assert!(lines[end - 1].ends_with(" #lobby <bob> before"), "{lines:#?}");
+    assert!(lines[end + 1..].iter().all(String::is_empty), "{lines:#?}");
+    terminal.keys("/ping tea\n");
+    let lines = told(&terminal, "done: ping tea").lines;
+    let at = lines.iter().position(|line| line == "done: ping tea").expect("the answer");
+    assert!(lines[at - 1].ends_with(|c: char| c.is_ascii_digit()) && lines[at - 1].contains(", "), "{lines:#?}");
+}
+
+#[test]
+fn a_command_that_the_server_does_not_answer_is_told_of_once() {
+    let (server, _bob) = lobby();
+    let proxy = Proxy::start(server.port);
+    let terminals = [&["--plain"][..], &["--plain=off"]].map(|options| alice(&proxy.address(), options));
+    proxy.stall(true);
+    for terminal in &terminals {
+        terminal.keys("/who\r");
+    }
+    told(&terminals[0], "note: no answer to /who yet; waiting for the server");
+    told(&terminals[1], "waiting for the server");
+    proxy.stall(false);
+    for terminal in &terminals {
+        told(terminal, "bob");
+        terminal.wait_until("no more waiting", |screen| {
+            let told = screen.lines.iter().filter(|line| line.contains("waiting for the server")).count();
+            told == usize::from(screen.lines.iter().any(|line| line.starts_with("note: no answer")))
+        });
+    }
+}
+
+#[test]
 fn lines_pasted_behind_a_private_message_go_to_nobody_else() {
     let (server, mut bob) = lobby();
     let terminal = alice(&server.address(), &["--plain"]);
@@ -500,13 +565,17 @@ fn a_file_behind_a_command_that_goes_elsewhere_is_for_there() {
     terminal.keys("/quit\n");
     terminal.wait_exit();
     bob.until_starting("#lobby * alice quit");
+    carol.settle();
     // So it is where a script says nothing else, and it waits until the file is there.
     let mut command = connect(&server.address(), &["--plain"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
-    carol.until("#tea * alice file 2 4 cat.png");
-    carol.until("#tea <alice> hello");
+    // A file and what is said do not wait for each other.
+    let heard = carol.settle();
+    for line in ["#tea * alice file 2 4 cat.png", "#tea <alice> hello"] {
+        assert!(heard.iter().any(|heard| heard == line), "{heard:?}");
+    }
     assert!(bob.settle().iter().all(|line| !line.contains("file")));
     // A path alone is not said either, wherever it begins.
     let mut command = connect(&server.address(), &["--plain"]);
@@ -713,6 +782,7 @@ fn words_are_searched_here_and_on_the_server() {
         terminal.keys(format!("/search tea{end}"));
         let lines = told(&terminal, "4 with “tea” in what was shown here and the last 500 messages of #lobby").lines;
         let last = lines.iter().rposition(|line| line.contains("4 with “tea”")).unwrap();
+        let last = if lines[last - 1] == "note: that was said before" { last - 1 } else { last };
         for (line, want) in
             lines[last - 4..last].iter().zip(["before 0: Tea", "before 20: Tea", "before 40: Tea", "tea for two"])
         {

@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use testkit::data::stop;
 use testkit::proxy::{Cut, Plan, Proxy};
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
 use testkit::{PATIENCE, Server, binary, eventually, noise};
@@ -444,6 +445,49 @@ fn a_server_that_begins_anew_counts_anew() {
         alice.send("line 2 of alice");
         let want = [lines("bob", 0..5), lines("alice", 0..2), lines("bob", 5..6), lines("alice", 2..3)].concat();
         assert_eq!(bob.hears("<alice> line 2 of alice"), want);
+    }
+}
+
+#[test]
+fn a_room_of_guests_that_was_closed_and_begins_anew_gets_nothing_that_waited() {
+    for (plain, end) in [("--plain", "\n"), ("--plain=off", "\r")] {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, plan) = (folder.path().join("data"), folder.path().join("plan.txt"));
+        let options = ["--data", data.to_str().unwrap()];
+        fs::write(&plan, "all of it").unwrap();
+        let first = Server::start(&options);
+        let proxy = Proxy::start(first.port);
+        let mut command = Command::new(binary());
+        command.args(["connect", &proxy.address(), plain, "--nick", "ann7", "--join", "#lobby", "--join", "#den"]);
+        let mut terminal = Terminal::start(&mut command, 120, 30, Emulator::Reflowing, Speaks::Nothing);
+        let told = |text: &str| {
+            terminal.wait_until(text, |screen| screen.unbroken().iter().any(|line| line.contains(text)));
+        };
+        told("in #den: @ann7");
+        terminal.keys(format!("/room invite-only on{end}"));
+        told("you set invite-only to on in #den");
+        proxy.refuse(true);
+        stop(first);
+        told("the connection is lost");
+        for line in ["more of the secret", "/msg #lobby hello", &format!("/send #den {}", plan.display())] {
+            // Lines that come at once would be a paste.
+            terminal.keys(line);
+            told(line);
+            terminal.keys(end);
+        }
+        let second = Server::start(&options);
+        let mut bob = second.in_room("bob", "#lobby");
+        proxy.lead_to(second.port);
+        proxy.refuse(false);
+        told("in #den no longer holds: invite-only; you made it anew, and /room #den tells how it is");
+        told("others may read #den now, and it has not got this: more of the secret");
+        told("sending plan.txt: #den may be read by others now; send it again");
+        bob.until("#lobby <ann7> hello");
+        let mut carol = second.in_room("carol", "#den");
+        carol.ask("/history", "+ history #den 0");
+        carol.ask("/files", "+ files 0");
+        terminal.keys(format!("/quit{end}"));
+        terminal.wait_exit();
     }
 }
 

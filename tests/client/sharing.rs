@@ -151,7 +151,7 @@ fn files_are_sent_and_fetched() {
         ("/get 1", "✗ fetching"),
         ("/send #lobby ~/no such", "✗"),
         ("/cancel cat", "no cat is being sent"),
-        ("/show cat", "it is /show ID, or /show ID full; /files lists them"),
+        ("/show cat", "a file is meant by its ID, which /files tells: /show 7, say, or /show 7 full"),
         ("/send nobody ~/my cat.png", "✗ sending my cat.png"),
     ] {
         terminal.keys(format!("\x03{line}\r"));

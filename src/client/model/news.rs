@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::names::{FileId, Nick, Place};
+use crate::names::{FileId, Nick, Place, RoomName};
 use crate::wire::Rank;
 
 /// Something to be shown.
@@ -175,6 +175,8 @@ pub enum TransferAnswer {
     Found(u64, Option<Found>),
     /// This file is shared, perhaps once more after its sender's connection broke.
     Shared(FileId),
+    /// Others than before may be in this room by now, and are not to get what was for those who were.
+    Opened(RoomName),
     /// The connection is lost, and all transfers are broken off.
     Offline,
 }

@@ -170,6 +170,8 @@ struct Entry {
     here: Vec<Nick>,
     /// How many these are in all.
     count: u64,
+    /// Which rules hold, as the server names them.
+    rules: String,
     /// Whether the person came with a key, and the room has none.
     wants_key: bool,
 }
@@ -464,6 +466,17 @@ impl Session {
     pub fn unanswered(&self) -> impl Iterator<Item = String> {
         let messages = self.limbo.iter().chain(&self.sent).filter(|message| !message.arrived);
         messages.map(|message| format!("{} {}", message.place, message.text))
+    }
+
+    /// The first command of the person's that has no answer.
+    pub fn awaited(&self) -> Option<&str> {
+        self.asked.iter().find_map(|asked| match asked.pending {
+            Pending::Search { .. } => Some("/search"),
+            Pending::Typed(_) | Pending::Password(_) | Pending::Login(..) | Pending::Send(_) | Pending::Get(_) => {
+                Some(cut(&asked.line).0)
+            }
+            _ => None,
+        })
     }
 
     /// Drops what waits to be sent, and tells how much that was.

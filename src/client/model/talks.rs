@@ -17,6 +17,8 @@ const RANKED: usize = 500;
 const ROOMS: usize = 1_000;
 /// Rooms that we have left of which it is known what was shown.
 const LEFT: usize = 50;
+/// The rules by which guests have a room for themselves: one that they made and that has such a rule is forgotten with the last of them.
+const PRIVATE: [&str; 4] = ["hidden", "invite-only", "key", "past"];
 /// Private conversations that are kept open.
 const PEOPLE: usize = 100;
 /// The server ends typing after six seconds. Should it not say so, it is over a little later.
@@ -49,6 +51,27 @@ pub struct Talk {
     pub seen: Seen,
     /// For a room: who has a rank there.
     pub ranks: Ranks,
+    /// For a room: which rules hold by which people have it for themselves, as far as we were told.
+    private: Vec<&'static str>,
+}
+
+impl Talk {
+    /// A rule of the room has this value now.
+    pub fn set_rule(&mut self, rule: &str, value: &str) {
+        let rule = PRIVATE.iter().find(|private| **private == rule);
+        // What was said before is seen by all who come, unless that is off.
+        let holds = rule.filter(|rule| (value == "off") == (**rule == "past"));
+        self.private.retain(|private| Some(private) != rule);
+        self.private.extend(holds);
+    }
+
+    /// Just these rules hold in the room now. Which of those hold no longer by which people had it for themselves.
+    pub fn set_rules(&mut self, rules: &str) -> Vec<&'static str> {
+        let hold = PRIVATE.into_iter().filter(|private| rules.split(' ').any(|rule| rule == *private)).collect();
+        let mut before = std::mem::replace(&mut self.private, hold);
+        before.retain(|rule| !self.private.contains(rule));
+        before
+    }
 }
 
 /// Who has which rank in a room.
@@ -120,7 +143,7 @@ impl Talks {
             }
             let left = self.left.iter().position(|(room, _)| Place::Room(*room) == place);
             let seen = left.map(|at| self.left.remove(at).1).unwrap_or_default();
-            self.talks.push(Talk { place, unread: 0, seen, ranks: Ranks::default() });
+            self.talks.push(Talk { place, unread: 0, seen, ranks: Ranks::default(), private: Vec::new() });
             self.talks.len() - 1
         });
         &mut self.talks[at]

@@ -126,9 +126,14 @@ pub fn numbered(number: Option<u64>) -> String {
 /// That messages were taken back, and which: what was shown of them is named and not told once more.
 pub fn erased(by: Nick, (first, last): (u64, u64), shown: &[(Nick, SystemTime)], look: &Look) -> String {
     let what = if first == last { format!("message {first}") } else { format!("messages {first} to {last}") };
-    let named = |(nick, at): &(Nick, SystemTime)| format!("{nick}'s of {}", look.time(*at));
-    let names: Vec<String> = shown.iter().take(NAMED).map(named).collect();
-    let more = shown.len() - names.len();
+    let of = |(nick, at): &(Nick, SystemTime)| (*nick, look.time(*at));
+    let (mut names, mut more) = (Vec::new(), shown.len());
+    for alike in shown.chunk_by(|one, other| of(one) == of(other)).take(NAMED) {
+        let (nick, time) = of(&alike[0]);
+        let count = if alike.len() > 1 { format!("{} ", alike.len()) } else { String::new() };
+        names.push(format!("{nick}'s {count}of {time}"));
+        more -= alike.len();
+    }
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let sign = if names.is_empty() { "" } else { ": " };
     format!("{by} took {what} back{sign}{}{more}", names.join(", "))
@@ -232,6 +237,7 @@ mod tests {
             (said("/me waves"), "14:30 #lobby * @bob waves"),
             (erased((41, 41), 0), "14:30 #lobby alice took message 41 back"),
             (erased((41, 42), 1), "14:30 #lobby alice took messages 41 to 42 back: bob's of 14:30"),
+            (erased((1, 99), 7), "14:30 #lobby alice took messages 1 to 99 back: bob's 7 of 14:30"),
             (file, "14:30 #lobby bob shares cat.png, 2.0 KB; /get 7 saves it"),
             (News::Refused("not so".to_owned()), "no: not so"),
             (News::Done("leave #club".to_owned()), "done: leave #club"),

@@ -288,21 +288,19 @@ impl Transfers {
                 // something for them, it will tell.
                 let begun = self.uploads.front().filter(|outgoing| outgoing.upload.file.is_some());
                 let begun = begun.map(|outgoing| outgoing.upload.place);
-                self.give_up_people(|place| match place {
+                self.give_up_sending(|place| match place {
                     Place::With(nick) => nick.is_guest() || begun != Some(place),
                     Place::Room(_) => false,
                 });
                 self.uploads.iter_mut().for_each(OutgoingFile::offline);
-                for incoming in &mut self.downloads {
-                    incoming.offline();
-                }
+                self.downloads.iter_mut().for_each(IncomingFile::offline);
             }
             TransferAnswer::Sending { key, file, offset } => {
                 match self.uploads.iter_mut().find(|outgoing| outgoing.key == key) {
                     Some(outgoing) if outgoing.upload.is_of_another(file, offset) => {
                         let place = outgoing.upload.place;
                         self.stops.push(file);
-                        self.give_up_people(|other| other == place);
+                        self.give_up_sending(|other| other == place);
                     }
                     Some(outgoing) => {
                         let is_right = outgoing.upload.answered(file, offset);
@@ -314,6 +312,7 @@ impl Transfers {
                     None => self.stops.push(file),
                 }
             }
+            TransferAnswer::Opened(room) => self.give_up_sending(|place| place == Place::Room(room)),
             TransferAnswer::NotSent(key, why) => self.fail_upload(key, why),
             TransferAnswer::Found(key, Some(found)) => self.found(key, found),
             TransferAnswer::Found(key, None) => {
@@ -329,13 +328,14 @@ impl Transfers {
         }
     }
 
-    /// What was to be sent to these people is not, as they may be others than those for whom it was meant.
-    fn give_up_people(&mut self, is_it: impl Fn(Place) -> bool) {
+    /// What was to be sent there is not, as others may get it than those for whom it was meant.
+    fn give_up_sending(&mut self, is_it: impl Fn(Place) -> bool) {
         let all = std::mem::take(&mut self.uploads);
         let (gone, kept): (VecDeque<_>, _) = all.into_iter().partition(|outgoing| is_it(outgoing.upload.place));
         self.uploads = kept;
         for OutgoingFile { upload, .. } in gone {
-            let why = format!("{} may be somebody else after this; send it again", upload.place);
+            let who = if let Place::With(_) = upload.place { "somebody else after this" } else { "read by others now" };
+            let why = format!("{} may be {who}; send it again", upload.place);
             self.fail(format!("sending {}", upload.name), why);
         }
     }

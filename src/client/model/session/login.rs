@@ -180,15 +180,18 @@ impl Session {
         true
     }
 
-    /// Whether the person is `nick` already, as its owner. Then they are told so, as a login would change nothing, and one word that they
-    /// type next may be the password all the same.
+    /// Whether the person is `nick` already, as its owner or as a guest. Then they are told so, as a login would change nothing, and one
+    /// word that they type next may be the password all the same.
     pub(super) fn is_own(&mut self, nick: Nick) -> bool {
-        let is_own = self.is_in() && self.logins.owner.is_some_and(|owner| owner.is_like(&nick));
-        if is_own {
-            self.logins.wary = Some(Wary::Needless);
-            self.answer(format!("you are {nick} already; no password is needed"));
-        }
-        is_own
+        let told = match self.logins.owner.filter(|_| self.is_in()) {
+            Some(owner) if owner.is_like(&nick) => "; no password is needed",
+            // A name that belongs to somebody else could not be a guest's.
+            None if self.is_in() && self.nick == Some(nick) => ", a guest; /register makes the name yours",
+            _ => return false,
+        };
+        self.logins.wary = Some(Wary::Needless);
+        self.answer(format!("you are {nick} already{told}"));
+        true
     }
 
     pub(super) fn ask_password(&mut self, nick: Nick, is_known: bool) {
@@ -493,6 +496,16 @@ pub(super) mod tests {
 
     fn changes(session: &mut Session) -> Vec<TokenChange> {
         std::iter::from_fn(|| session.poll_token()).collect()
+    }
+
+    #[test]
+    fn a_guest_is_asked_for_no_password_of_the_name_that_they_have() {
+        let mut session = online(&["#a"]);
+        session.logins.person = true;
+        session.typed("/login Alice", Instant::now());
+        let told = "you are Alice already, a guest; /register makes the name yours";
+        assert_eq!(shown(&mut session), [News::Answer(told.to_owned())]);
+        assert!(sent(&mut session).is_empty() && session.asks_secret().is_none());
     }
 
     #[test]

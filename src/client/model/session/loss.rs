@@ -100,23 +100,53 @@ impl Session {
         for place in self.talks.iter().map(|talk| talk.place).filter(with).collect::<Vec<_>>() {
             self.talks.close(place);
         }
-        let mut is_nowhere = false;
+        self.give_up(|_, waiting| match waiting {
+            Waiting::Message(Message { place: place @ Place::With(_), text, .. }) => {
+                Some(format!("{place} may be somebody else by now, and has not got this: {text}"))
+            }
+            Waiting::Command(line) if typed::names_somebody(line) => {
+                let why = "whoever is called so may be somebody else by now; type it again if you mean them";
+                Some(format!("{line} is not done: {why}"))
+            }
+            _ => None,
+        });
+    }
+
+    /// These rules held in a room when the connection was lost, and hold there no longer. What was typed for those who were there
+    /// then is not for all who may be there now.
+    pub(super) fn tell_opened(&mut self, room: RoomName, gone: &[&str], count: u64) {
+        let why = if count == 1 { "you made it anew" } else { "it was made anew, or an op changed that" };
+        self.note(format!("in {room} no longer holds: {}; {why}, and /room {room} tells how it is", gone.join(" ")));
+        self.report_limbo(room);
+        self.answers.push_back(TransferAnswer::Opened(room));
+        self.give_up(|target, waiting| match waiting {
+            Waiting::Message(Message { place, text, .. }) if *place == Place::Room(room) => {
+                Some(format!("others may read {room} now, and it has not got this: {text}"))
+            }
+            Waiting::Command(line) if typed::is_about(line, room, target) => {
+                Some(format!("{line} is not done: others may read {room} now; type it again if they may"))
+            }
+            _ => None,
+        });
+    }
+
+    /// What waits and `why` tells something of, given the target, is told and not sent; nor is what was typed to go where that leads.
+    fn give_up(&mut self, why: impl Fn(Option<Place>, &Waiting) -> Option<String>) {
+        let (mut is_nowhere, target) = (false, self.talks.target());
         for waiting in std::mem::take(&mut self.waiting) {
-            match waiting {
-                Waiting::Message(Message { place: place @ Place::With(_), text, .. }) => {
-                    self.refuse(format!("{place} may be somebody else by now, and has not got this: {text}"));
-                }
-                Waiting::Command(line) if typed::names_somebody(&line) => {
-                    let why = "whoever is called so may be somebody else by now; type it again if you mean them";
-                    self.refuse(format!("{line} is not done: {why}"));
-                    if typed::moves(&line) {
+            match (why(target, &waiting), waiting) {
+                (Some(why), waiting) => {
+                    self.refuse(why);
+                    if let Waiting::Command(line) = waiting
+                        && typed::moves(&line)
+                    {
                         is_nowhere = true;
                         self.astray = Some(line);
                     }
                 }
-                Waiting::Text(text) if is_nowhere => self.refuse(format!("so this is not said: {text}")),
-                Waiting::File(path) if is_nowhere => self.refuse(format!("so this is not sent: {path}")),
-                waiting => {
+                (None, Waiting::Text(text)) if is_nowhere => self.refuse(format!("so this is not said: {text}")),
+                (None, Waiting::File(path)) if is_nowhere => self.refuse(format!("so this is not sent: {path}")),
+                (None, waiting) => {
                     is_nowhere &= !matches!(&waiting, Waiting::Command(line) if typed::moves(line));
                     self.waiting.push_back(waiting);
                 }
@@ -265,6 +295,72 @@ mod tests {
         ];
         assert_eq!(sent(&mut session), want);
         assert_eq!(session.talks.target(), None, "bob may be somebody else");
+    }
+
+    #[test]
+    fn what_was_typed_for_a_room_that_had_rules_is_not_said_where_these_are_gone() {
+        let now = Instant::now();
+        // How it is known that the room was closed, and what is told of it.
+        for (line, told, named) in [
+            ("/room invite-only on", "+ room #b invite-only on", "invite-only"),
+            ("/who", "#b * bob set key on", "key"),
+            ("/who", "#b * bob set past off", "past"),
+            ("/join #b", "- rules hidden moderated\n+ join #b 2", "hidden"),
+        ] {
+            for (rules, count, why) in
+                [("", 1, "you made it anew"), ("- rules moderated", 2, "it was made anew, or an op changed that")]
+            {
+                let mut session = online(&["#a", "#b"]);
+                session.typed(line, now);
+                hear(&mut session, &told.split('\n').collect::<Vec<_>>());
+                answer(&mut session);
+                session.typed("before", now);
+                sent(&mut session);
+                session.lost("gone");
+                for line in ["psst", "/msg #a hi", "/topic secrets", "/join #b", "and on"] {
+                    assert_eq!(session.typed(line, now), Taken::Yes, "{line}");
+                }
+                shown(&mut session);
+                session.connected();
+                hear(&mut session, &["* hello alice x 2 online", "+ who 1 2", "+ set whole on", "+ set echo on"]);
+                hear(&mut session, &["+ set stamp on", "+ join #a 1", rules, &format!("+ join #b {count}")]);
+                let why = format!("in #b no longer holds: {named}; {why}, and /room #b tells how it is");
+                let refused = |text: &str| News::Refused(text.to_owned());
+                let want = [
+                    News::Note(why),
+                    refused("the connection broke, and #b may not have got this: before"),
+                    refused("others may read #b now, and it has not got this: psst"),
+                    refused("/topic secrets is not done: others may read #b now; type it again if they may"),
+                    refused("/join #b is not done: others may read #b now; type it again if they may"),
+                    refused("so this is not said: and on"),
+                ];
+                assert_eq!(shown(&mut session), want);
+                assert_eq!(session.unsent().collect::<Vec<_>>(), ["#a hi"]);
+                let opened = TransferAnswer::Opened(RoomName::new("#b").unwrap());
+                assert!(std::iter::from_fn(|| session.poll_answer()).any(|answer| answer == opened));
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_typed_is_said_where_a_room_is_as_open_as_it_was() {
+        for (told, rules) in [
+            ("#b * bob set invite-only on", "- rules invite-only key"),
+            ("#b * bob set moderated on", ""),
+            ("#b * bob set invite-only off", ""),
+            ("#b * bob set past on", ""),
+        ] {
+            let mut session = online(&["#b"]);
+            hear(&mut session, &[told]);
+            session.lost("gone");
+            session.typed("psst", Instant::now());
+            shown(&mut session);
+            session.connected();
+            hear(&mut session, &["* hello alice x 2 online", "+ who 1 2", "+ set whole on", "+ set echo on"]);
+            hear(&mut session, &["+ set stamp on", rules, "+ join #b 1"]);
+            assert_eq!(shown(&mut session), [], "{told}");
+            assert_eq!(session.unsent().collect::<Vec<_>>(), ["#b psst"]);
+        }
     }
 
     #[test]

@@ -75,10 +75,12 @@ fn erased(line: &str) -> (u64, u64) {
 
 impl Session {
     pub(super) fn detail(&mut self, text: &str) {
-        if let Detail::Here(nicks) = Detail::parse("join", text) {
-            nicks.iter().for_each(|nick| self.talks.meet(*nick));
-        }
         let command = self.asked.front().map_or("", |asked| name(&asked.line));
+        match Detail::parse("join", text) {
+            Detail::Here(nicks) => nicks.iter().for_each(|nick| self.talks.meet(*nick)),
+            Detail::Rules(rules) if command == "join" => self.entry.rules = rules.to_owned(),
+            _ => {}
+        }
         if let Detail::In { room, .. } = Detail::parse("login", text)
             && command == "login"
             && !matches!(self.asked.front(), Some(Asked { pending: Pending::Old(_), .. }))
@@ -282,10 +284,13 @@ impl Session {
                 }
                 let mut entry = Entry { count, ..std::mem::take(&mut self.entry) };
                 is_told = !entry.here.is_empty();
-                let has_key = |row: &String| row.starts_with("rules ") && row.split(' ').any(|rule| rule == "key");
                 entry.wants_key = matches!(&pending, Pending::Typed(line) if key_of(line).is_some())
                     && is_new
-                    && !entry.rows.iter().any(has_key);
+                    && entry.rules.split(' ').all(|rule| rule != "key");
+                let gone = self.talks.room(room).map(|talk| talk.set_rules(&entry.rules)).unwrap_or_default();
+                if !gone.is_empty() && matches!(pending, Pending::Join(_)) {
+                    self.tell_opened(room, &gone, count);
+                }
                 if is_new || matches!(pending, Pending::Join(_)) {
                     self.entered(room, entry);
                 } else {
@@ -297,6 +302,9 @@ impl Session {
                 is_nowhere = self.close(Place::Room(room));
             }
             Done::Query(place) if matches!(pending, Pending::Typed(_)) => self.go_to(place),
+            Done::Room { room, rule: Some((rule, value)) } => {
+                self.talks.room(room).into_iter().for_each(|talk| talk.set_rule(rule, value));
+            }
             Done::Ignore(nick) if !self.ignored.contains(&nick) => self.ignored.push(nick),
             Done::Unignore(nick) => self.ignored.retain(|ignored| *ignored != nick),
             Done::Back => self.away = None,
@@ -422,7 +430,7 @@ impl Session {
     }
 
     /// Tells of a room that was entered what there is to be told, and who is in it.
-    fn tell_entry(&mut self, room: RoomName, Entry { rows, here, count, wants_key }: &Entry) {
+    fn tell_entry(&mut self, room: RoomName, Entry { rows, here, count, wants_key, .. }: &Entry) {
         rows.iter().for_each(|row| self.answer(of_join(room, row)));
         let own = self.nick.and_then(|nick| self.talks.ranks(Place::Room(room))?.of(nick));
         // Whoever makes a room with a key believes that it has that.

@@ -143,7 +143,9 @@ impl Session {
         } else {
             Mark::Plain
         };
-        if !is_own && self.talks.target() != Some(place) {
+        // What was said before we ever came is no news.
+        let is_missed = age == Age::New || self.asked.front().is_some_and(|asked| asked.line.contains(" after "));
+        if !is_own && is_missed && self.talks.target() != Some(place) {
             self.talks.unread(place);
         }
         let rank = self.talks.ranks(place).and_then(|ranks| ranks.of(from));
@@ -266,7 +268,7 @@ impl Session {
         }
     }
 
-    /// Notes what an event tells of who has which rank in a room. Where it does not tell all, that is asked.
+    /// Notes what an event tells of a room's rules, and of who has which rank there. Where it does not tell all, that is asked.
     fn rank_changed(&mut self, place: Place, who: Nick, what: What<'_>) {
         let Place::Room(room) = place else { return };
         let Some(talk) = self.talks.room(room) else { return };
@@ -281,6 +283,7 @@ impl Session {
             What::Left(_) | What::Quit(_) | What::Lost(_) => talk.ranks.leave(who),
             What::Kicked { nick, .. } => talk.ranks.leave(nick),
             What::Joined if talk.ranks.leave_if_known(who) => self.ask_ranks(room, Entry::default()),
+            What::Set(rule, value) => talk.set_rule(rule, value),
             What::Renamed(new) => {
                 let is_known = [who, new].map(|nick| talk.ranks.leave_if_known(nick)).contains(&true);
                 if is_known {

@@ -284,7 +284,8 @@ impl Session {
 
     fn command(&mut self, line: &str, word: &str, rest: &str, doubted: Option<&str>) -> Taken {
         let name = commands::find(word).map_or(word, |spec| spec.name).to_lowercase();
-        let file = || rest.trim().parse().map(FileId).map_err(|_| format!("it is /{name} ID; /files lists them"));
+        let by_id = format!("a file is meant by its ID, which /files tells: /{name} 7, say");
+        let file = || rest.trim().parse().map(FileId).map_err(|_| by_id.clone());
         let request = match name.as_str() {
             "msg" => {
                 let (word, text) = cut(rest);
@@ -322,7 +323,7 @@ impl Session {
                 }
             }
             "get" => file().map(TransferRequest::Get),
-            "show" => shown(rest).ok_or_else(|| "it is /show ID, or /show ID full; /files lists them".to_owned()),
+            "show" => shown(rest).ok_or_else(|| format!("{by_id}, or /show 7 full")),
             "cancel" if rest.trim().is_empty() => {
                 Err("it is /cancel ID, or /cancel NAME of what is being sent".to_owned())
             }
@@ -380,6 +381,14 @@ impl Session {
                 let example = Nick::new(&joined).map(|nick| format!(", as in /nick {nick}")).unwrap_or_default();
                 Err(format!("a name has no blanks; it is /nick NAME{example}"))
             }
+            "room" if is_key_of_words(rest) => Err("a key is one word; it is /room key WORD".to_owned()),
+            "history" | "erase"
+                if !rest.starts_with('#')
+                    && !self.is_moving()
+                    && matches!(self.talks.target(), Some(Place::With(_))) =>
+            {
+                Err(format!("what is said in private is kept nowhere; /{name} #ROOM is for what was said in a room"))
+            }
             "?" | "hilfe" => Err("it is /help that lists the commands".to_owned()),
             word if is_automatic(word) => Err(KEEPS.to_owned()),
             "help" if is_automatic(&rest.trim().trim_start_matches('/').to_lowercase()) => {
@@ -432,11 +441,17 @@ impl Session {
     fn send_command(&mut self, line: String) {
         let pending = match name(&line) {
             "quit" => Pending::Quiet,
-            "pass" => Pending::Password(cut(&line).1.trim().to_owned()),
+            "pass" if !self.is_in() => Pending::Password(cut(&line).1.trim().to_owned()),
             _ => Pending::Typed(line.clone()),
         };
         self.ask(line, pending);
     }
+}
+
+/// Whether words behind `/room` would set a key that is more than one word.
+fn is_key_of_words(rest: &str) -> bool {
+    let mut words = rest.split_whitespace().skip_while(|word| word.starts_with('#'));
+    words.next().is_some_and(|rule| rule.eq_ignore_ascii_case("key")) && words.count() > 1
 }
 
 /// The help of one of this client's own commands.
@@ -498,6 +513,16 @@ const TO_SOMEBODY: &[&str] =
 /// Whether what this line does depends on who has a name then.
 pub(super) fn names_somebody(line: &str) -> bool {
     TO_SOMEBODY.contains(&name(line)) && cut(line).1.split(' ').any(|word| !word.is_empty() && !word.starts_with('#'))
+}
+
+/// Whether a line leads into this room, or tells everybody there something, while `target` is talked to.
+pub(super) fn is_about(line: &str, room: RoomName, target: Option<Place>) -> bool {
+    let place = RoomName::new(cut(cut(line).1.trim_start()).0).ok().map(Place::Room);
+    match name(line) {
+        "join" | "query" => place == Some(Place::Room(room)),
+        "topic" => place.or(target) == Some(Place::Room(room)),
+        _ => false,
+    }
 }
 
 /// What the command of a line is called; empty for one that nobody knows.
@@ -623,6 +648,58 @@ mod tests {
         }
         let said = ["leave", "register", " /who", " /pass secret", "leave", "/quit"];
         assert_eq!(sent(&mut session), said.map(|text| format!("/msg #a {text}")));
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_told_before_the_server_is_asked() {
+        let private =
+            |name| format!("what is said in private is kept nowhere; /{name} #ROOM is for what was said in a room");
+        let key = "a key is one word; it is /room key WORD".to_owned();
+        for (line, want) in [
+            ("/room key our secret", key.clone()),
+            ("/room #a KEY our secret", key),
+            ("/get board.png", "a file is meant by its ID, which /files tells: /get 7, say".to_owned()),
+            ("/history 5", private("history")),
+            ("/erase 1 3", private("erase")),
+        ] {
+            let mut session = online(&["#a"]);
+            session.go_to(Place::With(Nick::new("bob").unwrap()));
+            assert_eq!(session.typed(line, Instant::now()), Taken::No(want), "{line}");
+        }
+        for line in ["/room key secret", "/room #a key off", "/room moderated on", "/history #a", "/erase #a 1"] {
+            let mut session = online(&["#a"]);
+            session.go_to(Place::With(Nick::new("bob").unwrap()));
+            assert_eq!(session.typed(line, Instant::now()), Taken::Yes, "{line}");
+            assert_eq!(sent(&mut session), [line]);
+        }
+    }
+
+    #[test]
+    fn what_was_said_before_one_came_is_not_unread_and_what_was_missed_is() {
+        let (mut session, now) =
+            (Session::new(Wish { rooms: rooms(&["#a", "#b"]), ..Wish::default() }), Instant::now());
+        let unread = |session: &Session| session.talks.iter().map(|talk| talk.unread).collect::<Vec<_>>();
+        let past = |seq: u64| format!("- [{seq}@2026-11-30T12:00:0{seq}.000Z] <bob> hi");
+        session.connected();
+        let coming = ["* hello alice x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"];
+        hear(&mut session, &coming);
+        hear(&mut session, &["+ join #a 1", "+ join #b 1", "+ query #b", "+ ping restored", "+ op #a 0"]);
+        hear(&mut session, &[&past(1), "+ history #a 1", "+ op #b 0", &past(1), "+ history #b 1"]);
+        hear(&mut session, &["+ history #a 0", "+ history #b 0"]);
+        assert_eq!(unread(&session), [0, 0]);
+        session.typed("/ping", now);
+        hear(&mut session, &["#a [2@2026-11-30T12:00:02.000Z] <bob> hi", "+ ping"]);
+        assert_eq!(unread(&session), [1, 0]);
+        session.lost("gone");
+        session.connected();
+        hear(&mut session, &coming);
+        hear(&mut session, &["+ join #a 1", "+ join #b 1", "+ query #b", "+ ping restored", "+ op #a 0"]);
+        hear(&mut session, &[&past(2), &past(3), "+ history #a 2"]);
+        assert_eq!(unread(&session), [2, 0]);
+    }
+
+    fn rooms(names: &[&str]) -> Vec<RoomName> {
+        names.iter().filter_map(|name| RoomName::new(name).ok()).collect()
     }
 
     #[test]
