@@ -37,14 +37,7 @@ impl Person {
     }
 
     fn types(&self, line: &str) {
-        // Lines that come at once would be a paste.
-        // Of one that is wider than the row, its end is to be seen.
-        let end = &line[line.len().saturating_sub(20)..];
-        let stands = |screen: &Screen| screen.rows[screen.cursor.0].ends_with(end);
-        self.terminal.keys(line);
-        self.terminal.wait_until(line, stands);
-        self.terminal.keys("\r");
-        self.terminal.wait_until("the line taken", |screen| !stands(screen));
+        types(&self.terminal, line, "\r");
     }
 
     /// Waits for a line in which this stands.
@@ -81,6 +74,18 @@ impl Person {
         let rest = lines.iter().find_map(|line| line.split_once(before)).map(|(_, rest)| rest.to_owned());
         rest.and_then(|rest| rest.split(' ').next().map(str::to_owned))
     }
+}
+
+/// Types a line and its end, and waits until it is taken.
+fn types(terminal: &Terminal, line: &str, end: &str) {
+    // Lines that come at once would be a paste.
+    // Of one that is wider than the row, its end is to be seen.
+    let last = &line[line.len().saturating_sub(20)..];
+    let stands = |screen: &Screen| screen.rows[screen.cursor.0].ends_with(last);
+    terminal.keys(line);
+    terminal.wait_until(line, stands);
+    terminal.keys(end);
+    terminal.wait_until("the line taken", |screen| !stands(screen));
 }
 
 fn said(screen: &Screen) -> Vec<String> {
@@ -470,10 +475,7 @@ fn a_room_of_guests_that_was_closed_and_begins_anew_gets_nothing_that_waited() {
         stop(first);
         told("the connection is lost");
         for line in ["more of the secret", "/msg #lobby hello", &format!("/send #den {}", plan.display())] {
-            // Lines that come at once would be a paste.
-            terminal.keys(line);
-            told(line);
-            terminal.keys(end);
+            types(&terminal, line, end);
         }
         let second = Server::start(&options);
         let mut bob = second.in_room("bob", "#lobby");

@@ -674,6 +674,9 @@ mod tests {
             ("/kick bob", "+ kick #a bob", "you put bob out of #a"),
             ("/invite bob", "+ invite #a bob", "you invited bob to #a"),
             ("/uninvite bob", "+ uninvite #a bob", "you took back that bob is invited to #a"),
+            ("/typing bob on", "+ typing bob on", "@bob is told that you are typing"),
+            ("/typing off", "+ typing #a off", "#a is told that you are not typing"),
+            ("/pass sesame", "+ pass", "the server asks for no password now"),
             (
                 "/ban mallory",
                 "+ ban #a 1 guest:mallory",
