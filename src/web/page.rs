@@ -56,6 +56,7 @@ const PARTS: &[Asset] = &[
     asset("media.js", SCRIPT),
     asset("notify.js", SCRIPT),
     asset("offers.js", SCRIPT),
+    asset("place.js", SCRIPT),
     asset("stay.js", SCRIPT),
     asset("main.js", SCRIPT),
 ];

@@ -18,6 +18,7 @@ const LAYERS = [
     "sha256",
     "view",
     "slips",
+    "place",
     "seen",
     "talks",
     "transfer",

@@ -33,6 +33,7 @@ const SHAPES = [
   [/^join$/, /^#[^ ]* [^ ]+$/],
   [/^leave$/, /^#/],
   [/^token$/, /^off$/i],
+  [/^typing$/, /^(on|off)$/i],
   [/^(unban|get|cancel)$/, /^\d+$/],
   [/^erase$/, /^\d+( \d+)?$/],
   [/^history$/, /^(after )?\d+$/],

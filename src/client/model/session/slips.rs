@@ -69,6 +69,7 @@ fn slashless(text: &str, is_known: impl Fn(Nick) -> bool) -> Option<&'static str
     let (room, behind) = cut(rest);
     let about = if room.starts_with('#') { behind } else { rest };
     let is_command = match spec.name {
+        "typing" => switch(rest).is_some(),
         "help" | "quit" | "rooms" | "files" | "limits" | "logout" | "away" => rest.is_empty(),
         // A key is nobody's but theirs who come in.
         "join" => is_one_word || rest.starts_with('#') && !behind.is_empty() && !behind.contains(' '),
