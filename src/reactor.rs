@@ -619,7 +619,12 @@ impl<S: System> Reactor<S> {
 
     /// A connection has arrived, and this becomes of it.
     fn take_in(&mut self, id: ConnId, peer: Peer, admission: Admission, now: Now) {
-        debug!("connection {id} from {}: {admission:?}", peer.prefix());
+        let what = match admission {
+            Admission::Admitted => "admitted",
+            Admission::Heard => "heard first",
+            Admission::Refused(_) => "refused",
+        };
+        debug!("connection {id} from {}: {what}", peer.prefix());
         match admission {
             Admission::Admitted => {
                 self.registry.set_life(id, Life::Active);
@@ -695,7 +700,7 @@ impl<S: System> Reactor<S> {
     pub(super) fn turn_away(&mut self, mut transport: S::Stream, dialect: usize, style: Style, bye: Bye) {
         let line = self.egress.alone(dialect, transport.layer(), &Event::Bye(bye), style);
         let told = transport.write(line.as_bytes()).and_then(|_| transport.shut(Farewell::Refused));
-        debug!("somebody is turned away: {bye:?}, {told:?}");
+        debug!("somebody is turned away: {}, {told:?}", plain::bye_code(bye).as_str());
         self.system.close(transport);
     }
 

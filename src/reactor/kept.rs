@@ -90,7 +90,7 @@ impl<S: System> Reactor<S> {
         if !is_known || self.registry.keeps_many_from(connection.peer()) {
             return false;
         }
-        debug!("connection {id} is lost and kept: {how:?}");
+        debug!("connection {id} is lost and kept: {}", plain::lost_code(how).as_str());
         self.egress.discount(connection);
         let until = now.at + keep_time(connection);
         let transport = self.registry.lose(id, how, until);

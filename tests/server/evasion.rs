@@ -325,10 +325,7 @@ fn an_operator_is_told_of_what_they_may_do_and_the_door_of_where_files_are_seen(
     company.0.connect_control("ctl");
     company.done("ctl", "/operator ann on");
     assert!(lists(&mut company));
-    assert_eq!(
-        company.ask("ctl", "/cancel 9"),
-        "! cancel no-such-file there is no such file; those in its room see its ID with /files"
-    );
+    assert_eq!(company.ask("ctl", "/cancel 9"), "! cancel no-such-file there is no such file; /files lists them");
 }
 
 #[test]
