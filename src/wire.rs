@@ -22,6 +22,9 @@ use self::fields::{Fields, put, put_text};
 use crate::names::{Digest, FileId, Nick, Place, RoomName};
 use crate::time::in_millis;
 
+/// Tells of a download that ended with [`Code::Gone`] that it may go on.
+pub const AGAIN: &str = "announced again";
+
 /// A line of the server's, without its line end. Where a text may be left out, it is empty then.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the fields are called what they are, and PROTOCOL.md tells them")]

@@ -181,11 +181,11 @@ impl Hub {
             Fault::BadChunk | Fault::BadDigest | Fault::BeyondSize(_) | Fault::NoSpace | Fault::NotStored(_) => {
                 Fault::OfSender(Box::new(why.clone()))
             }
-            Fault::Gone(Gone::BrokenOff | Gone::Slowest | Gone::Superseded) => match stage {
-                Stage::Broken => Fault::OfSender(Box::new(why.clone())),
-                // Without a digest it is not taken up again, and whoever hears `gone` would wait for it.
-                Stage::Coming | Stage::Finishing | Stage::Ready(_) => Fault::OfSender(Box::new(Fault::NoSuchFile)),
-            },
+            Fault::Gone(Gone::BrokenOff | Gone::Slowest | Gone::Superseded) => {
+                // Without a digest it is not taken up again.
+                let gone = if stage == Stage::Broken { Gone::BrokenOff } else { Gone::NotHeld };
+                Fault::OfSender(Box::new(Fault::Gone(gone)))
+            }
             why => why.clone(),
         };
         for reader in readers {

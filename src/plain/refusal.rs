@@ -12,7 +12,7 @@ use crate::names::{BadName, Nick, RoomName, Text};
 use crate::register::entry::RuleKind;
 use crate::text::{counted, roughly};
 use crate::time::in_seconds;
-use crate::wire::{Code, TOKEN};
+use crate::wire::{AGAIN, Code, TOKEN};
 
 /// The stable word of a refusal.
 pub(super) fn code(why: &Fault) -> Code<'static> {
@@ -344,7 +344,8 @@ fn explain_alone(why: &Fault) -> String {
         Fault::MemoryShort => "too much waits to be sent to everybody; try again in a moment".to_owned(),
         Fault::Gone(gone) => gone_text(*gone),
         Fault::OfSender(why) => match **why {
-            Fault::Gone(_) => "its sender's upload broke off; if that goes on, the file is announced again, under this ID".to_owned(),
+            Fault::Gone(Gone::NotHeld) => "its sender's upload broke off, so this file never comes; ask them to send it again".to_owned(),
+            Fault::Gone(_) => format!("its sender's upload broke off; if that goes on, the file is {AGAIN}, under this ID"),
             _ => "its sender's upload failed, so this file never comes; ask them to send it again".to_owned(),
         },
         Fault::Busy(nick) => format!("{} reads too slowly now; try again in a moment", known(nick)),

@@ -457,7 +457,7 @@ fn an_upload_that_cannot_go_on_is_not_told_as_one_that_may() {
     let mut bob = server.in_room("bob", "#a");
     for (id, (with_digest, told)) in [
         (true, "! gone its sender's upload broke off; if that goes on, "),
-        (false, "! no-such-file its sender's upload failed, so this file never comes; "),
+        (false, "! gone its sender's upload broke off, so this file never comes; "),
     ]
     .into_iter()
     .enumerate()

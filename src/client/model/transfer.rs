@@ -155,7 +155,7 @@ pub struct Download {
     state: Down,
     /// Whether the server had all of it when it was looked up. Then it is announced no more.
     is_ready: bool,
-    /// Why the server has ended it, if it had all of it and nothing has come since.
+    /// Why the server has ended it, if nothing has come since.
     ended: Option<String>,
 }
 
@@ -280,8 +280,8 @@ impl Download {
         !self.is_ready
     }
 
-    /// The server has ended it, for this reason, though it had all of it. As it may be there still, it is asked for once more; whether
-    /// it had not been before.
+    /// The server has ended it, for this reason, and not as its sender's connection broke. As it may be there still, it is asked for once more;
+    /// whether it had not been before.
     pub fn ended(&mut self, why: &str) -> bool {
         let is_first = self.ended.is_none();
         if is_first {

@@ -20,8 +20,8 @@ use crate::limits::{CHUNKS_QUEUED, DOWNLOADS};
 use crate::listener::reason;
 use crate::names::{Digest, FileId, Place};
 use crate::text::counted;
-use crate::wire::Code;
 use crate::wire::base64::BASE64;
+use crate::wire::{AGAIN, Code};
 
 /// Bytes of a file that may be under way to us, and more.
 const UNDER_WAY: u64 = 4 * 1024 * 1024;
@@ -263,8 +263,8 @@ impl Transfers {
                 let Some(at) = self.downloads.iter().position(|incoming| incoming.download.key == key) else { return };
                 let download = &mut self.downloads[at].download;
                 match download.why_ended() {
-                    _ if download.may_come_back() => self.stall(at, now),
                     Some(why) => self.give_up(key, why),
+                    None if download.may_come_back() => self.stall(at, now),
                     None => self.fail_download(key, why),
                 }
             }
@@ -409,7 +409,7 @@ impl Transfers {
         let key = download.key;
         if code != Code::Gone {
             self.give_up(key, why.to_owned());
-        } else if download.may_come_back() {
+        } else if why.contains(AGAIN) {
             self.stall(at, now);
         } else if !download.ended(why) {
             self.fail_download(key, why.to_owned());

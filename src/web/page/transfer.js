@@ -296,7 +296,7 @@ class Download extends Transfer {
   /** @param {Reply} why */
   broke(why) {
     this.again();
-    if (why.code === "gone") this.wait(why, Infinity);
+    if (why.code === "gone" && why.text.includes("announced again")) this.wait(why, Infinity);
     else this.fail(why.code, why.text);
   }
 
