@@ -346,6 +346,8 @@ test("what does not come as it was is not kept", async () => {
   assert.equal(it.replies.length, 0, "the server is never told of a download that may be over");
 });
 
+const AGAIN = "its sender's upload broke off; if that goes on, the file is announced again, under this ID";
+
 test("four are fetched at once, and one whose sender is away waits for them", async () => {
   const it = scripted();
   const sink = () => new Gathered();
@@ -354,7 +356,7 @@ test("four are fetched at once, and one whose sender is away waits for them", as
   for (const id of [1, 2, 3, 4]) assert.equal(await it.answer(`${id} 0 2 x`), `/get ${id} 0`);
   assert.equal(it.replies.length, 0);
   it.transfers.data(1, "YQ==");
-  it.transfers.failed(1, "gone", "its sender is away");
+  it.transfers.failed(1, "gone", AGAIN);
   assert.equal(await it.answer("5 0 2 x"), "/get 5 0");
   it.transfers.cancel(all[1]);
   it.transfers.announced(1);
@@ -362,10 +364,13 @@ test("four are fetched at once, and one whose sender is away waits for them", as
   it.transfers.data(1, "Yg==");
   it.transfers.whole(1, `sha256:${createHash("sha256").update("ab").digest("hex")}`);
   assert.equal(all[0].state, "done");
-  it.transfers.failed(3, "gone", "its sender is away");
+  it.transfers.failed(3, "gone", AGAIN);
   it.clock += 120_001;
   it.transfers.tick();
   assert.deepEqual([all[2].state, all[2].why.code], ["failed", "gone"]);
+  // What never comes again is not waited for.
+  it.transfers.failed(4, "gone", "its sender withdrew it");
+  assert.deepEqual([all[3].state, all[3].why.code], ["failed", "gone"]);
 });
 
 test("who cancels is heard by the server, whenever it is", async () => {
