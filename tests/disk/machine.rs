@@ -702,7 +702,7 @@ fn a_ledger_that_says_nothing_any_more_is_warned_of() {
         String::from_utf8(output.stderr).unwrap()
     };
     let want = format!(
-        "{} says nothing any more, and so no name and no room belongs to anybody; if that is not meant, put it back from a backup",
+        "{} says nothing any more, and so no name and no room belongs to anybody; if that is not meant, stop the server, and put it back from a backup",
         ledger.display()
     );
     // Where it has never said anything, nothing is missed.
