@@ -187,8 +187,16 @@ impl Home {
         for (folder, name) in [(&spool, "spool in it"), (&rooms, "rooms in it")] {
             make_own_folder(folder).and_then(|()| usable(folder)).map_err(|e| about(name, &e, folder, dir))?;
         }
-        if let Some(warning) = foreign.or(open_to_others(dir, &fs::metadata(dir)?)) {
+        let data = fs::metadata(dir)?;
+        if let Some(warning) = foreign.or(open_to_others(dir, &data)) {
             warn!("{warning}");
+        }
+        if geteuid().is_root() && data.uid() != 0 {
+            let (dir, user) = (dir.display(), data.uid());
+            warn!(
+                "{dir} belongs to the user {user}, who cannot use what root makes in it; before the server runs as that one again: chown -R \
+                 {user} {dir}"
+            );
         }
         // Whoever has mistaken the folder for another one finds nothing of what they look for.
         if !is_used {
@@ -502,10 +510,14 @@ fn closed_above(path: &Path) -> Option<PathBuf> {
 pub fn about(what: &str, e: &io::Error, path: &Path, dir: &Path) -> io::Error {
     let (text, user) = (e.to_string(), geteuid().as_raw());
     let hint = match e.kind() {
-        io::ErrorKind::PermissionDenied => &*format!(
-            "; the user {user}, as which the server runs, must be able to write there: {}",
-            chmod(path).unwrap_or_else(|| format!("chown -R {user} {}", dir.display()))
-        ),
+        io::ErrorKind::PermissionDenied => &*match foreign(dir) {
+            // Nobody is to give away what is not the server's.
+            Some(why) => format!("; {why}"),
+            None => format!(
+                "; the user {user}, as which the server runs, must be able to write there: {}",
+                chmod(path).unwrap_or_else(|| format!("chown -R {user} {}", dir.display()))
+            ),
+        },
         io::ErrorKind::ReadOnlyFilesystem => "; mount it so that it can be written to, or give another folder",
         io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => "; move away what stands there",
         _ => hint(e),

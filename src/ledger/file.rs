@@ -202,8 +202,8 @@ fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
     let reading = read(&bytes).map_err(io::Error::other)?;
     if reading.entries.is_empty() && path.parent().is_some_and(|folder| has_had(folder, ENTRIES)) {
         warn!(
-            "{} says nothing any more, and so no name and no room belongs to anybody; if that is not meant, put it back from a backup \
-             before people register names",
+            "{} says nothing any more, and so no name and no room belongs to anybody; if that is not meant, stop the server, and \
+             put it back from a backup before people register names",
             path.display()
         );
     }
@@ -289,11 +289,9 @@ impl LedgerFile {
 
     /// Adds lines at its end, and says where they stand. An error leaves it as it was.
     pub(super) fn append(&mut self, lines: &str) -> io::Result<Range<u64>> {
-        if self.is_doubted() {
+        self.is_ours()?;
+        if self.is_doubted() || !self.is_in_place() {
             self.compact()?;
-        } else if !self.is_in_place() {
-            self.compact()?;
-            warn!("{} was gone or is another; it is made anew", self.path.display());
         } else if matches!(self.trust, Trust::Torn) {
             // Nothing may follow half a line.
             self.file.set_len(self.len)?;
@@ -349,6 +347,16 @@ impl LedgerFile {
         }
     }
 
+    /// It is an error if somebody else has written to it: what it said is there no more then, and theirs may be what shall count.
+    pub(super) fn is_ours(&self) -> io::Result<()> {
+        if !matches!(self.trust, Trust::Sound) || self.file.metadata()?.len() == self.len {
+            return Ok(());
+        }
+        Err(io::Error::other(
+            "somebody else has written to it; stop the server, see that it says what shall count, and start it again",
+        ))
+    }
+
     /// Whether it is still what stands in its place: somebody may have swept it away. Where we may not look, it is open all the same.
     pub(super) fn is_in_place(&self) -> bool {
         is_same(&self.file, &self.path)
@@ -396,7 +404,18 @@ impl LedgerFile {
             Some(hold) => hold.mend()?,
             None => self.path.parent().map_or(Ok(()), make_folder)?,
         }
+        let is_in_place = self.is_in_place();
+        let other = if is_in_place { None } else { link_aside(&self.path)? };
         replace(&self.path, text.as_bytes(), Durability::Sync)?;
+        let path = self.path.display();
+        match other.as_deref().map(Path::display) {
+            Some(other) => warn!(
+                "{path} was another, which is {other} now, and says again what this server knows; if the other shall count, stop the \
+                 server, mv {other} {path}, and start it again"
+            ),
+            None if !is_in_place => warn!("{path} was gone; it is made anew"),
+            None => {}
+        }
         let hold = self.hold.clone();
         *self = Self { hold, ..Self::open(&self.path, text.len() as u64, false)? };
         Ok(())
@@ -408,7 +427,7 @@ impl LedgerFile {
 pub(super) fn shrink(shared: &Mutex<LedgerFile>) -> io::Result<Option<Arc<File>>> {
     let (path, old, before) = {
         let file = lock(shared);
-        if !file.is_wasteful() || !file.is_in_place() {
+        if !file.is_wasteful() || !file.is_in_place() || file.is_ours().is_err() {
             return Ok(None);
         }
         (file.path.clone(), Arc::clone(&file.file), file.len)
@@ -426,6 +445,21 @@ pub(super) fn shrink(shared: &Mutex<LedgerFile>) -> io::Result<Option<Arc<File>>
     *file = LedgerFile { needed, hold, ..LedgerFile::of(&path, shorter.put_in_place()?, len, false) };
     info!("the ledger has {len} bytes again, and had {}", before + added.len() as u64);
     Ok(Some(Arc::clone(&file.file)))
+}
+
+/// Has what stands in the place of the ledger, and says something, under another name too, as it may be what shall count. Returns that name.
+fn link_aside(path: &Path) -> io::Result<Option<PathBuf>> {
+    if !fs::symlink_metadata(path).is_ok_and(|there| there.is_file() && there.len() > 0) {
+        return Ok(None);
+    }
+    let mut names = (1..).map(|n: u32| path.with_file_name(format!("ledger.other-{n}")));
+    let linked = names.find_map(|name| match fs::hard_link(path, &name) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => None,
+        // Some file systems have no links.
+        Err(_) => Some(fs::rename(path, &name).map(|()| name)),
+        Ok(()) => Some(Ok(name)),
+    });
+    linked.transpose()
 }
 
 fn stretch(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {

@@ -113,7 +113,7 @@ impl Writer {
                     self.to_sync.send(Appended::Set(logging.sync)).is_ok()
                 }
                 Ok(Task::TryAgain) => self.recover(),
-                Ok(Task::Look) => self.is_in_trouble() || lock(&self.file).is_in_place() || self.recover(),
+                Ok(Task::Look) => self.is_in_trouble() || self.is_well() || self.recover(),
                 Err(RecvTimeoutError::Timeout) => true,
                 Ok(Task::End) | Err(RecvTimeoutError::Disconnected) => false,
             };
@@ -168,16 +168,23 @@ impl Writer {
     fn catch_up(&mut self) -> io::Result<()> {
         let shared = Arc::clone(&self.file);
         let mut file = lock(&shared);
-        if self.waiting.lines.is_empty() && !file.is_doubted() && file.is_in_place() {
+        let ours = file.is_ours();
+        if ours.is_ok() && self.waiting.lines.is_empty() && !file.is_doubted() && file.is_in_place() {
             return Ok(());
         }
         let Waiting { lines, is_all, .. } = &self.waiting;
-        let written = if *is_all { file.put(lines) } else { file.append(lines).map(drop) };
+        let written = ours.and_then(|()| if *is_all { file.put(lines) } else { file.append(lines).map(drop) });
         self.tried(written.as_ref().err(), &file.path);
         written?;
         self.waiting = Waiting::default();
         self.wrote();
         Ok(())
+    }
+
+    /// Whether it stands in its place as it was written.
+    fn is_well(&self) -> bool {
+        let file = lock(&self.file);
+        file.is_in_place() && file.is_ours().is_ok()
     }
 
     fn is_in_trouble(&self) -> bool {

@@ -50,7 +50,8 @@ pub fn password(path: &Path) -> Result<String, String> {
 pub(super) fn our_password(path: &Path) -> Result<String, String> {
     let password = password(path)?;
     if others_can_read(path) {
-        warn!("others on this machine can read the password in {0}; chmod 600 {0} keeps it to you", path.display());
+        let (owner, path) = (chown(path), path.display());
+        warn!("others on this machine can read the password in {path}; {owner}chmod 600 {path} keeps it to you");
     }
     Ok(password)
 }
@@ -58,14 +59,16 @@ pub(super) fn our_password(path: &Path) -> Result<String, String> {
 /// What is to be said of a private key that everybody may read. To be read by a group, as a hook may leave it, is how a server gets one that is not
 /// its own.
 pub(super) fn everybody_can_read(key: &Path) -> Option<String> {
-    let data = key.metadata().ok().filter(|data| data.is_file() && data.mode() & 0o004 != 0)?;
-    let (user, key) = (geteuid(), key.display());
-    let owner = if user.is_root() || data.uid() == user.as_raw() {
-        String::new()
-    } else {
-        format!("chown {} {key} && ", user.as_raw())
-    };
+    key.metadata().ok().filter(|data| data.is_file() && data.mode() & 0o004 != 0)?;
+    let (owner, key) = (chown(key), key.display());
     Some(format!("everybody on this machine can read the private key in {key}; {owner}chmod 600 {key} keeps it to you"))
+}
+
+/// What comes before a file is closed to others, so that we can read it then.
+fn chown(path: &Path) -> String {
+    let user = geteuid();
+    let is_readable = user.is_root() || path.metadata().is_ok_and(|data| data.uid() == user.as_raw());
+    if is_readable { String::new() } else { format!("chown {} {} && ", user.as_raw(), path.display()) }
 }
 
 /// Whether users besides the owner of a file may read it.

@@ -249,7 +249,9 @@ fn files_of_another_user_keep_the_server_from_starting_and_stay() {
     let closed = sealed.path().join("closed");
     fs::create_dir_all(closed.join("data/deep")).unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
-    let dirs = [&sealed.path().join("data"), sealed.path(), &closed.join("data/deep")];
+    let empty = sealed.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let dirs = [&sealed.path().join("data"), &empty, &closed.join("data/deep")];
     for (dir, (told, then)) in dirs.into_iter().zip([
         (
             "it is not there, and may not be made: permission denied; make it, and give it to the user that the server runs as: ",

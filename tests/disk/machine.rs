@@ -702,7 +702,7 @@ fn a_ledger_that_says_nothing_any_more_is_warned_of() {
         String::from_utf8(output.stderr).unwrap()
     };
     let want = format!(
-        "{} says nothing any more, and so no name and no room belongs to anybody; if that is not meant, put it back from a backup",
+        "{} says nothing any more, and so no name and no room belongs to anybody; if that is not meant, stop the server, and put it back from a backup",
         ledger.display()
     );
     // Where it has never said anything, nothing is missed.
@@ -759,7 +759,7 @@ fn names_outlive_a_folder_that_is_swept_away() {
         let name = |name: &str| folder.path.join(name).display().to_string();
         assert!(log.contains(&format!("{} was gone; it is made anew", name("lock"))), "{how}: {log}");
         // A kill may come before it is told.
-        let told = format!("{} was gone or is another; it is made anew", name("ledger"));
+        let told = format!("{} was gone; it is made anew", name("ledger"));
         assert!(how == "KILL" || log.contains(&told), "{how}: {log}");
         let server = folder.serve(&["--tls", "127.0.0.1:0"]);
         drop(again(&server, "alice"));
@@ -772,6 +772,68 @@ fn names_outlive_a_folder_that_is_swept_away() {
         fs::remove_file(folder.path.join("ledger")).unwrap();
         assert!(refused(&folder)[0].contains(": it is gone, "));
     }
+}
+
+#[test]
+fn another_ledger_that_comes_into_its_place_is_set_aside() {
+    let good = Folder::new();
+    let server = good.serve(&[]);
+    drop(owner(&server, "alice"));
+    stop(server);
+    let ledger = fs::read(good.path.join("ledger")).unwrap();
+    // As where a volume is mounted late, or a backup is put back beneath the server.
+    for how in ["folder", "file"] {
+        let folder = Folder::new();
+        let server = folder.serve(&[]);
+        let mut bob = owner(&server, "bob");
+        if how == "folder" {
+            fs::rename(&folder.path, folder.path.with_extension("empty")).unwrap();
+            fs::create_dir(&folder.path).unwrap();
+        }
+        fs::write(folder.path.join("backup"), &ledger).unwrap();
+        fs::rename(folder.path.join("backup"), folder.path.join("ledger")).unwrap();
+        let aside = folder.path.join("ledger.other-1");
+        eventually("it is set aside", || {
+            bob.ask("/ping", "+ ping");
+            aside.exists()
+        });
+        assert_eq!(fs::read(&aside).unwrap(), ledger);
+        let log = stop(server).1;
+        let told = format!(
+            "ledger was another, which is {} now, and says again what this server knows; if the ",
+            aside.display()
+        );
+        assert!(log.contains(&told), "{how}: {log}");
+        let server = folder.serve(&[]);
+        drop(again(&server, "bob"));
+        stop(server);
+        fs::rename(&aside, folder.path.join("ledger")).unwrap();
+        drop(again(&folder.serve(&[]), "alice"));
+    }
+}
+
+#[test]
+fn a_ledger_that_somebody_writes_to_is_not_written_over() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    drop(owner(&server, "alice"));
+    stop(server);
+    let ledger = folder.path.join("ledger");
+    let backup = fs::read(&ledger).unwrap();
+    fs::write(&ledger, b"").unwrap();
+    let server = folder.serve(&[]);
+    fs::write(&ledger, &backup).unwrap();
+    let mut bob = server.person("bob");
+    bob.send("/register correct-horse");
+    bob.until_starting("! register ");
+    assert_eq!(fs::read(&ledger).unwrap(), backup);
+    let log = stop(server).1;
+    assert!(
+        log.contains("anybody; if that is not meant, stop the server, and put it back from a backup before "),
+        "{log}"
+    );
+    assert!(log.contains("ledger: somebody else has written to it; stop the server, see that it "), "{log}");
+    drop(again(&folder.serve(&[]), "alice"));
 }
 
 #[test]

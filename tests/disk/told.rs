@@ -126,6 +126,22 @@ fn what_keeps_the_server_out_is_told_with_what_helps() {
     fs::rename(data.join("ledger"), data.join("another")).unwrap();
     fs::create_dir(data.join("ledger")).unwrap();
     both("/ledger: it is a folder; move it away\n");
+    fs::remove_dir(data.join("ledger")).unwrap();
+    fs::rename(data.join("another"), data.join("ledger")).unwrap();
+    if is_root {
+        // A slip is not answered with what gives away all of another folder.
+        let other = parent.path().join("etc");
+        fs::create_dir_all(other.join("ssl")).unwrap();
+        fs::set_permissions(&other, Permissions::from_mode(0o755)).unwrap();
+        for mode in ["check", "serve"] {
+            let (code, errors) = told_by(mode, &other, &mut command());
+            let want = format!("is a folder in it meant, as {}/chinwag?", other.display());
+            assert!(code == Some(1) && errors.contains(&want) && !errors.contains("chown"), "{mode}: {errors}");
+        }
+        let errors = told_by("serve", &data, timed().arg(binary())).1;
+        let want = format!("belongs to the user {user}, who cannot use what root makes in it; ");
+        assert!(errors.contains(&want), "{errors}");
+    }
 }
 
 #[test]
