@@ -604,7 +604,7 @@ impl<W: World> Crowd<W> {
         self.mutes.clear();
         self.bans.clear();
         self.hidden_after(is_all_there);
-        self.order_after(is_all_there);
+        self.order_after(wall, is_all_there);
         self.check_promises(self.world.register(), wall);
         self.check_operators(self.world.register());
     }

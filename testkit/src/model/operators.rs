@@ -555,9 +555,10 @@ impl<W: World> Crowd<W> {
     }
 
     /// A server that was killed has begun anew from a ledger of which all is left, or the beginning.
-    pub(super) fn order_after(&mut self, is_all_there: bool) {
+    pub(super) fn order_after(&mut self, wall: SystemTime, is_all_there: bool) {
         self.order.server.clear();
-        let blocks = self.world.register().blocks().iter();
+        // Those that are over go when an operator has to do with blocks.
+        let blocks = self.world.register().blocks().iter().filter(|block| block.holds(wall));
         let there: BTreeMap<u64, Block> = blocks.map(|block| (block.id, Block::of(block))).collect();
         assert!(!is_all_there || there == self.order.blocks, "the blocks did not outlive a restart");
         // What was changed last may be lost.
