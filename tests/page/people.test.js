@@ -3,6 +3,7 @@ import assert from "node:assert";
 import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
@@ -19,6 +20,14 @@ async function come(t, port, name, kept) {
   );
   await person.until("the place is kept", (session) => session.rest?.place.ticket);
   return person;
+}
+
+/** Somebody with nc: says lines. */
+function nc(t, port) {
+  const socket = net.connect(port, "127.0.0.1");
+  socket.on("error", () => {}).resume();
+  t.after(() => socket.destroy());
+  return (/** @type {string[]} */ ...lines) => socket.write(`${lines.join("\n")}\n`);
 }
 
 function folder(t) {
@@ -244,6 +253,42 @@ test("whoever takes a name at once is not taken for who had it", async (t) => {
   assert.equal(anna.session.talks.get("@bob").maySay, "mayNot.gone");
 });
 
+test("a talk goes with a person to another name, and with nobody once they have gone", async (t) => {
+  const port = await serve(t, "--data", folder(t));
+  const anna = await come(t, port, "anna");
+  const zora = nc(t, port);
+  zora("/nick Zora", "/register correct-horse", "/join #lobby", "/msg anna write to me here");
+  await anna.until("she has written", () => anna.texts("@Zora").length);
+  anna.session.say("@Zora", "hi");
+  await anna.until("it is known whose name that is", ({ talks }) => talks.get("@Zora").since);
+  zora("/drop correct-horse");
+  const guest = await anna.until("she is a guest", ({ talks }) => [...talks.keys()].find((id) => /^@guest/.test(id)));
+  const talk = anna.session.talks.get(guest);
+  assert.deepEqual([talk.maySay, talk.since], [true, null]);
+  zora("/quit");
+  await hasEvent(anna, `${talk.name} quit`);
+  const next = nc(t, port);
+  next("/join #lobby", "/nick Olga");
+  await hasEvent(anna, `${talk.name} renamed Olga`);
+  assert.deepEqual([[...anna.session.talks.keys()], talk.maySay], [["#lobby", guest], "mayNot.gone"]);
+  anna.session.say(guest, "the door code");
+  assert.equal(talk.rows.at(-1).state, "refused");
+  // Nor is it who takes a name from somebody who is called otherwise where one is not.
+  next("/msg anna psst", "/leave #lobby");
+  await hasEvent(anna, "Olga left");
+  const last = nc(t, port);
+  last("/nick last", "/join #lobby");
+  await hasEvent(anna, "last joined");
+  next("/nick Otto", "/msg anna psst");
+  await anna.until("psst", () => anna.texts("@Otto").length);
+  last("/nick Olga");
+  await hasEvent(anna, "last renamed Olga");
+  assert.deepEqual(
+    ["@Olga", "@Otto"].map((id) => anna.session.talks.get(id).maySay),
+    ["mayNot.gone", true],
+  );
+});
+
 test("who owns a name is known again when they come back", async (t) => {
   const port = await serve(t, "--data", folder(t));
   const anna = await come(t, port, "anna");
@@ -261,7 +306,12 @@ test("who owns a name is known again when they come back", async (t) => {
   anna.end();
   const again = await come(t, port, null, anna.kept);
   assert.equal(talk(again).maySay, "mayNot.gone");
-  await come(t, port, null, { local: margaret.kept.local, session: {} });
+  const back = await come(t, port, null, { local: margaret.kept.local, session: {} });
+  await again.until("it is she", () => talk(again).maySay === true);
+  // So it is if she is a guest there before.
+  back.session.say("#lobby", "/quit");
+  await again.until("she has gone", () => talk(again).maySay !== true);
+  nc(t, port)("/join #lobby", "/login Margaret correct-horse");
   await again.until("it is she", () => talk(again).maySay === true);
 });
 

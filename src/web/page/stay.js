@@ -465,8 +465,9 @@ export class Stay {
   /** Since when the name of whom we talk with has its owner. So it is known whether they are who they were when they come back.
    * @param {Talk} talk */
   #know(talk) {
+    const { id } = talk;
     this.s.ask(`/account ${talk.name}`, (f, rows) => {
-      if (f?.is !== "done") return;
+      if (f?.is !== "done" || talk.id !== id) return;
       const since = /^name (\S+)/.exec(rows[0])?.[1] ?? "";
       if (!talk.isGone) talk.since = since;
       else if (since && since === talk.since && this.isOnline(talk.name)) talk.isGone = false;
@@ -483,7 +484,7 @@ export class Stay {
   #changed({ version, gone, came }) {
     for (const nick of gone) {
       // Who is spelled in another way now is the same person.
-      const talk = !came.some((other) => fold(other) === fold(nick)) && this.s.talks.get(`@${nick}`);
+      const talk = !came.some((other) => fold(other) === fold(nick)) && this.s.find(`@${nick}`);
       if (talk) talk.isGone = this.s.change.state = true;
     }
     if (this.#presence === null) return;
@@ -612,17 +613,32 @@ export class Stay {
 
   /** Somebody is called otherwise, wherever they are. @param {string} nick @param {string} to */
   #follow(nick, to) {
-    for (const talk of this.s.talks.values()) talk.rename(nick, to);
+    // Each room that both are in tells of it.
+    const isNews = [...this.s.talks.values()].filter((talk) => talk.rename(nick, to)).length > 0;
     const person = this.s.people.get(nick);
     this.s.people.delete(nick);
     if (person) this.s.people.set(to, { ...person, nick: to });
-    const own = this.s.talks.get(`@${nick}`);
-    if (own && !this.s.talks.has(`@${to}`)) this.s.rekey(own, `@${to}`);
+    this.#called(this.s.find(`@${nick}`), this.s.find(`@${to}`), to, isNews);
     if (this.s.ignored.delete(nick)) this.s.ignored.add(to);
     this.s.change.people = true;
     if (nick !== this.s.me.nick) return;
     this.s.me.nick = this.s.name = to;
     this.s.change.state = true;
+  }
+
+  /** With whom we talk is called otherwise, unless they had gone before: then that is another person, and so is whoever takes a name
+   * with which we talked. @param {Talk | undefined} own @param {Talk | undefined} other @param {string} to @param {boolean} isNews */
+  #called(own, other, to, isNews) {
+    if (own && !own.isGone && (!other || own === other)) {
+      // Another name has another owner, or none.
+      if (!other) own.since = null;
+      return this.s.rekey(own, `@${to}`);
+    }
+    if (own === other || !isNews) return;
+    if (own) own.isGone = true;
+    if (!other) return;
+    other.isGone = true;
+    if (other.since) this.#know(other);
   }
 
   /** @param {Talk} talk @param {number} time @param {string} nick @param {string[]} args */
