@@ -186,6 +186,46 @@ test("an op puts people in order by menus", async (t) => {
   await anna.until("bob is ignored", (session) => session.ignored.has("bob"));
 });
 
+test("the list tells who has a rank, also once they come in again, and of one founder", async (t) => {
+  const data = folder(t);
+  const port = await serve(t, "--data", data);
+  const [maria, vera] = ["Maria", "Vera"].map((name) => {
+    const say = nc(t, port);
+    say(`/nick ${name}`, "/register correct-horse");
+    return say;
+  });
+  const anna = await come(t, port, "anna");
+  maria("/join #club", "/invite #club anna");
+  await anna.until("the room is there", ({ talks }) => talks.get("@Maria")?.rows.length);
+  anna.session.join("#club");
+  const ranks = () => {
+    const members = [...(anna.session.talks.get("#club")?.members.values() ?? [])];
+    return members.map(({ nick, rank }) => `${nick} ${rank}`).sort();
+  };
+  const are = (...all) => anna.until(`${all}`, () => `${ranks()}` === `${all}`);
+  await are("Maria founder", "anna null");
+  vera("/join #club");
+  await are("Maria founder", "Vera null", "anna null");
+  maria("/op #club Vera");
+  await are("Maria founder", "Vera op", "anna null");
+  maria("/leave #club");
+  await are("Vera op", "anna null");
+  maria("/join #club");
+  vera("/quit");
+  await are("Maria founder", "anna null");
+  const again = nc(t, port);
+  again("/login Vera correct-horse", "/join #club");
+  await are("Maria founder", "Vera op", "anna null");
+  spawnSync(process.env.CHINWAG, ["ctl", "--data", data, "founder", "#club", "Vera"]);
+  await are("Maria op", "Vera founder", "anna null");
+  again("/logout");
+  await anna.until("a guest is nobody", () => /^Maria op,anna null,guest\d null$/.test(ranks()));
+  again("/login Vera correct-horse");
+  await are("Maria op", "Vera founder", "anna null");
+  again("/drop correct-horse");
+  await anna.until("there is another founder", () => /^Maria founder,anna null,guest\d null$/.test(ranks()));
+});
+
 test("what is for somebody who has gone goes to nobody else of that name", async (t) => {
   const port = await serve(t);
   const anna = await come(t, port, "anna");

@@ -490,15 +490,7 @@ export class Session {
     };
     this.ask(`/join ${id}${key ? ` ${key}` : ""}`, then, fold(id));
     this.catchUp(talk);
-    this.ask(`/op ${id}`, (f, rows) => {
-      if (f?.is !== "done") return;
-      for (const member of talk.members.values()) member.rank = null;
-      for (const text of rows) {
-        const op = detail("op", text);
-        if (op) talk.promote(op.nick, op.rank);
-      }
-      this.change.talks = true;
-    });
+    this.with((rest) => rest.askRanks(talk));
   }
 
   /** Fetches what was missed of a room. @param {Talk} talk */

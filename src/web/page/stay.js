@@ -86,6 +86,9 @@ export class Stay {
   #regain = /** @type {{ since: number, at: number } | null} */ (null);
   #presence = /** @type {number | null} */ (null);
   #typing = { talk: "", at: 0 };
+  /** Who has a rank in a room, by folded names, whether they are there or not; and rooms of which that is being asked. */
+  #ranked = /** @type {WeakMap<Talk, Set<string>>} */ (new WeakMap());
+  #asking = /** @type {WeakSet<Talk>} */ (new WeakSet());
   /** What was typed last and not said, as it looks like a command. */
   #doubted = "";
   /** Since when this connection has been a good one. */
@@ -574,6 +577,7 @@ export class Stay {
           this.s.enterRoom(talk);
         }
         this.s.member(talk, nick);
+        this.#doubtRanks(talk, nick);
         break;
       case "left":
       case "quit":
@@ -587,13 +591,15 @@ export class Stay {
       }
       case "renamed":
         this.#follow(nick, first);
+        this.#doubtRanks(talk, nick, first);
         break;
       case "topic":
         talk.topic = first;
         break;
       case "made":
-        if (second === "founder" && nick !== first) talk.promote(nick, "op");
         talk.promote(first, second);
+        // Whoever was the founder until then is op, and who is not there has that rank once they come.
+        if (!this.#asking.has(talk)) this.askRanks(talk);
         break;
       case "kicked":
       case "banned":
@@ -609,6 +615,27 @@ export class Stay {
     }
     const row = this.s.add(talk, { time, nick, code: event, args, mine });
     if (!talk.unread) talk.readKey = row.key;
+  }
+
+  /** Asks who has which rank in a room. @param {Talk} talk */
+  askRanks(talk) {
+    this.#asking.add(talk);
+    this.s.ask(`/op ${talk.id}`, (f, rows) => {
+      this.#asking.delete(talk);
+      if (f?.is !== "done") return;
+      const ops = rows.map((text) => detail("op", text)).filter((op) => op !== null);
+      this.#ranked.set(talk, new Set(ops.map(({ nick }) => fold(nick))));
+      for (const member of talk.members.values()) member.rank = null;
+      for (const { nick, rank } of ops) talk.promote(nick, rank);
+      this.s.change.talks = true;
+    });
+  }
+
+  /** Asks that anew if one of these has a rank there: ranks of owned names stay, those of guests go with them.
+   * @param {Talk} talk @param {string[]} nicks */
+  #doubtRanks(talk, ...nicks) {
+    const ranked = this.#ranked.get(talk);
+    if (!this.#asking.has(talk) && nicks.some((nick) => ranked?.has(fold(nick)))) this.askRanks(talk);
   }
 
   /** Somebody is called otherwise, wherever they are. @param {string} nick @param {string} to */
