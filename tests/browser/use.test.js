@@ -374,6 +374,15 @@ test("who may not come in is told until when, in their own time", async (t) => {
   assert.notEqual(await focused(anna), undefined);
 });
 
+test("who may come in by invitation alone is told whom they can ask", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob", "#board");
+  bob.say("/room #board invite-only on");
+  await bob.hears("+ room");
+  const anna = await (await Visitor.come(t, web, { hash: "#board" })).enter("anna");
+  await anna.sees("You can ask: bob", "#bar");
+});
+
 test("whoever comes back at once is told that their name comes back", async (t) => {
   const { web } = await serve(t);
   const anna = await (await Visitor.come(t, web)).enter("anna");

@@ -3,10 +3,11 @@ import assert from "node:assert";
 import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { astray } from "../../src/web/page/stay.js";
+import { astray } from "../../src/web/page/slips.js";
 import { chance, Cutter, Person, serve } from "./shell.js";
 
 /** Somebody in #lobby under this name. */
@@ -19,6 +20,14 @@ async function come(t, port, name, kept) {
   );
   await person.until("the place is kept", (session) => session.rest?.place.ticket);
   return person;
+}
+
+/** Somebody with nc: says lines. */
+function nc(t, port) {
+  const socket = net.connect(port, "127.0.0.1");
+  socket.on("error", () => {}).resume();
+  t.after(() => socket.destroy());
+  return (/** @type {string[]} */ ...lines) => socket.write(`${lines.join("\n")}\n`);
 }
 
 function folder(t) {
@@ -177,6 +186,46 @@ test("an op puts people in order by menus", async (t) => {
   await anna.until("bob is ignored", (session) => session.ignored.has("bob"));
 });
 
+test("the list tells who has a rank, also once they come in again, and of one founder", async (t) => {
+  const data = folder(t);
+  const port = await serve(t, "--data", data);
+  const [maria, vera] = ["Maria", "Vera"].map((name) => {
+    const say = nc(t, port);
+    say(`/nick ${name}`, "/register correct-horse");
+    return say;
+  });
+  const anna = await come(t, port, "anna");
+  maria("/join #club", "/invite #club anna");
+  await anna.until("the room is there", ({ talks }) => talks.get("@Maria")?.rows.length);
+  anna.session.join("#club");
+  const ranks = () => {
+    const members = [...(anna.session.talks.get("#club")?.members.values() ?? [])];
+    return members.map(({ nick, rank }) => `${nick} ${rank}`).sort();
+  };
+  const are = (...all) => anna.until(`${all}`, () => `${ranks()}` === `${all}`);
+  await are("Maria founder", "anna null");
+  vera("/join #club");
+  await are("Maria founder", "Vera null", "anna null");
+  maria("/op #club Vera");
+  await are("Maria founder", "Vera op", "anna null");
+  maria("/leave #club");
+  await are("Vera op", "anna null");
+  maria("/join #club");
+  vera("/quit");
+  await are("Maria founder", "anna null");
+  const again = nc(t, port);
+  again("/login Vera correct-horse", "/join #club");
+  await are("Maria founder", "Vera op", "anna null");
+  spawnSync(process.env.CHINWAG, ["ctl", "--data", data, "founder", "#club", "Vera"]);
+  await are("Maria op", "Vera founder", "anna null");
+  again("/logout");
+  await anna.until("a guest is nobody", () => /^Maria op,anna null,guest\d null$/.test(ranks()));
+  again("/login Vera correct-horse");
+  await are("Maria op", "Vera founder", "anna null");
+  again("/drop correct-horse");
+  await anna.until("there is another founder", () => /^Maria founder,anna null,guest\d null$/.test(ranks()));
+});
+
 test("what is for somebody who has gone goes to nobody else of that name", async (t) => {
   const port = await serve(t);
   const anna = await come(t, port, "anna");
@@ -244,6 +293,42 @@ test("whoever takes a name at once is not taken for who had it", async (t) => {
   assert.equal(anna.session.talks.get("@bob").maySay, "mayNot.gone");
 });
 
+test("a talk goes with a person to another name, and with nobody once they have gone", async (t) => {
+  const port = await serve(t, "--data", folder(t));
+  const anna = await come(t, port, "anna");
+  const zora = nc(t, port);
+  zora("/nick Zora", "/register correct-horse", "/join #lobby", "/msg anna write to me here");
+  await anna.until("she has written", () => anna.texts("@Zora").length);
+  anna.session.say("@Zora", "hi");
+  await anna.until("it is known whose name that is", ({ talks }) => talks.get("@Zora").since);
+  zora("/drop correct-horse");
+  const guest = await anna.until("she is a guest", ({ talks }) => [...talks.keys()].find((id) => /^@guest/.test(id)));
+  const talk = anna.session.talks.get(guest);
+  assert.deepEqual([talk.maySay, talk.since], [true, null]);
+  zora("/quit");
+  await hasEvent(anna, `${talk.name} quit`);
+  const next = nc(t, port);
+  next("/join #lobby", "/nick Olga");
+  await hasEvent(anna, `${talk.name} renamed Olga`);
+  assert.deepEqual([[...anna.session.talks.keys()], talk.maySay], [["#lobby", guest], "mayNot.gone"]);
+  anna.session.say(guest, "the door code");
+  assert.equal(talk.rows.at(-1).state, "refused");
+  // Nor is it who takes a name from somebody who is called otherwise where one is not.
+  next("/msg anna psst", "/leave #lobby");
+  await hasEvent(anna, "Olga left");
+  const last = nc(t, port);
+  last("/nick last", "/join #lobby");
+  await hasEvent(anna, "last joined");
+  next("/nick Otto", "/msg anna psst");
+  await anna.until("psst", () => anna.texts("@Otto").length);
+  last("/nick Olga");
+  await hasEvent(anna, "last renamed Olga");
+  assert.deepEqual(
+    ["@Olga", "@Otto"].map((id) => anna.session.talks.get(id).maySay),
+    ["mayNot.gone", true],
+  );
+});
+
 test("who owns a name is known again when they come back", async (t) => {
   const port = await serve(t, "--data", folder(t));
   const anna = await come(t, port, "anna");
@@ -261,7 +346,12 @@ test("who owns a name is known again when they come back", async (t) => {
   anna.end();
   const again = await come(t, port, null, anna.kept);
   assert.equal(talk(again).maySay, "mayNot.gone");
-  await come(t, port, null, { local: margaret.kept.local, session: {} });
+  const back = await come(t, port, null, { local: margaret.kept.local, session: {} });
+  await again.until("it is she", () => talk(again).maySay === true);
+  // So it is if she is a guest there before.
+  back.session.say("#lobby", "/quit");
+  await again.until("she has gone", () => talk(again).maySay !== true);
+  nc(t, port)("/join #lobby", "/login Margaret correct-horse");
   await again.until("it is she", () => talk(again).maySay === true);
 });
 
@@ -502,6 +592,56 @@ test("older messages come in pages, each once", async (t) => {
   );
   const keys = lobby(anna).rows.map((row) => row.key);
   assert.ok(keys.every((key, at) => !at || keys[at - 1] < key));
+  assert.deepEqual(anna.shown.get("#lobby"), lobby(anna).rows);
+});
+
+test("who comes back sees all that was missed behind what was read, and files where they were shared", async (t) => {
+  const port = await serve(t);
+  let anna = await come(t, port, "anna");
+  const bob = await come(t, port, "bob");
+  const carol = nc(t, port);
+  const say = (name, count) => carol(...Array.from({ length: count }, (_, at) => `${name} ${at + 1}`));
+  const file = (name) => ({ name, size: 1, read: async () => new Uint8Array(1) });
+  const shared = async (name) => {
+    await bob.session.upload("#lobby", file(name));
+    await anna.until(name, () => lobby(anna).rows.some((row) => row.file?.name === name));
+    // Ages of files are told in seconds.
+    await new Promise((then) => setTimeout(then, 1_100));
+  };
+  const back = async () => {
+    anna.session.read("#lobby");
+    anna.session.save();
+    const { local } = anna.kept;
+    anna.end();
+    return async () => {
+      anna = await come(t, port, null, { local, session: {} });
+      await anna.until("all is there", () => lobby(anna).seen.isFetching === false);
+    };
+  };
+  const told = () =>
+    lobby(anna)
+      .rows.map((row) => row.file?.name ?? row.text)
+      .filter(Boolean);
+  carol("/nick carol", "/join #lobby");
+  say("old", 60);
+  await anna.until("old", () => told().includes("old 60"));
+  await shared("seen.jpg");
+  const first = await back();
+  say("new", 80);
+  await bob.until("new", () => bob.texts("#lobby").length === 140);
+  await bob.session.upload("#lobby", file("missed.jpg"));
+  await first();
+  const { rows, readKey, unread } = lobby(anna);
+  const news = rows.filter((row) => row.key > readKey);
+  assert.deepEqual([unread, news[0].text, news.at(-1).file?.name], [81, "new 1", "missed.jpg"]);
+  assert.equal(told().indexOf("seen.jpg"), told().indexOf("new 1") - 1);
+  // One that is older than what is shown comes with what was said around it.
+  const second = await back();
+  await second();
+  assert.deepEqual([told().includes("seen.jpg"), lobby(anna).unread, told().at(-1)], [false, 0, "missed.jpg"]);
+  await anna.session.older("#lobby");
+  await anna.until("all is there", () => !lobby(anna).hasOlder);
+  assert.deepEqual(told().slice(59, 62), ["old 60", "seen.jpg", "new 1"]);
   assert.deepEqual(anna.shown.get("#lobby"), lobby(anna).rows);
 });
 

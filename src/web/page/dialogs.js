@@ -1,4 +1,4 @@
-import { $, bdi, button, field, h, parts, T, unseen } from "./dom.js";
+import { $, bdi, button, field, h, helpers, parts, T, unseen } from "./dom.js";
 import { rove } from "./lists.js";
 
 /** @import { Session } from "./session.js" */
@@ -493,8 +493,8 @@ export const owned = (nick) => ask(parts("owned", nick), [h("p", {}, T.t("ownedH
 
 /** A room has a key, which is asked for, as nothing with a secret stands in an address. @param {Session} session @param {Trouble} why */
 export async function askKey(session, { name, text, isWrong }) {
-  const ops = /; ask (.+?), (?:an op|ops) of it/.exec(text)?.[1].split(" or ");
-  const from = h("p", { id: "from", class: "quiet" }, ...(ops ? parts("keyFrom", ops.join(", ")) : [T.t("keyOf")]));
+  const who = helpers(text);
+  const from = h("p", { id: "from", class: "quiet" }, ...(who ? parts("keyFrom", who) : [T.t("keyOf")]));
   const problem = isWrong && h("p", { id: "wrong", class: "problem", role: "alert" }, T.t("wrongKey"));
   const wrong = { "aria-describedby": problem ? "wrong from" : "from", "aria-invalid": problem && "true" };
   const key = field("key", { autocomplete: "off", autofocus: true, required: true, ...wrong });

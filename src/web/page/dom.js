@@ -56,6 +56,9 @@ export const parts = (key, ...args) =>
     .split(/(\{\d\})/)
     .map((part) => (/^\{\d\}$/.test(part) ? h("bdi", {}, args[Number(part[1])]) : part));
 
+/** Who can help, as a refusal names them. @param {string} text */
+export const helpers = (text) => /; ask (.+?), (?:an op|ops) of it/.exec(text)?.[1].replaceAll(" or ", ", ");
+
 /** Why something was refused: in the words of the page, or else in those of the server, which are English. @param {{ command?: string, code?: string | null, text?: string }} why */
 export function refusal({ command, code, text = "" }) {
   const key = [`refusal.${code}.${command}`, `refusal.${code}`].find(T.has);
@@ -64,7 +67,8 @@ export function refusal({ command, code, text = "" }) {
   const ms = Date.parse(/\d{4}-\d\d-\d\dT[\d:]+Z/.exec(text)?.[0] ?? "");
   const wait = Number(/wait (\d+) more second/.exec(text)?.[1]);
   const more = ms ? T.t("refusal.until", T.day(ms), T.time(ms)) : wait ? T.n("refusal.wait", wait) : "";
-  return h("span", {}, ...parts(key, own), more && ` ${more}`);
+  const who = helpers(text);
+  return h("span", {}, ...parts(key, own), more && ` ${more}`, ...(who ? [" ", ...parts("refusal.ask", who)] : []));
 }
 
 /** What only a screen reader says. @param {string} text */

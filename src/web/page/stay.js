@@ -3,7 +3,7 @@
 import { fold, spoken } from "./talks.js";
 import { Place } from "./place.js";
 import { list, string } from "./session.js";
-import { slip } from "./slips.js";
+import { astray, slip } from "./slips.js";
 import { cut, row as detail } from "./view.js";
 
 /** @import { Session } from "./session.js" */
@@ -34,13 +34,11 @@ const AWAKE = 3000;
 /** The answer comes behind all that happened while our place was kept, such as that somebody has gone. */
 const MEANWHILE = "/ping meanwhile";
 const SAVE = 1000;
+/** How many of the messages that were missed while the page was closed are fetched at once, and how many before them. */
+const MISSED = 2000;
+const BEFORE = 30;
 /** Those that name somebody, who may be another person on the next connection. */
 const OF_PERSON = /^\/(ignore|op|deop|voice|devoice|founder|kick|ban|mute|invite|uninvite|kill|block) /;
-/** Lines with a secret in them, by the rule of `commands/mistyped.rs`, whatever stands around the slash but another one. */
-const SECRET =
-  /^[\s\p{Cf}\u0085\u2800]*\/\s*((?:pass|login|register|token|drop)\S*|(?:identify|id|auth|authenticate|sasl|ns|nickserv|msgserv|cs|chanserv|ghost|recover|regain|release|oper|su|changepassword|changepass|chpass|setpass|setpassword|newpass|newpassword|pw|pwd|quote|raw)(?=\s+\S))/iu;
-const FOR_ONE = /^[\s\p{Cf}\u0085\u2800]*\/\s*(msg|query|w|tell|whisper)\s+\S/iu;
-
 /** How the refusal begins of what guests may not say in a room. */
 const OF_OWNERS = /^only people who own their names speak /;
 /** The notice that a name has no password. */
@@ -72,20 +70,14 @@ export function parts(text, most) {
   return out;
 }
 
-/** The command that stands where it would be said, with a secret in it or something for one person: behind a blank, or among other lines.
- * @param {string} text */
-export function astray(text) {
-  const isAlone = !text.trim().includes("\n");
-  if (isAlone && /^\/[a-z?]/i.test(text)) return null;
-  const found = text.split("\n").map((line) => SECRET.exec(line) ?? (isAlone ? null : FOR_ONE.exec(line)));
-  return found.find((one) => one)?.[1].toLowerCase() ?? null;
-}
-
 export class Stay {
   /** Since when our own dead connection may have our name, and when that is asked for again. */
   #regain = /** @type {{ since: number, at: number } | null} */ (null);
   #presence = /** @type {number | null} */ (null);
   #typing = { talk: "", at: 0 };
+  /** Who has a rank in a room, by folded names, whether they are there or not; and rooms of which that is being asked. */
+  #ranked = /** @type {WeakMap<Talk, Set<string>>} */ (new WeakMap());
+  #asking = /** @type {WeakSet<Talk>} */ (new WeakSet());
   /** What was typed last and not said, as it looks like a command. */
   #doubted = "";
   /** Since when this connection has been a good one. */
@@ -239,7 +231,6 @@ export class Stay {
       talk.joined = false;
       talk.typing = [];
       talk.seen.lost();
-      talk.files = [];
       talk.isGone = talk.kind === "person";
     }
     // Whoever has a name on the next connection need not be who had it.
@@ -345,6 +336,18 @@ export class Stay {
   /** Transfers go on once we have our name, as an upload is only taken up again by that. */
   carry() {
     if (this.s.phase === "on" && this.s.isIn && !this.#regain) this.s.transfers?.begin();
+  }
+
+  /** All is being put as it was. */
+  restoring() {
+    if (this.s.me.away !== null) this.s.ask(`/away ${this.s.me.away}`.trim());
+    this.s.ask("/limits", (_, rows) => {
+      for (const text of rows) {
+        const limit = detail("limits", text);
+        if (limit) this.s.server.limits.set(limit.name, Number(limit.value));
+      }
+    });
+    if (this.s.me.owned) this.askSelf();
   }
 
   /** All is as it was. Whoever did not see the message of the day before they came in sees it where they talk. */
@@ -465,8 +468,9 @@ export class Stay {
   /** Since when the name of whom we talk with has its owner. So it is known whether they are who they were when they come back.
    * @param {Talk} talk */
   #know(talk) {
+    const { id } = talk;
     this.s.ask(`/account ${talk.name}`, (f, rows) => {
-      if (f?.is !== "done") return;
+      if (f?.is !== "done" || talk.id !== id) return;
       const since = /^name (\S+)/.exec(rows[0])?.[1] ?? "";
       if (!talk.isGone) talk.since = since;
       else if (since && since === talk.since && this.isOnline(talk.name)) talk.isGone = false;
@@ -483,7 +487,7 @@ export class Stay {
   #changed({ version, gone, came }) {
     for (const nick of gone) {
       // Who is spelled in another way now is the same person.
-      const talk = !came.some((other) => fold(other) === fold(nick)) && this.s.talks.get(`@${nick}`);
+      const talk = !came.some((other) => fold(other) === fold(nick)) && this.s.find(`@${nick}`);
       if (talk) talk.isGone = this.s.change.state = true;
     }
     if (this.#presence === null) return;
@@ -573,6 +577,7 @@ export class Stay {
           this.s.enterRoom(talk);
         }
         this.s.member(talk, nick);
+        this.#doubtRanks(talk, nick);
         break;
       case "left":
       case "quit":
@@ -586,13 +591,15 @@ export class Stay {
       }
       case "renamed":
         this.#follow(nick, first);
+        this.#doubtRanks(talk, nick, first);
         break;
       case "topic":
         talk.topic = first;
         break;
       case "made":
-        if (second === "founder" && nick !== first) talk.promote(nick, "op");
         talk.promote(first, second);
+        // Whoever was the founder until then is op, and who is not there has that rank once they come.
+        if (!this.#asking.has(talk)) this.askRanks(talk);
         break;
       case "kicked":
       case "banned":
@@ -610,19 +617,135 @@ export class Stay {
     if (!talk.unread) talk.readKey = row.key;
   }
 
+  /** We are in a room: what was not told of it. @param {Talk} talk @param {string[]} rows @param {number} count people there */
+  entered(talk, rows, count) {
+    const { id } = talk;
+    if (rows.some((text) => detail("rules", text)))
+      this.s.ask(`/room ${id}`, (_, rules) => {
+        for (const text of rules) {
+          const { rule, value } = detail("room", text) ?? {};
+          if (rule) talk.rules.set(rule, value);
+        }
+        this.s.change.talks = true;
+      });
+    if (count <= talk.members.size) return;
+    this.s.ask(`/who ${id}`, (_, people) => {
+      for (const text of people) {
+        const { nick } = detail("who", text) ?? {};
+        if (nick) this.s.member(talk, nick);
+      }
+      this.s.change.talks = true;
+    });
+  }
+
+  /** Asks for the files of a room, and for what of its history is missing. @param {Talk} talk @param {string} what */
+  fetch(talk, what) {
+    this.s.ask(`/files ${talk.id}`, (f, rows) => {
+      if (f?.is !== "done") return;
+      const there = new Set();
+      for (const text of rows) {
+        const { id, size, nick, name, age } = detail("files", text) ?? {};
+        there.add(Number(id));
+        if (!id || this.s.files.has(Number(id))) continue;
+        const file = this.s.file(Number(id), Number(size), nick, name, talk.id);
+        talk.files.push({ time: this.s.clock - Number(age) * 1000, file });
+      }
+      for (const { talkId, id } of this.s.files.values())
+        if (talkId === talk.id && !there.has(id)) this.s.gone(talk, id, "gone");
+    });
+    this.#history(talk, what);
+  }
+
+  /** @param {Talk} talk @param {string} what */
+  #history(talk, what, isFirst = !what.startsWith("after")) {
+    /** @type {Then} */
+    const then = (f, rows) => {
+      if (!f) return;
+      const lines = rows.flatMap(past);
+      if (isFirst && lines.length) {
+        const { seq, time } = lines[0];
+        const { read } = talk;
+        const missed = read.time && time > read.time ? seq - 1 - read.seq : 0;
+        // What was missed is shown as a whole, behind some of what was read.
+        if (missed > 0 && what[0] !== "a")
+          return this.#history(talk, `after ${Math.max(read.seq - BEFORE, seq - MISSED, 0)}`, true);
+        if (missed > 0) talk.unread += missed;
+        talk.hasOlder = seq > 1;
+      }
+      for (const line of lines) if (talk.seen.past(line)) this.s.show(talk, line, isFirst);
+      const isGone = f.is === "refused" && f.code === "gone";
+      const next = f.is === "done" ? talk.seen.answered() : isGone ? talk.seen.gone() : talk.seen.giveUp();
+      if (talk.seen.began()) this.s.note(talk, "", "anew");
+      if ("ask" in next) return this.#history(talk, next.ask);
+      if (next.missing && !this.s.ignored.size) this.s.note(talk, "", "missing", null, [`${next.missing}`]);
+      for (const line of next.held) this.s.show(talk, line, false);
+      this.putFiles(talk, Number.POSITIVE_INFINITY);
+      if (!talk.unread) this.s.readAll(talk);
+      this.doubt(talk);
+    };
+    this.s.ask(`/history ${talk.id} ${what}`, then, fold(talk.id));
+  }
+
+  /** Puts files between messages, by their time; those before the oldest one that is shown wait for older ones.
+   * @param {Talk} talk @param {number} until */
+  putFiles(talk, until) {
+    const from = talk.hasOlder ? (talk.rows.find((row) => row.seq)?.time ?? until) : 0;
+    for (const { time, file } of talk.due(from, until)) {
+      const row = this.s.add(talk, talk.shared(time, file));
+      if (file.id > talk.read.file && !row.mine) this.s.unread(talk, row);
+      else if (!talk.unread) talk.readKey = row.key;
+    }
+  }
+
+  /** Asks who has which rank in a room. @param {Talk} talk */
+  askRanks(talk) {
+    this.#asking.add(talk);
+    this.s.ask(`/op ${talk.id}`, (f, rows) => {
+      this.#asking.delete(talk);
+      if (f?.is !== "done") return;
+      const ops = rows.map((text) => detail("op", text)).filter((op) => op !== null);
+      this.#ranked.set(talk, new Set(ops.map(({ nick }) => fold(nick))));
+      for (const member of talk.members.values()) member.rank = null;
+      for (const { nick, rank } of ops) talk.promote(nick, rank);
+      this.s.change.talks = true;
+    });
+  }
+
+  /** Asks that anew if one of these has a rank there: ranks of owned names stay, those of guests go with them.
+   * @param {Talk} talk @param {string[]} nicks */
+  #doubtRanks(talk, ...nicks) {
+    const ranked = this.#ranked.get(talk);
+    if (!this.#asking.has(talk) && nicks.some((nick) => ranked?.has(fold(nick)))) this.askRanks(talk);
+  }
+
   /** Somebody is called otherwise, wherever they are. @param {string} nick @param {string} to */
   #follow(nick, to) {
-    for (const talk of this.s.talks.values()) talk.rename(nick, to);
+    // Each room that both are in tells of it.
+    const isNews = [...this.s.talks.values()].filter((talk) => talk.rename(nick, to)).length > 0;
     const person = this.s.people.get(nick);
     this.s.people.delete(nick);
     if (person) this.s.people.set(to, { ...person, nick: to });
-    const own = this.s.talks.get(`@${nick}`);
-    if (own && !this.s.talks.has(`@${to}`)) this.s.rekey(own, `@${to}`);
+    this.#called(this.s.find(`@${nick}`), this.s.find(`@${to}`), to, isNews);
     if (this.s.ignored.delete(nick)) this.s.ignored.add(to);
     this.s.change.people = true;
     if (nick !== this.s.me.nick) return;
     this.s.me.nick = this.s.name = to;
     this.s.change.state = true;
+  }
+
+  /** With whom we talk is called otherwise, unless they had gone before: then that is another person, and so is whoever takes a name
+   * with which we talked. @param {Talk | undefined} own @param {Talk | undefined} other @param {string} to @param {boolean} isNews */
+  #called(own, other, to, isNews) {
+    if (own && !own.isGone && (!other || own === other)) {
+      // Another name has another owner, or none.
+      if (!other) own.since = null;
+      return this.s.rekey(own, `@${to}`);
+    }
+    if (own === other || !isNews) return;
+    if (own) own.isGone = true;
+    if (!other) return;
+    other.isGone = true;
+    if (other.since) this.#know(other);
   }
 
   /** @param {Talk} talk @param {number} time @param {string} nick @param {string[]} args */
@@ -800,4 +923,11 @@ export class Stay {
     const at = talk.rows.indexOf(row);
     if (at >= 0) this.s.of(talk).removed.push(...talk.rows.splice(at, 1));
   }
+}
+
+/** A message of the history. @param {string} text @returns {Line[]} none if it is no such line */
+export function past(text) {
+  const { seq, time: iso, ...rest } = detail("history", text) ?? {};
+  const time = Date.parse(iso);
+  return Number.isNaN(time) ? [] : [{ seq: Number(seq), time, nick: rest.nick, text: rest.text }];
 }

@@ -176,6 +176,7 @@ rank.founder hat den Raum gegründet
 rank.op sorgt für Ordnung
 rank.voice Stimme
 reason Grund
+refusal.ask Du kannst fragen: {0}
 refusal.bad-digest Unterwegs ging etwas verloren. Sende sie noch einmal.
 refusal.bad-key Dieser Raum hat einen Schlüssel.
 refusal.bad-name Bitte wähle einen anderen Namen: ein Wort aus bis zu 20 Buchstaben einer Schrift, Ziffern, - und _, mit einem Buchstaben am Anfang.

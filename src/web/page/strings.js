@@ -36,6 +36,7 @@ ownName Your name
 password Password
 people People
 photo Take a photo
+refusal.ask You can ask: {0}
 refusal.bad-name Please choose another name: one word of up to 20 letters of one alphabet, digits, - and _, that begins with a letter.
 refusal.owned This name belongs to somebody. If that is you, log in below.
 refusal.refused.login That is not right. Try again.
