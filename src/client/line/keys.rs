@@ -107,6 +107,9 @@ pub struct Decoder {
     state: State,
     /// Whether the end of a paste did not come in time, so that its rest may.
     is_cut: bool,
+    /// Whether the terminal has marked a paste. It marks all of them then, so what comes without marks was typed, however much of it
+    /// comes at once, as it does when a link was cut for a while.
+    marks: bool,
     ready: VecDeque<Input>,
 }
 
@@ -133,20 +136,26 @@ enum State {
 impl Decoder {
     /// Reads `bytes`, which came at once.
     ///
-    /// Nobody types a line and its Enter within one read: it was pasted in a terminal that does not mark it, or was written by
-    /// a program. So is text that comes at once when the end of a paste is missing.
+    /// Nobody types a line and its Enter within one read, unless a link was cut meanwhile: it was pasted in a terminal that does not
+    /// mark it, or was written by a program. So is text that comes at once when the end of a paste is missing. No question tells
+    /// whether a terminal marks pastes: mosh answers none, and tmux answers for itself and not for the one around it.
     pub fn feed(&mut self, bytes: &[u8]) {
         let mut begins = true;
         for (at, &byte) in bytes.iter().enumerate() {
             let is_ground = matches!(self.state, State::Ground);
             if begins && is_ground {
                 let text = bytes[at..].split(|&byte| !is_text(byte)).next().unwrap_or_default();
-                if has_line(text) || self.is_cut && String::from_utf8_lossy(text).chars().nth(1).is_some() {
+                if has_line(text) && !self.marks
+                    || self.is_cut && String::from_utf8_lossy(text).chars().nth(1).is_some()
+                {
                     self.state = State::Unmarked(Vec::new());
                 }
             }
             begins = !(is_ground && is_text(byte));
+            let is_paste = matches!(self.state, State::Paste { .. });
             self.state = self.step(byte);
+            // Marks with something behind them may themselves have been pasted.
+            self.marks |= is_paste && matches!(self.state, State::Ground) && at + 1 == bytes.len();
         }
     }
 
@@ -643,6 +652,19 @@ mod tests {
         assert_eq!(heard(&["\x1b[?62;4ca\rb"]), [answer, paste("a\nb")].concat());
         let huge = "a\r".repeat(PASTE_MAX);
         assert_eq!(heard(&[&huge]), [Input::TooMuch]);
+    }
+
+    #[test]
+    fn lines_that_come_at_once_are_typed_where_the_terminal_marks_pastes() {
+        let typed: Vec<_> = [Key::Char('a'), Key::Enter, Key::Char('b'), Key::Enter].map(Input::Key).into();
+        let marked = "\x1b[200~x\x1b[201~";
+        let paste = Input::Paste("x".to_owned());
+        assert_eq!(heard(&[marked, "a\rb\r"]), [vec![paste.clone()], typed].concat());
+        // In a terminal that marks none, what is pasted may hold such marks.
+        let whole = [marked, "a\rb\r"].concat();
+        assert_eq!(heard(&[&whole]), [paste, Input::Paste("a\nb\n".to_owned())]);
+        // One whose end is lost proves nothing.
+        assert_eq!(heard(&["\x1b[200~x", "a\rb\r"]), [Input::Paste("xa\nb\n".to_owned())]);
     }
 
     #[test]
