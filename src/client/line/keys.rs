@@ -1,5 +1,6 @@
 //! From the bytes of a terminal to keys, pastes and answers.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::mem;
 use std::time::Duration;
@@ -110,6 +111,8 @@ pub struct Decoder {
     /// Whether the terminal has marked a paste. It marks all of them then, so what comes without marks was typed, however much of it
     /// comes at once, as it does when a link was cut for a while.
     marks: bool,
+    /// Whether some of what came is no UTF-8.
+    pub is_unreadable: bool,
     ready: VecDeque<Input>,
 }
 
@@ -276,6 +279,7 @@ impl Decoder {
             Ok(text) => text.chars().for_each(|c| self.key(key(c))),
             Err(error) if error.error_len().is_none() => return State::Char { alt, bytes },
             Err(_) => {
+                self.is_unreadable = true;
                 self.key(key(char::REPLACEMENT_CHARACTER));
                 if bytes.len() > 1 {
                     return self.ground(byte);
@@ -333,7 +337,8 @@ impl Decoder {
     fn unmarked(&mut self, body: &[u8]) -> State {
         let line = body.trim_ascii_end();
         if self.is_cut && body.len() <= PASTE_MAX {
-            self.ready.push_back(Input::Rest(pasted(body)));
+            let rest = self.pasted(body);
+            self.ready.push_back(Input::Rest(rest));
             return State::Ground;
         }
         if line.iter().any(|&byte| is_enter(byte)) || body.len() > PASTE_MAX {
@@ -346,7 +351,14 @@ impl Decoder {
     }
 
     fn paste(&mut self, body: &[u8]) {
-        self.ready.push_back(if body.len() > PASTE_MAX { Input::TooMuch } else { Input::Paste(pasted(body)) });
+        let input = if body.len() > PASTE_MAX { Input::TooMuch } else { Input::Paste(self.pasted(body)) };
+        self.ready.push_back(input);
+    }
+
+    fn pasted(&mut self, body: &[u8]) -> String {
+        let text = String::from_utf8_lossy(body);
+        self.is_unreadable |= matches!(text, Cow::Owned(_));
+        text.replace("\r\n", "\n").replace('\r', "\n")
     }
 
     fn key(&mut self, key: Key) {
@@ -373,10 +385,6 @@ fn hold(body: &mut Vec<u8>, byte: u8, max: usize) {
     if body.len() < max {
         body.push(byte);
     }
-}
-
-fn pasted(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// Whether a byte is of text that may have been pasted.
