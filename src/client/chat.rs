@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 
 use crate::client::Client;
 use crate::client::gallery::{Gallery, Outcome};
+use crate::client::input::UNREADABLE;
 use crate::client::line::complete::{self, World};
 use crate::client::line::editor::{Direction, Editor, Intent};
 use crate::client::line::history::{self, History};
@@ -22,7 +23,7 @@ use crate::client::model::news::{Extent, News};
 use crate::client::model::session::{is_automatic, is_known, own_commands};
 use crate::client::screen::notify::{self, Notifier};
 use crate::client::screen::pictures::Window;
-use crate::client::screen::terminal::{Terminal, is_over_mosh};
+use crate::client::screen::terminal::{Terminal, is_over_mosh, locale};
 use crate::client::screen::{self, Look, Rows, StatusRow, width};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
@@ -63,6 +64,11 @@ const RECENT: usize = 100;
 /// Chats until the person leaves. It is an error if the server cannot be reached, or turns us away, or the terminal fails.
 pub fn run(options: Options) -> Result<(), String> {
     let mut chat = Chat::open(options)?;
+    if let Some((locale, false)) = locale() {
+        chat.print(&News::Note(format!(
+            "your locale ({locale}) is not UTF-8, which is all that is written here; if letters come out wrong, start your terminal and this anew with LC_ALL=C.UTF-8, say"
+        )));
+    }
     let ended = chat.run();
     // What came with the end is told before it.
     chat.gather();
@@ -95,6 +101,8 @@ struct Chat {
     /// Whether we are to stop, as soon as nothing of the terminal's would be left to others.
     is_stopping: bool,
     decoder: Decoder,
+    /// Whether it was told that some of what was typed is no UTF-8.
+    told_unreadable: bool,
     /// When what has come so far is all that comes.
     gives_up: Option<Instant>,
     editor: Editor,
@@ -153,6 +161,7 @@ impl Chat {
             continued,
             is_stopping: false,
             decoder: Decoder::default(),
+            told_unreadable: false,
             gives_up: None,
             editor: Editor::new(History::open(history::default_path())),
             rows: Rows::default(),
@@ -223,6 +232,9 @@ impl Chat {
                 return Ok(());
             }
             self.gives_up = self.decoder.patience().map(|patience| Instant::now() + patience);
+            if self.decoder.is_unreadable && !std::mem::replace(&mut self.told_unreadable, true) {
+                self.print(&News::Note(UNREADABLE.to_owned()));
+            }
             while let Some(input) = self.decoder.next() {
                 self.input(input)?;
             }

@@ -36,6 +36,8 @@ const SIGNALS: Token = Token(link::FREE);
 const MOVING: Duration = Duration::from_millis(250);
 /// How long a message may be unanswered before the person is told.
 const UNSURE: Duration = Duration::from_secs(4);
+/// How long leaving may take before the person is told that it goes on: they hear of nothing else whether the shell is back.
+const LEAVING: Duration = Duration::from_millis(500);
 /// How many of them are told at once.
 const UNSURE_TOLD: usize = 5;
 /// How long a connection may be lost before the person is told, and why nothing is sent: before they are told of what is not.
@@ -121,6 +123,8 @@ struct Plain {
     typists: Vec<(Place, Nick)>,
     /// Since when a script cannot go on without the server, which is not there, and whether that has been told.
     stuck: Option<(Instant, bool)>,
+    /// Since when the person leaves, and whether they have been told that this goes on.
+    leaves: Option<(Instant, bool)>,
     /// The line by which a script leaves.
     goodbye: Option<String>,
     /// Whether the person has been told that what they type is no UTF-8.
@@ -174,6 +178,7 @@ impl Plain {
             transfers: HashMap::new(),
             typists: Vec::new(),
             stuck: None,
+            leaves: None,
             goodbye: None,
             told_unreadable: false,
             unsure: Vec::new(),
@@ -220,6 +225,7 @@ impl Plain {
                 }
             }
             self.stuck(is_open)?;
+            self.leaves();
             self.gather();
             if is_given_up || self.visit.is_over() || self.ended.load(Ordering::Relaxed) {
                 return Ok(());
@@ -234,7 +240,20 @@ impl Plain {
         let moving = is_moving.then(|| Instant::now() + MOVING);
         let stuck = self.stuck.map(|(since, is_told)| since + if is_told { AWAY } else { UNSURE });
         let silent = self.visit.silent_at(UNSURE).filter(|&at| at > Instant::now());
-        [moving, stuck, silent, self.visit.unsure_at(UNSURE)].into_iter().flatten().min()
+        let leaves = self.leaves.filter(|(_, is_told)| !is_told).map(|(since, _)| since + LEAVING);
+        [moving, stuck, leaves, silent, self.visit.unsure_at(UNSURE)].into_iter().flatten().min()
+    }
+
+    /// Tells the person who leaves that this goes on, if it does not end at once.
+    fn leaves(&mut self) {
+        if !self.is_person || !self.visit.client.session.is_quitting() {
+            return;
+        }
+        let (since, is_told) = *self.leaves.get_or_insert((Instant::now(), false));
+        if !is_told && since.elapsed() >= LEAVING {
+            self.leaves = Some((since, true));
+            self.visit.tell(News::Note("leaving; leave once more to do so at once".to_owned()));
+        }
     }
 
     /// Tells if a script cannot go on without the server, as no more lines can wait or it has said all that it has to say. It is an error
@@ -453,8 +472,11 @@ impl Plain {
         }
     }
 
-    /// Tells how far transfers are, when there is something to be told.
+    /// Tells how far transfers are, when there is something to be told. Whoever leaves has been told that they end.
     fn progress(&mut self) {
+        if self.leaves.is_some() {
+            return;
+        }
         let now = Instant::now();
         let lines = words::transfers(self.visit.client.transfers.progress(now), &mut self.transfers, now);
         lines.into_iter().for_each(|line| self.print(&News::Note(line)));

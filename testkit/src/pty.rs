@@ -146,7 +146,7 @@ impl Terminal {
         let mut session = Command::new("setsid");
         session.arg("-c").arg(command.get_program()).args(command.get_args());
         session.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(Stdio::from(slave));
-        session.env("TERM", "xterm-256color").env("HOME", home.path());
+        session.env("TERM", "xterm-256color").env("HOME", home.path()).env("LC_ALL", "C.UTF-8");
         for name in OF_OTHERS {
             session.env_remove(name);
         }

@@ -598,6 +598,27 @@ fn a_line_with_keys_that_move_the_cursor_is_not_said() {
 }
 
 #[test]
+fn who_leaves_is_told_so_and_says_no_more() {
+    let (server, _bob) = lobby();
+    for leave in ["/quit\n", "\x04", "\x03"] {
+        let mut terminal = alice(&server.address(), &["--plain"]);
+        server.signal("STOP");
+        terminal.keys(leave);
+        told(&terminal, "note: leaving; leave once more to do so at once");
+        terminal.keys("ls private-things\n");
+        told(&terminal, "no: you are leaving, so that is not said");
+        terminal.keys("\x04");
+        terminal.wait_exit();
+        let lines = terminal.screen().lines;
+        assert!(
+            !lines.iter().any(|line| line.contains("may not have arrived") || line.contains("not sent")),
+            "{lines:?}"
+        );
+        server.signal("CONT");
+    }
+}
+
+#[test]
 fn backspace_takes_whole_characters_where_people_write_utf_8() {
     let (server, mut bob) = lobby();
     for (locale, is_unicode) in [("C.UTF-8", true), ("C", false)] {

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use testkit::eventually;
 use testkit::pty::{Emulator, Speaks, Terminal};
 
-use crate::terminal::{alice, below, connect, enter, input, lobby, told, typed};
+use crate::terminal::{alice, below, come_in, connect, enter, input, lobby, told, typed};
 
 #[test]
 fn what_a_script_or_an_emoji_needs_is_heard_as_it_was_typed() {
@@ -42,6 +42,9 @@ fn what_a_script_or_an_emoji_needs_is_heard_as_it_was_typed() {
 fn what_is_pasted_for_one_person_or_with_a_secret_is_said_to_nobody() {
     let (server, mut bob) = lobby();
     let terminal = alice(&server.address(), &[], (100, 24), Emulator::Reflowing);
+    // What comes at once is taken for a paste, as long as the terminal has marked none.
+    terminal.keys("/w bob psst\r/w bob two\r");
+    told(&terminal, "line 1 begins with /w, which others would read");
     let long = "secret ".repeat(580);
     for (text, why) in [
         ("/login alice correct-horse\r/join #club", "line 1 begins with /login, which others would read"),
@@ -52,15 +55,63 @@ fn what_is_pasted_for_one_person_or_with_a_secret_is_said_to_nobody() {
         terminal.keys(format!("\x1b[200~{text}\x1b[201~"));
         told(&terminal, why);
     }
-    // What comes at once is taken for a paste.
-    terminal.keys("/w bob psst\r/w bob two\r");
-    told(&terminal, "line 1 begins with /w, which others would read");
     assert!(!bob.settle().iter().any(|line| line.contains("alice>")));
     // One line is as if it had been typed, with its end or without.
     terminal.keys("\x1b[200~/msg bob psst\r\x1b[201~");
     typed(&terminal, "#lobby> /msg bob psst");
     terminal.keys("\r");
     bob.until("@alice <alice> psst");
+}
+
+#[test]
+fn what_was_typed_while_a_link_was_cut_is_done_or_found_again() {
+    let (server, mut bob) = lobby();
+    let terminal = alice(&server.address(), &[], (100, 24), Emulator::Reflowing);
+    // Over mosh or ssh it comes at once afterwards.
+    let late = "so\r/msg bob psst\rback\r";
+    terminal.keys(late);
+    told(
+        &terminal,
+        "line 2 begins with /msg, which others would read; paste that line alone; Up brings the lines back",
+    );
+    terminal.keys("\x1b[A\x1b[A");
+    typed(&terminal, "#lobby> /msg bob psst");
+    terminal.keys("\r");
+    bob.until("@alice <alice> psst");
+    // A terminal that marks what is pasted has shown that this was typed.
+    terminal.keys("\x1b[200~hello\x1b[201~");
+    typed(&terminal, "#lobby> hello");
+    terminal.keys("\x03");
+    typed(&terminal, "#lobby>");
+    terminal.keys(late);
+    for line in ["#lobby <alice> so", "@alice <alice> psst", "#lobby <alice> back"] {
+        bob.until(line);
+    }
+}
+
+#[test]
+fn a_terminal_that_is_not_utf_8_is_told_of() {
+    let (server, mut bob) = lobby();
+    let note = "which is all that is written here; if letters come out wrong";
+    for (locale, is_told) in [("de_DE.ISO-8859-1", true), ("C", true), ("de_DE.UTF-8@euro", false)] {
+        let mut command = connect(&server.address(), &[]);
+        let mut terminal =
+            Terminal::start(command.env("LC_ALL", locale), 200, 24, Emulator::Reflowing, Speaks::Nothing);
+        come_in(&terminal, &server.address());
+        let lines = terminal.screen().lines;
+        assert_eq!(lines.iter().any(|line| line.contains(&format!("(LC_ALL={locale}) is not UTF-8, {note}"))), is_told);
+        // What is typed in another encoding is told of once, before it is said.
+        let unreadable = "some of what you wrote is no UTF-8, and others see \u{fffd} in its place";
+        for keys in [&b"gr\xfc\xdfe"[..], b"\x1b[200~\xe4\x1b[201~"] {
+            terminal.keys(keys);
+            told(&terminal, unreadable);
+        }
+        typed(&terminal, "#lobby> gr\u{fffd}\u{fffd}e\u{fffd}");
+        assert_eq!(terminal.screen().lines.iter().filter(|line| line.contains(unreadable)).count(), 1);
+        terminal.keys("\x03/quit\r");
+        terminal.wait_exit();
+    }
+    assert!(!bob.settle().iter().any(|line| line.contains("<alice>")));
 }
 
 #[test]

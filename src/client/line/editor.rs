@@ -9,7 +9,7 @@ use tui_input::{Input as LineInput, InputRequest};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::complete::Completion;
-use super::history::History;
+use super::history::{History, is_secret};
 use super::keys::Key;
 use crate::client::screen::Row;
 use crate::client::screen::width::{self, columns, widest};
@@ -92,7 +92,7 @@ impl Editor {
     pub fn hide(&mut self, is_hidden: bool) {
         if is_hidden && self.aside.is_none() {
             self.search = None;
-            self.asking = None;
+            self.drop_pasted();
             self.aside = Some(mem::take(&mut self.line));
         } else if !is_hidden && let Some(line) = self.aside.take() {
             // With the line goes what was cut from it.
@@ -260,7 +260,28 @@ impl Editor {
             Some(asked) => asked.add("", text, ""),
             None => self.paste_first(text),
         };
-        taken.err().map(Intent::Refuse)
+        let why = taken.err()?;
+        let is_found = self.remember(&pasted::lines(text));
+        Some(Intent::Refuse(if is_found { why + "; Up brings the lines back" } else { why }))
+    }
+
+    /// Has lines that came at once and were not taken be found among those typed before, for they may have been typed while a link was
+    /// cut. What stands behind a command with a secret may be one, too. Whether there is any of them.
+    fn remember(&mut self, lines: &[String]) -> bool {
+        let lines = if lines.len() <= FOUND { lines } else { &[] };
+        let found: Vec<_> =
+            lines.iter().take_while(|line| !is_secret(line)).filter(|line| line.len() <= LINE_MAX).collect();
+        found.iter().for_each(|line| self.history.add(line));
+        self.history.settle(false);
+        !found.is_empty()
+    }
+
+    /// Drops what was pasted. What was typed before the answer comes out.
+    fn drop_pasted(&mut self) -> Option<String> {
+        let asked = self.asking.take()?;
+        let lines = if asked.to.is_empty() { asked.lines } else { asked.said() };
+        self.remember(&lines);
+        Some(asked.ahead)
     }
 
     /// Takes text that came at once after a paste whose end is not known. While that is asked about, a single line is the answer,
@@ -397,9 +418,8 @@ impl Editor {
         Some(Intent::Say(lines))
     }
 
-    /// Drops what was pasted.
     fn decline(&mut self) -> Option<Intent> {
-        let Pasted { ahead, .. } = self.asking.take()?;
+        let ahead = self.drop_pasted()?;
         self.type_on(&ahead)
     }
 

@@ -123,7 +123,7 @@ pub fn is_confidential(line: &str) -> bool {
 }
 
 /// Whether a line may hold a secret, also behind the wrong slash or the mark of a prompt, or is a token by itself.
-fn is_secret(line: &str) -> bool {
+pub fn is_secret(line: &str) -> bool {
     let command = line.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '/' | '\\' | '>'));
     command.starts_with("token:")
         || commands::holds_secret(line)

@@ -1,5 +1,6 @@
 //! From the bytes of a terminal to keys, pastes and answers.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::mem;
 use std::time::Duration;
@@ -107,6 +108,11 @@ pub struct Decoder {
     state: State,
     /// Whether the end of a paste did not come in time, so that its rest may.
     is_cut: bool,
+    /// Whether the terminal has marked a paste. It marks all of them then, so what comes without marks was typed, however much of it
+    /// comes at once, as it does when a link was cut for a while.
+    marks: bool,
+    /// Whether some of what came is no UTF-8.
+    pub is_unreadable: bool,
     ready: VecDeque<Input>,
 }
 
@@ -133,20 +139,26 @@ enum State {
 impl Decoder {
     /// Reads `bytes`, which came at once.
     ///
-    /// Nobody types a line and its Enter within one read: it was pasted in a terminal that does not mark it, or was written by
-    /// a program. So is text that comes at once when the end of a paste is missing.
+    /// Nobody types a line and its Enter within one read, unless a link was cut meanwhile: it was pasted in a terminal that does not
+    /// mark it, or was written by a program. So is text that comes at once when the end of a paste is missing. No question tells
+    /// whether a terminal marks pastes: mosh answers none, and tmux answers for itself and not for the one around it.
     pub fn feed(&mut self, bytes: &[u8]) {
         let mut begins = true;
         for (at, &byte) in bytes.iter().enumerate() {
             let is_ground = matches!(self.state, State::Ground);
             if begins && is_ground {
                 let text = bytes[at..].split(|&byte| !is_text(byte)).next().unwrap_or_default();
-                if has_line(text) || self.is_cut && String::from_utf8_lossy(text).chars().nth(1).is_some() {
+                if has_line(text) && !self.marks
+                    || self.is_cut && String::from_utf8_lossy(text).chars().nth(1).is_some()
+                {
                     self.state = State::Unmarked(Vec::new());
                 }
             }
             begins = !(is_ground && is_text(byte));
+            let is_paste = matches!(self.state, State::Paste { .. });
             self.state = self.step(byte);
+            // Marks with something behind them may themselves have been pasted.
+            self.marks |= is_paste && matches!(self.state, State::Ground) && at + 1 == bytes.len();
         }
     }
 
@@ -267,6 +279,7 @@ impl Decoder {
             Ok(text) => text.chars().for_each(|c| self.key(key(c))),
             Err(error) if error.error_len().is_none() => return State::Char { alt, bytes },
             Err(_) => {
+                self.is_unreadable = true;
                 self.key(key(char::REPLACEMENT_CHARACTER));
                 if bytes.len() > 1 {
                     return self.ground(byte);
@@ -324,7 +337,8 @@ impl Decoder {
     fn unmarked(&mut self, body: &[u8]) -> State {
         let line = body.trim_ascii_end();
         if self.is_cut && body.len() <= PASTE_MAX {
-            self.ready.push_back(Input::Rest(pasted(body)));
+            let rest = self.pasted(body);
+            self.ready.push_back(Input::Rest(rest));
             return State::Ground;
         }
         if line.iter().any(|&byte| is_enter(byte)) || body.len() > PASTE_MAX {
@@ -337,7 +351,14 @@ impl Decoder {
     }
 
     fn paste(&mut self, body: &[u8]) {
-        self.ready.push_back(if body.len() > PASTE_MAX { Input::TooMuch } else { Input::Paste(pasted(body)) });
+        let input = if body.len() > PASTE_MAX { Input::TooMuch } else { Input::Paste(self.pasted(body)) };
+        self.ready.push_back(input);
+    }
+
+    fn pasted(&mut self, body: &[u8]) -> String {
+        let text = String::from_utf8_lossy(body);
+        self.is_unreadable |= matches!(text, Cow::Owned(_));
+        text.replace("\r\n", "\n").replace('\r', "\n")
     }
 
     fn key(&mut self, key: Key) {
@@ -364,10 +385,6 @@ fn hold(body: &mut Vec<u8>, byte: u8, max: usize) {
     if body.len() < max {
         body.push(byte);
     }
-}
-
-fn pasted(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// Whether a byte is of text that may have been pasted.
@@ -643,6 +660,19 @@ mod tests {
         assert_eq!(heard(&["\x1b[?62;4ca\rb"]), [answer, paste("a\nb")].concat());
         let huge = "a\r".repeat(PASTE_MAX);
         assert_eq!(heard(&[&huge]), [Input::TooMuch]);
+    }
+
+    #[test]
+    fn lines_that_come_at_once_are_typed_where_the_terminal_marks_pastes() {
+        let typed: Vec<_> = [Key::Char('a'), Key::Enter, Key::Char('b'), Key::Enter].map(Input::Key).into();
+        let marked = "\x1b[200~x\x1b[201~";
+        let paste = Input::Paste("x".to_owned());
+        assert_eq!(heard(&[marked, "a\rb\r"]), [vec![paste.clone()], typed].concat());
+        // In a terminal that marks none, what is pasted may hold such marks.
+        let whole = [marked, "a\rb\r"].concat();
+        assert_eq!(heard(&[&whole]), [paste, Input::Paste("a\nb\n".to_owned())]);
+        // One whose end is lost proves nothing.
+        assert_eq!(heard(&["\x1b[200~x", "a\rb\r"]), [Input::Paste("xa\nb\n".to_owned())]);
     }
 
     #[test]

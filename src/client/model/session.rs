@@ -234,6 +234,8 @@ pub struct Session {
     knows_all: bool,
     phase: Phase,
     loss: Option<Loss>,
+    /// Why connections were lost since we were in last, as far as that was told.
+    losses: Vec<String>,
     /// Whether this is the first connection.
     first: bool,
     /// Whether somebody stays who wants to know what changes meanwhile.
@@ -319,6 +321,7 @@ impl Session {
             knows_all: false,
             phase: Phase::Offline,
             loss: None,
+            losses: Vec::new(),
             first: true,
             stays: wish.keeps_place,
             expects_rooms: wish.expects_rooms,
@@ -627,6 +630,9 @@ impl Session {
             if !std::mem::take(&mut self.first) {
                 self.note("connected again".to_owned());
             }
+        }
+        if self.is_online() {
+            self.losses.clear();
         }
         if !self.is_early(now) {
             self.missing.clear();

@@ -143,6 +143,16 @@ fn is_in_front() -> bool {
     tcgetpgrp(stdin()).is_ok_and(|front| front == getpgrp())
 }
 
+/// The locale that somebody has set for what is written and shown, as `NAME=VALUE`, and whether that is in UTF-8.
+pub fn locale() -> Option<(String, bool)> {
+    ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| {
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+        // Behind the encoding there may be a variant: `de_DE.UTF-8@euro`.
+        let encoding = value.split('@').next().unwrap_or_default().to_uppercase();
+        Some((format!("{name}={value}"), ["UTF-8", "UTF8"].iter().any(|name| encoding.ends_with(name))))
+    })
+}
+
 /// Has a terminal in its own modes take a character away with Backspace, and not a byte of it, where people write UTF-8. Not every program
 /// that makes terminals does so. It is put back when this goes.
 pub struct Characters {
@@ -153,11 +163,7 @@ pub struct Characters {
 impl Characters {
     /// From now on. `None` if standard input is no terminal, or people write otherwise.
     pub fn open() -> Option<Self> {
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-            .iter()
-            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-        let is_unicode =
-            locale.is_some_and(|locale| ["UTF-8", "UTF8"].iter().any(|name| locale.to_uppercase().ends_with(name)));
+        let is_unicode = locale().is_some_and(|(_, is_unicode)| is_unicode);
         let before = tcgetattr(stdin()).ok().filter(|_| is_unicode)?.input_modes.contains(InputModes::IUTF8);
         let characters = Self { before };
         characters.set(true);

@@ -312,6 +312,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_taken_is_found_by_up_but_for_secrets() {
+        for (start, paste, keys, want) in [
+            // It was typed while a link was cut: no command is lost.
+            ("|", "hi\n/msg vera psst\nback", &[][..], &["back", "/msg vera psst", "hi", "before"][..]),
+            ("half|", "hi\n/ping tea", &[Key::Char('n')], &["/ping tea", "halfhi", "before"]),
+            ("|", "hi\n/ping tea", &[Key::Escape], &["/ping tea", "hi", "before"]),
+            ("/msg bob |", "1\n2", &[Key::Ctrl('c')], &["/msg bob 2", "/msg bob 1", "before"]),
+            ("/topic |", "1\n2", &[], &["2", "1", "before"]),
+            ("|", "hi\n/login alice\ncorrect-horse", &[], &["hi", "before"]),
+            ("|", &"x\n/who\n".repeat(FOUND), &[Key::Char('n')], &["before"]),
+        ] {
+            let mut editor = editor(start);
+            editor.history.add("before");
+            let told = editor.paste(paste);
+            let is_told = matches!(&told, Some(Intent::Refuse(told)) if told.ends_with("; Up brings the lines back"));
+            assert_eq!(is_told, keys.is_empty(), "{paste:?}: {told:?}");
+            press(&mut editor, keys);
+            for want in want {
+                press(&mut editor, &[Key::Up]);
+                assert_eq!(editor.text(), *want, "{paste:?}");
+            }
+        }
+        // So it is when a password is asked for before the answer.
+        let mut editor = editor("");
+        editor.paste("hi\n/ping tea");
+        editor.hide(true);
+        editor.hide(false);
+        press(&mut editor, &[Key::Up]);
+        assert_eq!(editor.text(), "/ping tea");
+    }
+
+    #[test]
     fn what_is_typed_before_an_answer_is_no_part_of_the_paste_and_waits_in_the_row() {
         let asked = || {
             let mut editor = editor("");

@@ -9,6 +9,9 @@ use crate::client::model::news::TransferAnswer;
 use crate::names::{Place, RoomName};
 use crate::wire::Command;
 
+/// How many reasons are told of why there is no connection, before there is one again.
+const LOSSES: usize = 4;
+
 impl Session {
     /// The connection is lost, for this reason, or could not be made again, and the server keeps our place for this time. Nothing is
     /// said until [`Session::taken_up`], unless that turns out to be not so, and [`Session::lost`] tells it.
@@ -87,7 +90,11 @@ impl Session {
     }
 
     pub(super) fn tell_loss(&mut self, why: &str) {
-        self.note(format!("the connection is lost: {why}; trying to get another"));
+        // What stands before a server that is away (ssh, a relay) may take each try and lose it again.
+        if self.losses.len() < LOSSES && self.losses.iter().all(|told| told != why) {
+            self.losses.push(why.to_owned());
+            self.note(format!("the connection is lost: {why}; trying to get another"));
+        }
     }
 
     /// Whoever had a name while we were gone need not be who had it before. So nobody is talked to any more, and what was typed
@@ -491,6 +498,27 @@ mod tests {
         assert_eq!(shown(&mut session), told("the connection is lost: reset; trying to get another"));
         session.taken_up(start + 20 * BLINK);
         assert_eq!(shown(&mut session), told("the connection was lost for 40 seconds, and is back"));
+    }
+
+    #[test]
+    fn a_server_that_is_away_behind_a_relay_is_told_of_once() {
+        let mut session = online(&["#a"]);
+        for (why, is_told) in
+            [("closed", true), ("closed", false), ("reset", true), ("closed", false), ("reset", false)]
+        {
+            session.lost(why);
+            let want = is_told.then(|| News::Note(format!("the connection is lost: {why}; trying to get another")));
+            assert_eq!(shown(&mut session), Vec::from_iter(want));
+            session.connected();
+        }
+        // The next loss is another one.
+        hear(&mut session, &["* hello alice x 1 online"]);
+        while !session.is_online() || !session.asked.is_empty() {
+            answer(&mut session);
+        }
+        shown(&mut session);
+        session.lost("closed");
+        assert_eq!(shown(&mut session).len(), 1);
     }
 
     #[test]

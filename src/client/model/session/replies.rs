@@ -3,7 +3,7 @@
 use super::deeds::deed;
 use super::login::key_of;
 use super::own::{OWN, OWN_GROUP, SHOW, own_help};
-use super::rows::row;
+use super::rows::{of_join, row};
 use super::secret::Secret;
 use super::typed::{moves, name};
 use super::{Asked, Entry, Message, Pending, Session, cut, people};
@@ -30,15 +30,6 @@ const ROWS: usize = 10;
 const PLACES: usize = 20;
 /// How many people may have a rank in a room, as far as they are told apart.
 const RANKED: usize = 500;
-
-/// A row of the reply to entering a room, in words.
-fn of_join(room: RoomName, row: &str) -> String {
-    match Detail::parse("join", row) {
-        Detail::Topic(topic) => format!("{room} is about {topic}"),
-        Detail::Rules(rules) => format!("what holds in {room}: {rules}; /room tells more"),
-        _ => row.to_owned(),
-    }
-}
 
 /// Whether a reply names just what this line of ours is about; `None` where either of them names nothing.
 fn names_the_same(line: &str, done: &Done<'_>) -> Option<bool> {

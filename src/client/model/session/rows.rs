@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::told::{time_text, whom_text};
-use crate::names::RoomName;
+use crate::names::{Place, RoomName};
 use crate::text::{bytes, counted, roughly};
 use crate::time::in_seconds;
 use crate::wire::{Activity, Detail, Rank, Value};
@@ -51,7 +51,9 @@ pub(super) fn row(command: &str, text: &str) -> Option<String> {
         Detail::Ways(count) => format!("you are here over {}", counted(count, "connection")),
         Detail::File { file, size, sender, place, age, coming, name } => {
             let coming = if coming { ", still on its way" } else { "" };
-            format!("file {file}: {name}, {}, from {sender} for {place}, {} ago{coming}", bytes(size), roughly(age))
+            // What is for us stands where we talk with its sender.
+            let whom = if place == Place::With(sender) { "you".to_owned() } else { place.to_string() };
+            format!("file {file}: {name}, {}, from {sender} for {whom}, {} ago{coming}", bytes(size), roughly(age))
         }
         Detail::Ban { id, mute, who, by, until, reason } => {
             let kind = if mute { "mute" } else { "ban" };
@@ -73,6 +75,22 @@ pub(super) fn row(command: &str, text: &str) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// What the rule `past` says where it is told that it holds.
+const PAST: &str = "past off, so you see nothing that was said before you came";
+
+/// A row of the reply to entering a room, in words.
+pub(super) fn of_join(room: RoomName, row: &str) -> String {
+    match Detail::parse("join", row) {
+        Detail::Topic(topic) => format!("{room} is about {topic}"),
+        Detail::Rules(rules) => {
+            // It is the one rule that holds where it is off, and comes last.
+            let rules = rules.strip_suffix("past").map_or_else(|| rules.to_owned(), |others| others.to_owned() + PAST);
+            format!("what holds in {room}: {rules}; /room tells more")
+        }
+        _ => row.to_owned(),
+    }
 }
 
 fn list(rooms: &[RoomName]) -> String {
@@ -110,6 +128,14 @@ fn reason_text(reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_holds_in_a_room_tells_that_its_past_is_off() {
+        let room = RoomName::new("#r").unwrap();
+        for (rules, want) in [("key limit", "key limit"), ("past", PAST), ("key past", &format!("key {PAST}"))] {
+            assert_eq!(of_join(room, &format!("rules {rules}")), format!("what holds in #r: {want}; /room tells more"));
+        }
+    }
 
     #[test]
     fn rows_for_programs_are_told_in_words() {
@@ -150,6 +176,11 @@ mod tests {
                 "files",
                 "2 3 bob @alice 7200s coming x",
                 "file 2: x, 3 bytes, from bob for @alice, 2 hours ago, still on its way",
+            ),
+            (
+                "files",
+                "3 6277 vera @vera 15s ready phone.jpg",
+                "file 3: phone.jpg, 6.1 KB, from vera for you, 15 seconds ago",
             ),
             ("bans", "1 ban name:bob olga - for spamming", "ban 1: bob, by olga, for good (for spamming)"),
             (

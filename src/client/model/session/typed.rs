@@ -94,6 +94,10 @@ impl Session {
         now: Instant,
     ) -> Taken {
         self.dozes = false;
+        if self.quitting && self.logins.has_person() && !is_quit(line) {
+            // It may be for whoever has the terminal next.
+            return Taken::No("you are leaving, so that is not said; leave once more to do so at once".to_owned());
+        }
         if let Some(taken) = self.prove(line) {
             return taken;
         }
