@@ -807,7 +807,7 @@ mod tests {
         assert_eq!(lab.asked(), ["/get 1 0", "/get 2 0", "/get 3 0", "/get 4 0"]);
         (1..=4).for_each(|id| lab.begins(id));
         // While the first has stalled another takes its turn, and the first waits for the next.
-        lab.hear("=1 ! gone its sender has gone");
+        lab.hear("=1 ! gone its sender has gone; it will be announced again");
         assert_eq!(lab.asked(), ["/get 5 0"]);
         lab.begins(5);
         lab.hear("#a * bob file 1 5 f1");
