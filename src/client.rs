@@ -9,10 +9,11 @@ use memchr::memchr_iter;
 use mio::Token;
 
 use crate::client::model::kept::{Kept, Told};
-use crate::client::model::session::{NewPassword, Session, TokenChange, Wish};
+use crate::client::model::session::{Anew, Session, TokenChange, Wish};
 use crate::client::wire::link::{Link, LinkChange, Received};
 use crate::client::wire::server::Server;
 use crate::client::wire::transfers::Transfers;
+use crate::names::{Nick, Token as Proof};
 use crate::wire::{Code, ServerLine, farewell};
 
 pub mod chat;
@@ -84,8 +85,11 @@ pub struct Client {
     was_in: bool,
     farewell: Option<Farewell>,
     /// Tells what unlocks the server, which may change while there is no connection; and what it told last.
-    new_password: Option<NewPassword>,
+    new_password: Option<Anew<String>>,
     told_password: Option<String>,
+    /// The same of what proves the name that is wished for.
+    new_token: Option<Anew<Result<(Nick, Proof), String>>>,
+    told_token: Option<Result<(Nick, Proof), String>>,
     out: Vec<u8>,
 }
 
@@ -98,6 +102,8 @@ impl Client {
             kept: Kept::new(wish.keeps_place),
             new_password: wish.new_password.clone(),
             told_password: wish.password.clone(),
+            new_token: wish.new_token.clone(),
+            told_token: wish.tokens.iter().find(|(nick, _)| Some(*nick) == wish.nick).copied().map(Ok),
             session: Session::new(wish),
             transfers: Transfers::new(address.clone(), folder),
             address,
@@ -114,7 +120,8 @@ impl Client {
     /// carries out what there is to be done. Returns the tokens of others.
     ///
     /// It is an error if the server cannot be reached, or turns us away, before it has ever let us in. Later the connection is
-    /// made again, as often as need be, unless the server has put us out for good.
+    /// made again, as often as need be, unless the server has put us out for good. It is one too if all is to be done under a name
+    /// that we cannot have.
     pub fn turn(&mut self, until: Option<Instant>) -> Result<Vec<Token>, String> {
         if !self.session.is_dozing() {
             self.link.go_on(Instant::now());
@@ -139,7 +146,10 @@ impl Client {
         }
         self.session.tick(now);
         self.work();
-        Ok(others)
+        match self.session.undone().filter(|_| !self.session.is_quitting()) {
+            Some(why) => Err(why.to_owned()),
+            None => Ok(others),
+        }
     }
 
     /// When the server must have greeted us, or given us our place back, as long as it has not.
@@ -258,9 +268,14 @@ impl Client {
     }
 
     /// A connection stands on which we come in anew. The password is another only if what tells it tells another, as the person may
-    /// have typed a better one.
+    /// have typed a better one; and so is the token, as the server may have given us a better one.
     fn connected(&mut self) {
-        let password = self.new_password.as_ref().and_then(|NewPassword(read)| read());
+        let token = self.new_token.as_ref().and_then(|Anew(read)| read());
+        if let Some(token) = token.filter(|token| self.told_token.as_ref() != Some(token)) {
+            self.told_token = Some(token.clone());
+            self.session.prove_by(token);
+        }
+        let password = self.new_password.as_ref().and_then(|Anew(read)| read());
         if let Some(password) = password.filter(|password| self.told_password.as_ref() != Some(password)) {
             self.told_password = Some(password.clone());
             self.session.unlock_with(password);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chinwag::client::meet::meet;
-use chinwag::client::model::session::{NewPassword, Wish};
+use chinwag::client::model::session::{Anew, Instead, Wish};
 use chinwag::client::oneshot::{Outgoing, Telling};
 use chinwag::client::saved::{self, Saved};
 use chinwag::client::visit::{Bell, Options};
@@ -177,7 +177,7 @@ struct Who {
     /// Unlock the server with the first line of FILE, which is read again after a lost connection
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Be whose token is in FILE: its first line is NICK TOKEN, and only you can read it [default: the token kept for NICK]
+    /// Be whose token is in FILE, which only you can read, its first line NICK TOKEN; it is read again after a lost connection [default: the token kept for NICK]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -220,6 +220,10 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
         wish.nick = Some(*owner);
     }
     wish.keeps_place = true;
+    // What a script types may be a login, unless it comes with a token.
+    if !wish.person && wish.tokens.iter().any(|(owner, _)| Some(*owner) == wish.nick) {
+        wish.instead = wish.instead.for_script("done");
+    }
     if !is_terminal && !is_plain {
         return pipe::run(&server, &wish);
     }
@@ -285,6 +289,7 @@ pub(crate) fn send(options: Send) -> Result<(), String> {
     }
     // What is good is sent all the same.
     last.iter().for_each(|why| tell(why));
+    let wish = Wish { instead: wish.instead.for_script("sent"), ..wish };
     oneshot::send(server, wish, files, options.to, telling)?;
     match missing.len() + last.iter().len() {
         0 => Ok(()),
@@ -298,7 +303,7 @@ pub(crate) fn say(options: Say) -> Result<(), String> {
         Place::Room(room) => Some(room),
         Place::With(_) => None,
     };
-    let wish = Wish { outside, ..wish };
+    let wish = Wish { outside, instead: wish.instead.for_script("said"), ..wish };
     let text = options.text.join(OsStr::new(" "));
     let text = (!options.text.is_empty()).then_some(text.as_bytes());
     oneshot::say(server, wish, options.to, text)
@@ -307,7 +312,7 @@ pub(crate) fn say(options: Say) -> Result<(), String> {
 pub(crate) fn get(options: Get) -> Result<(), String> {
     let Settled { server, wish, saved } = options.who.settle(options.server.server, options.server.proof)?;
     let telling = telling(&saved)?;
-    let wish = Wish { expects_rooms: Some(""), ..wish };
+    let wish = Wish { expects_rooms: Some(""), instead: wish.instead.for_script("fetched"), ..wish };
     let mut ids: Vec<FileId> = Vec::new();
     for id in options.ids.into_iter().map(FileId) {
         if !ids.contains(&id) {
@@ -358,7 +363,7 @@ impl Who {
         if proof.tls || saved.one("tls", choice)? == Some(Switch::On) {
             named.scheme = Scheme::Tls;
         }
-        let yields = self.nick.is_none() && self.token_file.is_none();
+        let is_asked = self.nick.is_some();
         let given = self.token_file.as_deref().map(our_token).transpose()?;
         let nick = match (self.nick, &given, variable("CHINWAG_NICK")) {
             (Some(nick), Some((owner, _)), _) if nick != *owner => {
@@ -373,18 +378,30 @@ impl Who {
         let given = given.or(saved_token.as_deref().map(our_token).transpose()?);
         // Whoever saves a token and no name means that name.
         let nick = nick.or(given.map(|(owner, _)| owner));
+        // Who comes with a token means its name alone, as nobody else who is there keeps it from them.
+        let is_given = given.is_some_and(|(owner, _)| nick == Some(owner));
+        let instead = if is_asked || is_given { Instead::Choose } else { Instead::Yield };
+        let path = self.token_file.or(saved_token);
+        let token_file = given.zip(path.as_deref()).map(|((owner, _), path)| (owner, path.display().to_string()));
         let server = meet(&named, proof.fingerprint.or(saved.one("fingerprint", certificate)?))?;
         let (kept, useless) = tokens::kept(&server.address.to_string(), nick);
         // Whoever says by which token they go needs no other.
         useless.iter().filter(|_| given.is_none()).for_each(|why| tell(why));
         let tokens = given.into_iter().chain(kept).collect();
+        let address = server.address.to_string();
+        // Through a pipe it comes once.
+        let new_token = move || match &path {
+            Some(path) => path.is_file().then(|| our_token(path)),
+            None => tokens::of(&address, nick?).map(Ok),
+        };
+        let new_token = Some(Anew(Arc::new(new_token)));
         let rooms = if self.join.is_empty() { saved.all("join", saved_room)? } else { self.join };
         let password_file = self.password_file.or(saved.path("password-file", paths::expand));
         let password = password_file.as_deref().map(our_password).transpose()?;
-        // Through a pipe it comes once.
         let again = |path: PathBuf| move || path.is_file().then(|| files::password(&path).ok()).flatten();
-        let new_password = password_file.map(|path| NewPassword(Arc::new(again(path))));
-        let wish = Wish { nick, yields, rooms, password, new_password, tokens, ..Wish::default() };
+        let new_password = password_file.map(|path| Anew(Arc::new(again(path))));
+        let wish =
+            Wish { nick, instead, rooms, password, new_password, tokens, token_file, new_token, ..Wish::default() };
         Ok(Settled { server, wish, saved })
     }
 

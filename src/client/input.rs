@@ -83,6 +83,8 @@ pub fn lines(waker: Arc<Waker>) -> Result<Receiver<Result<Typed, String>>, Strin
             let is_cut = line.len() > LINE && !line.ends_with(b"\n");
             let read = if is_cut { input.skip_until(b'\n') } else { read };
             let is_end = matches!(read, Err(_) | Ok(0));
+            // It is nothing at all in the protocol, and the session would have others see something in its place.
+            line.retain(|&byte| byte != 0);
             let line = match read {
                 Err(e) => Err(format!("cannot read standard input: {}", reason(&e))),
                 Ok(_) => Ok(Typed { line, is_at_once: since.elapsed() < AT_ONCE, is_left: false }),

@@ -156,13 +156,18 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
             }
         }
         let until = Instant::now() + MOVING;
-        client.turn(Some(until))?;
+        let turned = client.turn(Some(until));
         while let Some(news) = client.session.poll_news() {
             match news {
                 News::Refused(why) => failed.note(quoted(why, Some(place))),
                 News::Note(text) => tell(&text),
                 _ => {}
             }
+        }
+        if let Err(why) = turned {
+            leave(&mut client);
+            failed.note(why);
+            return failed.end();
         }
     }
     leave(&mut client);
@@ -200,13 +205,17 @@ enum More {
 fn enter(server: Server, wish: Wish, folder: PathBuf) -> Result<Client, String> {
     let mut client = Client::new(server, wish, folder).map_err(|e| reason(&e))?;
     while !client.session.is_online() {
-        client.turn(None)?;
+        let mut turned = client.turn(None).map(drop);
         while let Some(news) = client.session.poll_news() {
             match news {
-                News::Refused(why) => return Err(quoted(why, None)),
+                News::Refused(why) => turned = turned.and(Err(quoted(why, None))),
                 News::Note(text) => tell(&text),
                 _ => {}
             }
+        }
+        if let Err(why) = turned {
+            leave(&mut client);
+            return Err(why);
         }
     }
     Ok(client)
@@ -225,7 +234,7 @@ fn carry_out(
     let mut failed = Failed::default();
     let mut places = Places { order: order.iter().copied().collect(), saved: HashMap::new() };
     while feed(client)? == More::Comes || !client.transfers.is_empty() {
-        client.turn(Some(Instant::now() + MOVING))?;
+        let turned = client.turn(Some(Instant::now() + MOVING));
         while let Some(news) = client.session.poll_news() {
             if let News::Refused(text) | News::Note(text) = news {
                 shown.clear();
@@ -233,6 +242,12 @@ fn carry_out(
             }
         }
         ends(client, to, &mut failed, &mut places, &mut shown)?;
+        if let Err(why) = turned {
+            shown.clear();
+            leave(client);
+            failed.note(why);
+            return failed.end();
+        }
         shown.update(&client.transfers, Instant::now());
     }
     ends(client, to, &mut failed, &mut places, &mut shown)?;
@@ -328,10 +343,10 @@ fn collect(largest: u64, waker: Arc<Waker>) -> Result<Receiver<Result<Source, St
     })
 }
 
-/// Goes without a fuss. All that counted is done.
+/// Goes without a fuss. All that counted is done, or will not be.
 fn leave(client: &mut Client) {
     let now = Instant::now();
-    client.session.meant("/quit", now);
+    client.session.part();
     while client.link.is_up() && now.elapsed() < GOODBYE && client.turn(Some(now + GOODBYE)).is_ok() {}
 }
 

@@ -55,6 +55,11 @@ pub fn kept(server: &str, wished: Option<Nick>) -> (Vec<(Nick, Token)>, Vec<Stri
     (tokens, complaints)
 }
 
+/// The one of this name that is kept now, if it is of use.
+pub fn of(server: &str, nick: Nick) -> Option<(Nick, Token)> {
+    read(&path(server, nick)?).ok()
+}
+
 /// Reads a token that is kept. To open a pipe would wait for its writer, and a link leads to what is not ours.
 fn read(path: &Path) -> Result<(Nick, Token), String> {
     match path.symlink_metadata() {

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
+use testkit::proxy::{Cut, Proxy};
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
-use testkit::{Client, Server, binary, eventually, timed};
+use testkit::{Client, Server, binary, eventually, noise, timed};
 
 use crate::terminal::{Fake, come_in, connect, told};
 
@@ -475,11 +476,16 @@ fn scripts_are_who_their_token_says() {
     write(&text, 0o600);
     alice.send("/token off");
     alice.until("+ token off");
-    assert!(bad(&run(&say, "")).contains("alice belongs to somebody"));
+    let told = bad(&run(&say, ""));
+    assert!(told.starts_with("chinwag: the token in token is not good any more\nchinwag: alice belongs to "), "{told}");
+    assert!(told.ends_with("; so nothing was said\n") && !told.contains("guest"), "{told}");
+    let plain = ["connect", "--plain", "--join", "#lobby", "--token-file", "token"];
+    assert!(bad(&run(&plain, "not said\n")).ends_with("; so nothing was done\n"));
     let pipe = ["connect", "--join", "#lobby", "--token-file", "token"];
     assert!(bad(&run(&pipe, "not said\n")).contains("does not let us be alice: "));
     assert!(file.exists(), "nobody but its owner removes it");
-    assert!(bob.settle().iter().all(|line| !line.contains("not said")));
+    let heard = bob.settle();
+    assert!(heard.iter().all(|line| !line.contains("not said") && !line.contains("guest")), "{heard:?}");
     // What `connect` has kept serves scripts of that name.
     let path = kept(folder, &server);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -487,6 +493,78 @@ fn scripts_are_who_their_token_says() {
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     good(&run(&["say", "#lobby", "kept", "--nick", "alice"], ""));
     bob.until("#lobby <alice> kept");
+}
+
+#[test]
+fn what_a_script_is_to_do_by_a_token_is_done_as_nobody_else_after_a_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = server(folder);
+    let proxy = Proxy::start(server.port);
+    let mut bob = log_in(&server, "bob");
+    bob.send("/join #lobby");
+    bob.until("+ join #lobby 1");
+    let mut alice = log_in(&server, "alice");
+    let kept = folder.join("state/chinwag/tokens").join(proxy.address()).join("alice");
+    fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    let renew = |alice: &mut Client, path: &Path| {
+        alice.send("/token off");
+        alice.until("+ token off");
+        fs::write(path, format!("alice {}\n", token(alice))).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    };
+    let (path, noise) = (folder.join("token"), noise(3_000_000, 1));
+    fs::write(folder.join("cat.png"), &noise).unwrap();
+    let start = |arguments: &[&str]| {
+        let mut command = timed();
+        command.arg(binary()).args(arguments).current_dir(folder).env("CHINWAG_SERVER", proxy.address());
+        command.env("XDG_STATE_HOME", folder.join("state")).env("XDG_CONFIG_HOME", folder.join("config"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let cut = || {
+        let before = proxy.cuts();
+        proxy.cut(Cut::Reset);
+        eventually("a cut", || proxy.cuts() > before);
+    };
+    for (path, options, why) in [
+        (&path, ["--token-file", "token"], "the token in token is not good any more"),
+        (&kept, ["--nick", "alice"], "the token that was kept for alice is not good any more"),
+    ] {
+        renew(&mut alice, path);
+        let mut say = start(&[&["say", "#lobby"], &options[..]].concat());
+        let mut input = say.stdin.take().unwrap();
+        let mut says = |line: &str| writeln!(input, "{line}").unwrap();
+        says("one");
+        bob.until("#lobby <alice> one");
+        // What is in the file by now is good.
+        renew(&mut alice, path);
+        cut();
+        says("two");
+        bob.until("#lobby <alice> two");
+        // And now it is not.
+        alice.send("/token off");
+        alice.until("+ token off");
+        cut();
+        says("three");
+        let told = bad(&say.wait_with_output().unwrap());
+        let no_name = "alice belongs to somebody, and a program is them by a good token alone: --token-file FILE";
+        assert!(told.contains(why) && told.ends_with(&format!("{no_name}; so nothing more is said\n")), "{told}");
+        assert!(!told.contains("/login"), "{told}");
+        // Nor is a file shared.
+        renew(&mut alice, path);
+        let some = proxy.bytes().0 + 100_000;
+        proxy.limit(some, usize::MAX);
+        let send = start(&[&["send", "cat.png", "--to", "#lobby"], &options[..]].concat());
+        eventually("a part of the file", || proxy.bytes().0 >= some);
+        alice.send("/token off");
+        alice.until("+ token off");
+        cut();
+        proxy.limit(usize::MAX, usize::MAX);
+        let told = bad(&send.wait_with_output().unwrap());
+        assert!(told.contains(why) && told.ends_with("; so nothing more is sent\n"), "{told}");
+    }
+    let heard = bob.settle();
+    assert!(heard.iter().all(|line| !line.contains("three") && !line.contains("guest")), "{heard:?}");
 }
 
 #[test]

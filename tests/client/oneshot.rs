@@ -465,7 +465,13 @@ fn say_fails_unless_it_was_said() {
     failed(&say(&["carol", "hello"]), "carol");
     failed(&say(&["#a"]), "there is nothing to say");
     failed(&say(&["#a", "--create", " "]), "there is nothing to say");
-    failed(&say(&["#a", "--nick", "alice", "hello"]), "alice");
+    let told =
+        "chinwag: alice is somebody else; choose another name, or wait a minute if that was you; so nothing was said\n";
+    alice.settle();
+    let output = say(&["#a", "--nick", "alice", "hello"]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), told.to_owned()));
+    let heard = alice.settle();
+    assert!(!heard.iter().any(|line| line.contains("guest") && line.starts_with('#')), "{heard:?}");
     // What is too long is left out, and the rest is said.
     let long = "x".repeat(5_000);
     failed(&say(&["#a", &format!("first\n{long}\nlast")]), "line 2: a line has at most 4096 bytes");

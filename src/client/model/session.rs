@@ -2,6 +2,7 @@
 //! for us, and what is shown of them. It knows no socket, no terminal and no clock.
 
 mod deeds;
+mod instead;
 mod lock;
 mod login;
 mod loss;
@@ -14,6 +15,7 @@ mod slips;
 mod told;
 mod typed;
 
+pub use instead::Instead;
 pub use login::TokenChange;
 pub use typed::{is_automatic, is_known, is_quit, own_commands};
 
@@ -43,16 +45,20 @@ const BLINK: Duration = Duration::from_secs(2);
 pub struct Wish {
     /// The name to have.
     pub nick: Option<Nick>,
-    /// Whether to go by another name where somebody else has that one. It is told either way.
-    pub yields: bool,
+    /// What is done where that one cannot be had.
+    pub instead: Instead,
     /// The rooms to be in; the last is talked to.
     pub rooms: Vec<RoomName>,
     /// What unlocks the server.
     pub password: Option<String>,
     /// Tells what unlocks it now, as that may have changed since.
-    pub new_password: Option<NewPassword>,
+    pub new_password: Option<Anew<String>>,
     /// What proves that names are ours.
     pub tokens: Vec<(Nick, Token)>,
+    /// Whose token was given in a file, and what that is called.
+    pub token_file: Option<(Nick, String)>,
+    /// Tells what proves the name that is wished for now, or why that cannot be read.
+    pub new_token: Option<Anew<Result<(Nick, Token), String>>>,
     /// Whether somebody is there who can be asked for a password, and for whom tokens are kept.
     pub person: bool,
     /// Whether to tell nobody that we are typing, and to be told of nobody.
@@ -65,13 +71,13 @@ pub struct Wish {
     pub keeps_place: bool,
 }
 
-/// Tells what unlocks a server at the moment, if it can.
+/// Tells how something is at the moment that may change while there is no connection, if it can.
 #[derive(Clone)]
-pub struct NewPassword(pub Arc<dyn Fn() -> Option<String>>);
+pub struct Anew<T>(pub Arc<dyn Fn() -> Option<T>>);
 
-impl fmt::Debug for NewPassword {
+impl<T> fmt::Debug for Anew<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NewPassword")
+        f.write_str("Anew")
     }
 }
 
@@ -223,7 +229,9 @@ pub struct Session {
     logins: login::Logins,
     nick: Option<Nick>,
     wanted: Option<Nick>,
-    yields: bool,
+    instead: Instead,
+    /// Why nothing is done any more, as we cannot be who we were to be.
+    undone: Option<String>,
     /// Whether our name is somebody else's after a loss, our own dead connection's perhaps.
     regaining: bool,
     away: Option<String>,
@@ -310,10 +318,11 @@ impl Session {
         wish.rooms.iter().for_each(|&room| talks.set_target(Some(Place::Room(room))));
         Self {
             password: wish.password,
-            logins: login::Logins::new(wish.tokens, wish.person),
+            logins: login::Logins::new(wish.tokens, wish.token_file, wish.person),
             nick: None,
             wanted: wish.nick,
-            yields: wish.yields,
+            instead: wish.instead,
+            undone: None,
             regaining: false,
             away: None,
             ignored: Vec::new(),
@@ -396,7 +405,7 @@ impl Session {
 
     /// Whether transfers may be asked for.
     pub fn is_online(&self) -> bool {
-        self.phase == Phase::Online && self.loss.is_none()
+        self.phase == Phase::Online && self.loss.is_none() && self.undone.is_none()
     }
 
     /// Whether somebody is there who can be asked.
@@ -521,6 +530,7 @@ impl Session {
             }
             self.ask_ghosts();
         }
+        self.give_name_time(now);
         self.settle(now);
     }
 
@@ -621,8 +631,8 @@ impl Session {
 
     /// Goes on as soon as nothing more has to be waited for.
     fn settle(&mut self, now: Instant) {
-        // The first time nothing is said or shared before it is settled as whom.
-        let is_named = !(self.first && self.is_naming());
+        // The first time nothing is said or shared before it is settled as whom, and never by a script that is to be somebody.
+        let is_named = !((self.first || self.insists()) && self.is_naming());
         let is_settled = self.loss.is_none() && self.restored && is_named;
         if self.phase == Phase::Restoring && is_settled && !self.is_in_limbo(now) {
             self.leave_limbo();

@@ -26,6 +26,8 @@ pub enum TokenChange {
 pub(super) struct Logins {
     /// What is kept of them.
     tokens: Vec<(Nick, Token)>,
+    /// Whose token was given in a file, and what that is called.
+    file: Option<(Nick, String)>,
     /// Whether somebody is there who can be asked for a password. For them a token is kept, too.
     pub(super) person: bool,
     /// Whose password the person is being asked for.
@@ -61,8 +63,14 @@ pub(super) struct Logins {
 }
 
 impl Logins {
-    pub(super) fn new(tokens: Vec<(Nick, Token)>, person: bool) -> Self {
-        Self { tokens, person, ..Self::default() }
+    pub(super) fn new(tokens: Vec<(Nick, Token)>, file: Option<(Nick, String)>, person: bool) -> Self {
+        Self { tokens, file, person, ..Self::default() }
+    }
+
+    /// This proves from now on that the name is ours, in the place of what did.
+    pub(super) fn renew(&mut self, nick: Nick, token: Token) {
+        self.tokens.retain(|(of, _)| *of != nick);
+        self.tokens.push((nick, token));
     }
 
     /// A connection is made or lost, and nobody has proved anything on it.
@@ -89,8 +97,7 @@ impl Logins {
     }
 
     fn keep(&mut self, nick: Nick, token: Token) {
-        self.tokens.retain(|(of, _)| *of != nick);
-        self.tokens.push((nick, token));
+        self.renew(nick, token);
         self.doubted = self.doubted.filter(|doubted| *doubted != nick);
         self.changes.push_back(TokenChange::Keep(nick, token));
     }
@@ -138,13 +145,12 @@ impl Session {
         }
     }
 
-    /// Whether rooms are entered only once it is settled as whom: the first time, where a person may have to be asked, or a token may be good
-    /// no more.
+    /// Whether rooms are entered only once it is settled as whom: each time by a script that is to be somebody, and else the first time, where
+    /// a person may have to be asked, or a token may be good no more.
     pub(super) fn holds_back(&mut self) -> bool {
-        self.logins.holds = self.first && self.is_naming() && {
-            let has_token = || self.wanted.is_some_and(|nick| self.logins.token(nick).is_some());
-            self.logins.person || has_token()
-        };
+        let has_token = || self.wanted.is_some_and(|nick| self.logins.token(nick).is_some());
+        let is_unsure = self.insists() || self.first && (self.logins.person || has_token());
+        self.logins.holds = self.is_naming() && is_unsure;
         self.logins.holds
     }
 
@@ -407,6 +413,7 @@ impl Session {
             }
             // There is another way in, and the name is asked for again there.
             (Some(_), _) if !self.is_in() && self.password.is_some() => self.ask_pass(),
+            _ if self.insists() => self.has_no_name(code, &format!("you are not {nick}: {text}")),
             // Nothing else that is typed would change that.
             (_, Code::Insecure) => self.insecure(nick, text),
             (Some(_), _) if !self.first && self.wanted == Some(nick) => {
@@ -436,13 +443,19 @@ impl Session {
 
     /// The server has told whether somebody owns this name, of which it has refused the token that is kept.
     pub(super) fn token_refused(&mut self, nick: Nick, is_owned: bool) {
+        let file = self.logins.file.as_ref().filter(|(of, _)| *of == nick).map(|(_, file)| file);
+        self.note(match (file, is_owned) {
+            (Some(file), true) => format!("the token in {file} is not good any more"),
+            (None, true) => format!("the token that was kept for {nick} is not good any more"),
+            (Some(file), false) => {
+                format!("this server knows nobody who owns {nick}, so the token in {file} proves nothing here")
+            }
+            (None, false) => format!(
+                "this server knows nobody who owns {nick}; the token that is kept for it stays, and the next connection tries it again"
+            ),
+        });
         if is_owned {
             self.logins.forget(nick);
-            self.note(format!("the token that was kept for {nick} is not good any more"));
-        } else {
-            self.note(format!(
-                "this server knows nobody who owns {nick}; the token that is kept for it stays, and the next connection tries it again"
-            ));
         }
     }
 

@@ -237,7 +237,7 @@ impl Session {
     }
 
     /// It cannot be known whether this has arrived.
-    fn report(&mut self, Message { place, text, .. }: Message) {
+    pub(super) fn report(&mut self, Message { place, text, .. }: Message) {
         self.refuse(format!("the connection broke, and {place} may not have got this: {text}"));
     }
 

@@ -501,18 +501,7 @@ impl Session {
             Pending::Old(_) => self.refuse(format!("/passwd: {text}")),
             Pending::Token(nick) => self.note(format!("the next start needs the password of {nick} again: {text}")),
             Pending::Ranks { room, entry, .. } => self.tell_entry(room, &entry),
-            Pending::Nick if self.first => {
-                self.wanted = self.nick;
-                let nick = self.nick.map(|nick| format!("; you are {nick} now")).unwrap_or_default();
-                let text = format!("{text}{nick}");
-                let yields = self.yields && matches!(code, Code::Taken | Code::Owned | Code::Held);
-                if yields {
-                    self.note(text)
-                } else {
-                    self.refuse(text)
-                }
-                self.settled();
-            }
+            Pending::Nick if self.first || self.insists() => self.has_no_name(code, text),
             // One guest's name is as good as another's.
             Pending::Nick if self.wanted.is_some_and(|nick| nick.is_guest()) => self.give_name_up(),
             Pending::Nick if code == Code::Taken => {

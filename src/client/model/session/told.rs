@@ -37,6 +37,9 @@ impl Session {
             ServerLine::Refused { command: "?", code: Code::NoUpload, .. } => {}
             ServerLine::Refused { command, code, text } => self.refused(command, code, text),
             ServerLine::Other("") => {}
+            ServerLine::Nick { nick, old, text } if self.is_no_more(nick) => {
+                self.end_without_name(&format!("{old} {}", text.trim_end_matches('.')));
+            }
             ServerLine::Nick { nick, old, text } => {
                 // It goes on behind the name.
                 self.note(format!("{old} {text}"));
