@@ -383,6 +383,18 @@ test("who may come in by invitation alone is told whom they can ask", async (t) 
   await anna.sees("You can ask: bob", "#bar");
 });
 
+test("who looks at the rules of a room sees that its past is not shown", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob", "#club");
+  bob.say("/room past off");
+  await bob.hears("+ room");
+  const anna = await (await Visitor.come(t, web, { hash: "#club" })).enter("anna");
+  await anna.loaded();
+  await anna.page.click("#room");
+  await choose(anna, "About this room");
+  await anna.sees("past: off", "dialog li");
+});
+
 test("whoever comes back at once is told that their name comes back", async (t) => {
   const { web } = await serve(t);
   const anna = await (await Visitor.come(t, web)).enter("anna");

@@ -467,8 +467,9 @@ function room(page, by) {
     if (nick) session.menu("invite", talk.id, nick);
   };
   const tell = () => {
+    // What was said before is seen by all who come, unless that is off.
     const rules = [...talk.rules]
-      .filter(([, value]) => value !== "off")
+      .filter(([rule, value]) => value !== (rule === "past" ? "on" : "off"))
       .map(([rule, value]) => h("li", {}, `${rule}: ${value}`));
     const link = field("link", { value: location.href, readonly: true }).label;
     ask([bdi(talk.name)], [h("p", { dir: "auto" }, talk.topic), link, h("ul", {}, ...rules)], []);
