@@ -34,8 +34,7 @@ async function walk(t, seed, steps, options, door = "lines") {
     person.session.enter(name);
     await person.until(
       "the place is kept",
-      ({ talks, rest }) =>
-        talks.get("#lobby")?.joined && !talks.get("#lobby").seen.isFetching && rest && (options || rest.place.ticket),
+      (session) => session.talks.get("#lobby")?.joined && session.rest && (options || session.rest.place.ticket),
     );
   }
   clearInterval(mover);

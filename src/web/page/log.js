@@ -116,10 +116,6 @@ export class Log {
     // Whoever says something sees it.
     const isOwn = added.some((row) => row.mine && row.state === "pending");
     this.#jobs.push(() => {
-      // What was missed while the page was closed may come behind the first look.
-      const { kind = "", unread = 0, read } = this.#talk ?? {};
-      const isFirst = kind === "room" && unread && read?.time && ![...this.#items.keys()].some(({ seq }) => seq);
-      if (isFirst) return this.show(this.#talk);
       this.#end ||= isOwn;
       for (const row of removed) this.#remove(row);
       if (older.length) this.#prepend(older);
