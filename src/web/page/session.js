@@ -1,4 +1,4 @@
-/** One person's stay on a server, over all the connections that it takes. Knows no socket, DOM, timer or storage. */
+/** One person's stay on a server, over all its connections. Knows no socket, DOM, timer or storage. */
 import { late } from "./late.js";
 import { fold, mentions, spoken, Talk } from "./talks.js";
 import { cut, row as detail, view } from "./view.js";
@@ -135,7 +135,7 @@ export class Session {
     return this.#loading;
   }
 
-  /** Does something with what may have to be loaded, or else this. @param {(rest: Stay) => void} run @param {() => void} [fail] */
+  /** Does this with what may have to be loaded, or else that. @param {(rest: Stay) => void} run @param {() => void} [fail] */
   with(run, fail) {
     if (this.rest) return run(this.rest);
     this.ready().then(() => {
@@ -475,7 +475,7 @@ export class Session {
 
   // Rooms.
 
-  /** Enters a room and fetches what was missed, all in one go. @param {Talk} talk @param {string} [key] */
+  /** Enters a room and fetches what was missed. @param {Talk} talk @param {string} [key] */
   enterRoom(talk, key) {
     const { id } = talk;
     /** @type {Then} */
