@@ -291,17 +291,22 @@ impl Listeners {
         })
     }
 
-    /// Listens at this operator's door from now on, in the place of the one that somebody has swept away.
-    pub fn replace_control(&mut self, mut new: ControlListener, registry: &Registry, first: usize) -> io::Result<()> {
-        for (n, listener) in self.listeners.iter_mut().enumerate() {
-            if let ListenerSocket::Control(control) = &mut listener.socket {
-                new.register(registry, Token(first + n))?;
-                std::mem::replace(control, new).forget();
-                listener.ready = true;
-                return Ok(());
+    /// Listens at this operator's door from now on, in the place of the one that somebody has swept away, if there was one. It tells whether
+    /// there was.
+    pub fn replace_control(&mut self, mut new: ControlListener, registry: &Registry, first: usize) -> io::Result<bool> {
+        let is_control = |listener: &Listener| matches!(listener.socket, ListenerSocket::Control(_));
+        let n = self.listeners.iter().position(is_control).unwrap_or(self.listeners.len());
+        new.register(registry, Token(first + n))?;
+        let there = self.listeners.drain(n..).next();
+        let had = match there.map(|listener| listener.socket) {
+            Some(ListenerSocket::Control(mut gone)) => {
+                gone.forget();
+                true
             }
-        }
-        Ok(())
+            _ => false,
+        };
+        self.listeners.push(Listener { socket: ListenerSocket::Control(new), dialect: 0, ready: true });
+        Ok(had)
     }
 
     /// Somebody may be waiting at the listener of this number.

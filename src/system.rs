@@ -308,13 +308,12 @@ impl Os {
         let path = control.clone().or(in_data.clone());
         let control = open_control(control, in_data)?;
         let (started, events) = (std::time::Instant::now(), Events::with_capacity(EVENTS));
-        let door = path.filter(|_| control.is_some());
-        let has_something = door.is_some() || hold.is_some();
+        let has_something = path.is_some() || hold.is_some();
         let watch = has_something.then(|| Watch {
-            door,
+            is_missed: control.is_none(),
+            door: path,
             next: started,
             is_asked: false,
-            is_missed: false,
             certificate: Day::of(SystemTime::now()),
         });
         let metrics = MetricsDoor::open(taken_for_metrics.wait_at()?, metrics.origins, &waker).map_err(starting)?;
@@ -354,8 +353,13 @@ impl Os {
             let door = watch.door.as_deref().unwrap_or(Path::new("")).display();
             match made {
                 None => {}
-                Some(Ok(())) => {
-                    log::warn!("{door}, the operator's door was gone; it is made anew");
+                Some(Ok(had)) => {
+                    match had {
+                        true => log::warn!("{door}, the operator's door was gone; it is made anew"),
+                        false => {
+                            log::warn!("{door}, the operator's door, is open now; chinwag ctl reaches this server")
+                        }
+                    }
                     watch.is_missed = false;
                 }
                 Some(Err(e)) if !std::mem::replace(&mut watch.is_missed, true) => {
@@ -445,7 +449,7 @@ pub fn look_at_own_control(dir: &Path) {
 }
 
 fn warn_of_no_control(e: &io::Error) {
-    log::warn!("{}; until the next start chinwag ctl does not reach this server", reason(e));
+    log::warn!("{}; the server tries again, and until that works chinwag ctl does not reach it", reason(e));
 }
 
 /// An error if another server has its door in this data folder, which holds no lock of it any more.

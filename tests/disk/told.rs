@@ -223,7 +223,7 @@ fn check_warns_of_what_a_start_loses_or_cannot_have() {
     let told = check();
     for want in [
         "tls/own.pem is not there; a new certificate is made, and whoever knows an earlier one refuses it",
-        "something else stands there; move it away, or give another path; until the next start chinwag ctl does not reach this server",
+        "something else stands there; move it away, or give another path; the server tries again, and until that works chinwag ctl does not reach it",
         "ledger cannot be written anew, and would go on as it is: move away ",
         "the topic of #a cannot be read: ",
         "file 1 in ",
@@ -460,4 +460,46 @@ fn what_stands_in_the_place_of_the_operators_door_is_told_and_the_door_made_anew
     let log = stop(server).1;
     let want = "the operator's door is gone and cannot be made anew: something else stands there; move it away";
     assert_eq!(log.matches(want).count(), 1, "{log}");
+}
+
+#[test]
+fn a_door_that_a_start_could_not_open_is_tried_again() {
+    let folder = Folder::new();
+    let door = folder.path.join("ctl");
+    stop(folder.serve(&[]));
+    fs::create_dir(&door).unwrap();
+    let server = folder.serve(&[]);
+    let mut ann = server.person("ann");
+    fs::remove_dir(&door).unwrap();
+    eventually("the door is there", || {
+        ann.settle();
+        door.exists()
+    });
+    assert_eq!(control(&door, "/who\n").last().unwrap(), "+ who 1 1");
+    drop(ann);
+    let log = stop(server).1;
+    for want in [
+        "the server tries again, and until that works chinwag ctl does not reach it",
+        "is open now; chinwag ctl reaches",
+    ] {
+        assert_eq!(log.matches(want).count(), 1, "not {want}: {log}");
+    }
+    assert!(!door.exists(), "it is left there");
+    // A disk that takes no more files does so.
+    let Some(disk) = SmallDisk::mount("1m,nr_inodes=30") else { return };
+    stop(disk.serve(&[]));
+    let ballast = |n: usize| disk.path(&format!("ballast-{n}"));
+    let taken = (0..).take_while(|&n| fs::File::create(ballast(n)).is_ok()).count();
+    let server = disk.serve(&[]);
+    let mut ann = server.person("ann");
+    assert!(!disk.path("data/ctl").exists());
+    (0..taken).for_each(|n| fs::remove_file(ballast(n)).unwrap());
+    eventually("the door is there", || {
+        ann.settle();
+        disk.path("data/ctl").exists()
+    });
+    assert!(String::from_utf8(disk.run(&["ctl", "who"]).stdout).unwrap().ends_with("+ who 1 1\n"));
+    drop(ann);
+    let log = stop(server).1;
+    assert!(log.contains("is open now; chinwag ctl reaches this server"), "{log}");
 }
