@@ -43,6 +43,8 @@ impl Wrong {
 pub struct Config {
     path: PathBuf,
     lines: Vec<Line>,
+    /// Lines that do not count, as something else is typed.
+    overruled: Vec<Line>,
 }
 
 /// A line that counts.
@@ -82,13 +84,31 @@ impl Config {
         let path = typed.try_get_one::<PathBuf>(CONFIG).ok().flatten();
         let Some((path, command)) = path.zip(command) else { return Ok(Self::default()) };
         let mut config = Self::read(path, &read_file(path, limits::CONFIG)?, command)?;
-        config.lines.retain(|line| typed.value_source(line.id.as_str()) != Some(ValueSource::CommandLine));
+        let is_typed = |line: &mut Line| typed.value_source(line.id.as_str()) == Some(ValueSource::CommandLine);
+        config.overruled = config.lines.extract_if(.., is_typed).collect();
+        let is_same = |line: &Line| {
+            let typed = typed.get_raw(line.id.as_str()).into_iter().flatten();
+            let words =
+                typed.map(|value| [&*OsString::from(format!("--{}=", line.option)), value].into_iter().collect());
+            words.collect::<Vec<OsString>>().contains(&line.word)
+        };
+        config.overruled.retain(|line| !is_same(line));
         Ok(config)
+    }
+
+    /// Which lines do not count, as what is typed wins and is something else; for the log.
+    pub fn overruled(&self) -> Option<String> {
+        let lines: Vec<String> =
+            self.overruled.iter().map(|line| format!("{} ({})", line.number, line.option)).collect();
+        let told = || {
+            format!("{}: what is typed wins, so these lines do not count: {}", self.path.display(), lines.join(", "))
+        };
+        (!lines.is_empty()).then(told)
     }
 
     /// Reads the options of a command in the text of a file, each by itself. An error begins with the file and its line.
     pub fn read(path: &Path, text: &[u8], command: &Command) -> Result<Self, String> {
-        let mut config = Self { path: path.to_owned(), lines: Vec::new() };
+        let mut config = Self { path: path.to_owned(), ..Self::default() };
         let folder = path.parent().unwrap_or(Path::new(""));
         for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {
             let line = line.trim_ascii();

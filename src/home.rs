@@ -212,7 +212,10 @@ impl Home {
     pub fn look(dir: Option<&Path>) -> io::Result<()> {
         let Some(dir) = dir else { return look_to_put(&std::env::temp_dir()) };
         if !dir.is_dir() {
-            return look_to_make(dir).map_err(|e| not_made(dir, &e));
+            look_to_make(dir).map_err(|e| not_made(dir, &e))?;
+            let path = std::path::absolute(dir)?;
+            info!("there is no folder {}; a start makes it, and has nothing that was kept before", path.display());
+            return Ok(());
         }
         let lock = match open_regular(private().read(true).write(true), &dir.join(LOCK)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => look_to_make(dir),

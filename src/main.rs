@@ -252,6 +252,7 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     }
     // Until it listens, there is nobody to say goodbye to.
     let starting = end_at_once(0)?;
+    warn_of_overruled(config);
     let settings = options.settings().map_err(|mistake| config.tell(&mistake))?;
     let home = match &options.data {
         Some(dir) => Home::at(dir),
@@ -319,6 +320,7 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
 fn reload(words: &[OsString], started: &Serve, shown: &mut Option<Certificate>) -> Result<Anew, String> {
     let (Cli { mode }, config) = config::parse(words).map_err(|wrong| wrong.text())?;
     let Mode::Serve(options) = mode else { return Err("the command line is none of a server".to_owned()) };
+    warn_of_overruled(&config);
     let settings = options.settings().map_err(|mistake| config.tell(&mistake))?;
     let own = started.data.as_ref().map(|dir| dir.join(TLS));
     if let (Some(own), Some(shown)) = (&own, &shown) {
@@ -335,6 +337,7 @@ fn reload(words: &[OsString], started: &Serve, shown: &mut Option<Certificate>) 
 
 /// Says on standard output that a server could begin with these options; else it is an error, in the words of the server.
 fn check(options: &Serve, config: &Config) -> Result<(), String> {
+    warn_of_overruled(config);
     let settings = options.settings().map_err(|mistake| config.tell(&mistake))?;
     Home::look(options.data.as_deref()).map_err(|e| has_no_home(options, config, &e))?;
     if let Some(dir) = &options.data {
@@ -349,6 +352,14 @@ fn check(options: &Serve, config: &Config) -> Result<(), String> {
         _ => look_at_control(options, config)?,
     }
     writeln!(io::stdout(), "ok").map_err(|e| cannot("write the answer", &e).to_string())
+}
+
+/// Says which lines of the configuration file do not count, as something else is typed: `data` may stand there, and the server keeps
+/// what it keeps elsewhere.
+fn warn_of_overruled(config: &Config) {
+    if let Some(overruled) = config.overruled() {
+        warn!("{overruled}");
+    }
 }
 
 /// Why there is no folder for files, and what to do.

@@ -147,6 +147,7 @@ fn what_keeps_the_server_out_is_told_with_what_helps() {
 #[test]
 fn what_is_wrong_around_a_start_is_told_with_what_helps() {
     let folder = Folder::new();
+    stop(folder.serve(&[]));
     let mut command = Command::new(binary());
     let (code, told) = told_by("check", &folder.path, command.env("RUST_LOG", "nonsense"));
     assert!(code == Some(0) && told.contains("RUST_LOG has no level nonsense; give error, warn, "), "{told}");

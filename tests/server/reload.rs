@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use rustix::fs::{CWD, Mode, mkfifoat};
+use testkit::data::stop;
 use testkit::{Client, Server, binary, control, eventually};
 
 /// A folder with a configuration file.
@@ -383,6 +384,21 @@ fn what_operators_changed_is_as_the_options_say_after_a_reload() {
 }
 
 #[test]
+fn what_is_typed_and_wins_over_the_file_is_told() {
+    let place = Place::new("data other\nlisten 127.0.0.1:0\nrate 7\n");
+    let data = place.path("data");
+    let typed = ["--data", data.to_str().unwrap(), "--rate", "7"];
+    let want = "HERE/a.conf: what is typed wins, so these lines do not count: 1 (data)\n";
+    let (code, _, told) = place.check(&typed);
+    assert!(code == Some(0) && told.contains(want), "{told}");
+    let server = place.serve(&typed);
+    place.write("a.conf", &format!("data {}\nlisten 127.0.0.1:0\nrate 8\n", data.display()));
+    assert_eq!(place.reload(), ["+ reload"]);
+    let log = stop(server).1.replace(place.0.path().to_str().unwrap(), "HERE");
+    assert!(log.contains(want) && log.contains("so these lines do not count: 3 (rate)\n"), "{log}");
+}
+
+#[test]
 fn a_server_with_a_bad_configuration_does_not_start() {
     let place = Place::new("rate 5\nrat 6\n");
     let output = Command::new(binary()).args(["serve", "--config"]).arg(place.path("a.conf")).output().unwrap();
@@ -395,7 +411,13 @@ fn a_server_with_a_bad_configuration_does_not_start() {
 fn check_says_what_a_start_would_say_and_changes_nothing() {
     let place = Place::new(BASE);
     let ok = (Some(0), "ok\n".to_owned(), String::new());
-    assert_eq!(place.check(&[]), ok);
+    // Whoever has mistaken the folder for another one is told that it is new.
+    let is_new = |(code, out, told): (Option<i32>, String, String), name: &str| {
+        assert_eq!((code, out.as_str()), (Some(0), "ok\n"), "{told}");
+        let want = format!("there is no folder HERE/{name}; a start makes it, and has nothing that was kept before\n");
+        assert!(told.ends_with(&want) && told.lines().count() == 1, "{told}");
+    };
+    is_new(place.check(&[]), "data");
     assert!(!place.path("data").exists());
     // A folder in use is fine.
     let server = place.serve(&[]);
@@ -453,17 +475,20 @@ fn check_says_what_a_start_would_say_and_changes_nothing() {
         place.write("a.conf", text);
         let (code, out, told) = place.check(&[]);
         assert_eq!((code, out.as_str()), (Some(1), ""), "{told}");
+        let told: String =
+            told.split_inclusive('\n').filter(|line| !line.contains(" INFO  there is no folder ")).collect();
         assert!(told.starts_with(want), "{told} does not begin with {want}");
         let serve = Command::new(binary()).args(["serve", "--config"]).arg(place.path("a.conf")).output().unwrap();
         let serve = String::from_utf8(serve.stderr).unwrap().replace(place.0.path().to_str().unwrap(), "HERE");
         assert!(serve.ends_with(&told), "{text}: {told} is not {serve}");
     }
     // The operator's door may stand in the data folder that is to be made, or be another server's that is about to end.
-    for text in ["data new\ncontrol new/door", "control door", "data new\nlisten none\ntls 127.0.0.1:0"] {
-        fs::remove_dir_all(place.path("new")).unwrap_or_default();
+    for text in ["data new\ncontrol new/door", "data new\nlisten none\ntls 127.0.0.1:0"] {
         place.write("a.conf", text);
-        assert_eq!(place.check(&[]), ok, "{text}");
+        is_new(place.check(&[]), "new");
     }
+    place.write("a.conf", "control door");
+    assert_eq!(place.check(&[]), ok);
     // Without a data folder there is a temporary one.
     place.write("a.conf", "");
     let told = ["check", "serve"].map(|mode| {
