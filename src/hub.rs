@@ -38,7 +38,7 @@ use crate::presence::Presence;
 use crate::register::Author;
 use crate::request::{BadChunk, Named, Request};
 use crate::rooms::{Room, RoomId, Rooms};
-use crate::settings::Settings;
+use crate::settings::{ServerSetting, Settings};
 use crate::time::{Day, Instant, Now};
 use crate::typing::{Conversation, Typing};
 
@@ -103,6 +103,8 @@ impl Except {
 #[derive(Debug)]
 pub struct Hub {
     settings: Settings,
+    /// What the options say of that which operators may change.
+    configured: [ServerSetting; 3],
     password: Option<[u8; 32]>,
     /// Connections that have not given the password: they are nobody yet.
     locked: HashMap<ConnId, Locked>,
@@ -233,6 +235,7 @@ impl Hub {
             serial: 0,
             downloads: 0,
             counts: CoreCounts::default(),
+            configured: settings.of_server(),
             settings,
         }
     }

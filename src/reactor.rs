@@ -20,7 +20,7 @@ use crate::connection::{Connection, Life, List, Pause, Retry};
 use crate::dialect::Dialect;
 use crate::effect::{Effect, Query, Record, Whereabouts};
 use crate::egress::{Egress, Outgoing};
-use crate::event::{Bye, Detail, Done, Event, Reply};
+use crate::event::{Bye, Deed, Detail, Done, Event, Reply};
 use crate::home::Home;
 use crate::hub::Hub;
 use crate::limits;
@@ -373,7 +373,11 @@ impl<S: System> Reactor<S> {
     fn hear_from_threads(&mut self, now: Now) {
         while let Some(read) = self.system.reloaded() {
             self.reloaded = read.as_ref().ok().map(|_| now.wall).or(self.reloaded);
-            self.core(now, |hub, out| hub.reloaded(now, read, out));
+            let restored = self.core(now, |hub, out| hub.reloaded(now, read, out));
+            let told: Vec<String> = restored.into_iter().map(|now| plain::deed(&Deed::Server(now)).0).collect();
+            if !told.is_empty() {
+                warn!("what operators had changed is as the options say again: {}", told.join(", "));
+            }
         }
         while let Some(asker) = self.system.asker() {
             // Whoever asked may have gone meanwhile.

@@ -800,7 +800,8 @@ mod tests {
             (number(), any::<bool>(), borrowed("[a-z0-9:./]{1,9}"), proptest::option::of(second()), text())
                 .prop_map(|(id, of_guests, who, until, reason)| Detail::Block { id, of_guests, who, until, reason })
                 .prop_map(of("blocks")),
-            (option(), option()).prop_map(|(name, value)| Detail::Server(name, value)).prop_map(of("server")),
+            (option(), option(), proptest::sample::select(&["server", "reload"][..]))
+                .prop_map(|(name, value, command)| (command, Detail::Server(name, value))),
             option().prop_map(Detail::Restart).prop_map(of("reload")),
             borrowed("[a-z_]{1,9} [0-9]{1,3}").prop_map(Detail::Metric).prop_map(of("metrics")),
             (option(), option()).prop_map(|(rule, value)| Detail::Rule(rule, value)).prop_map(of("room")),

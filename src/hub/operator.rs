@@ -8,6 +8,7 @@ use crate::people::{Intake, Person};
 use crate::policy::{Action, Actor, knows, may};
 use crate::register::Author;
 use crate::request::{BadChunk, Named, Request};
+use crate::settings::ServerSetting;
 use crate::time::{Instant, Now};
 
 use super::bans::short_reason;
@@ -194,29 +195,38 @@ impl Hub {
         out.effect(Effect::Reload);
     }
 
-    /// The configuration was read anew for whoever asked first, or something is wrong with it; then nothing changes.
-    pub fn reloaded(&mut self, now: Now, read: Result<Reloaded, String>, out: &mut impl Output) {
-        let Some((conn, by)) = self.reloads.pop_front() else { return };
+    /// The configuration was read anew for whoever asked first, or something is wrong with it; then nothing changes. What operators had
+    /// changed is as the options say again, and what that is comes back, for the log.
+    pub fn reloaded(&mut self, now: Now, read: Result<Reloaded, String>, out: &mut impl Output) -> Vec<ServerSetting> {
+        let Some((conn, by)) = self.reloads.pop_front() else { return Vec::new() };
+        let mut restored = Vec::new();
         let done = read.map(|Reloaded { settings, restart }| {
             self.password = settings.password.as_deref().map(fingerprint);
             self.rooms.remember_lines(settings.history);
+            let before = self.settings.of_server();
             self.settings.renew(settings);
+            let now = self.settings.of_server();
+            let is_restored = |&n: &usize| before[n] != self.configured[n] && before[n] != now[n];
+            restored.extend((0..now.len()).filter(is_restored).map(|n| now[n]));
+            self.configured = now;
             out.effect(Effect::Audit { conn, by, deed: Deed::Reload });
             restart
         });
         // They may have gone meanwhile.
         if !self.accounts.waits_no_more(conn) {
-            return;
+            return restored;
         }
         let who = self.people.at(conn).map_or(PersonId::NOBODY, |person| person.id);
         let turn = &mut Turn { now, conn, who, out };
         if let Ok(restart) = &done {
             restart.iter().for_each(|option| turn.out.detail(conn, &Detail::Restart(option)));
+            restored.iter().for_each(|setting| turn.out.detail(conn, &Detail::Server(*setting)));
         }
         let done = done
             .map(|_| Some(Done::Reload))
             .map_err(|why| Fault::BadConfig(Text::new(&why.chars().take(limits::MISTAKE).collect::<String>())));
         self.answer_late(Verb::Reload, done, turn);
+        restored
     }
 
     /// Has the shell tell from where somebody is here, as it knows the addresses.

@@ -215,9 +215,11 @@ impl<'a> Detail<'a> {
                 fields.end(setting)
             }
             "reload" => {
-                fields.keyword("restart")?;
-                let option = Self::Restart(fields.word()?);
-                fields.end(option)
+                let row = match fields.word()? {
+                    "restart" => Self::Restart(fields.word()?),
+                    name => Self::Server(name, fields.word()?),
+                };
+                fields.end(row)
             }
             "metrics" => fields.some_text().map(Self::Metric),
             "room" => {

@@ -374,13 +374,26 @@ fn who_reloads_is_written_down() {
 #[test]
 fn what_operators_changed_is_as_the_options_say_after_a_reload() {
     let place = Place::new(&format!("{BASE}rooms named\n"));
-    let _server = place.serve(&[]);
-    for change in [["guests", "off"], ["rooms", "open"]] {
-        assert!(place.ctl(&["server", change[0], change[1]]).status.success());
-    }
+    let server = place.serve(&[]);
+    let change = |name: &str, value: &str| assert!(place.ctl(&["server", name, value]).status.success());
+    change("guests", "off");
+    change("rooms", "open");
+    assert_eq!(place.reload(), ["- guests on", "- rooms named", "+ reload"]);
+    let now = || String::from_utf8(place.ctl(&["server"]).stdout).unwrap();
+    assert_eq!(now(), "- guests on\n- accounts open\n- rooms named\n+ server\n");
+    // What the file alone has changed is no news, nor is what operators and the file have both changed to the same.
+    change("guests", "listen");
+    place.write("a.conf", &format!("{BASE}rooms open\nguests listen\naccounts closed\n"));
     assert_eq!(place.reload(), ["+ reload"]);
-    let now = String::from_utf8(place.ctl(&["server"]).stdout).unwrap();
-    assert_eq!(now, "- guests on\n- accounts open\n- rooms named\n+ server\n");
+    // Where a signal asks for it, the log tells.
+    change("accounts", "open");
+    server.signal("HUP");
+    eventually("it is as the file says", || now() == "- guests listen\n- accounts closed\n- rooms open\n+ server\n");
+    let (_, log) = stop(server);
+    for want in ["server guests on, server rooms named\n", "server accounts closed\n"] {
+        let want = format!("what operators had changed is as the options say again: {want}");
+        assert_eq!(log.matches(&want).count(), 1, "{log}");
+    }
 }
 
 #[test]
