@@ -432,23 +432,32 @@ impl Hub {
     ) -> Result<Done, Fault> {
         let id = self.ruled_room(room, Doing::HandOver, turn)?;
         let room = self.rooms[id].name;
-        let subject = self.subject(nick, turn)?;
+        // Whoever wants to be rid of a room, and knows nobody who would have it, gives it back: nobody is called like the server.
+        let is_given_up = nick.typed.eq_ignore_ascii_case(Nick::server().as_str());
+        let subject = match is_given_up {
+            true => Subject { nick: Nick::server(), owned: None, who: None },
+            false => self.subject(nick, turn)?,
+        };
         self.founder_lasts(id)?;
         let rules = self.rules(&self.rooms[id]);
-        let before = rules.rules.founder();
+        let before = match rules.rules.founder() {
+            Some(Founder::Owner(owned)) => Some(owned),
+            Some(Founder::Gone | Founder::Guest) | None => None,
+        };
         let is_theirs = self.people.get(turn.who).is_some_and(|person| rules.is_founder(&self.someone(person)));
-        if is_theirs {
+        if is_theirs && !is_given_up {
             self.member(id, subject)?;
         }
-        let next = subject
-            .owned
-            .ok_or_else(|| Fault::OwnsNoName { nick: subject.nick, owning: self.owning(&subject.nick) })?;
-        if before != Some(Founder::Owner(next)) {
-            if self.register().founded(&next).len() >= limits::FOUNDED {
+        if subject.owned.is_none() && !is_given_up {
+            return Err(Fault::OwnsNoName { nick: subject.nick, owning: self.owning(&subject.nick) });
+        }
+        if before != subject.owned {
+            if subject.owned.is_some_and(|next| self.register().founded(&next).len() >= limits::FOUNDED) {
                 return Err(Fault::TooMany(Quota::FoundedBy(subject.nick)));
             }
-            let mut entries = vec![Entry::Room { room, founder: Founder::Owner(next) }];
-            if let Some(Founder::Owner(nick)) = before {
+            let founder = subject.owned.map_or(Founder::Gone, Founder::Owner);
+            let mut entries = vec![Entry::Room { room, founder }];
+            if let Some(nick) = before {
                 entries.push(Entry::Role { room, nick, role: Some(Role::Op) });
             }
             subject.who.into_iter().for_each(|who| self.rooms.book_mut(id).set_role(who, None));

@@ -693,7 +693,10 @@ fn too_many(quota: Quota) -> String {
             )
         }
         Quota::Founded => {
-            format!("one may be the founder of {} rooms; hand one over with /founder first", limits::FOUNDED)
+            format!(
+                "one may be the founder of {} rooms; hand one over first with /founder #ROOM NICK, or give it up with /founder #ROOM server",
+                limits::FOUNDED
+            )
         }
         Quota::Invitations => a_minute(limits::INVITATIONS, "invitations"),
         Quota::WrongKeys => {

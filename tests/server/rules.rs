@@ -922,3 +922,30 @@ fn a_ban_of_a_guest_is_told_as_one_of_their_network_and_an_invitation_as_in_vain
     let notice = "* notice bob is banned from #club, which no invitation changes; /unban #club 2 ends that";
     assert_eq!(company.told("ann", "/invite bob"), [notice, "+ invite #club bob"]);
 }
+
+#[test]
+fn a_founder_who_knows_nobody_gives_a_room_back() {
+    let mut company = Company::new(Settings::default(), &["ann", "bob"]);
+    company.enter(&["ann", "bob", "eve"]);
+    company.done("ann", "/join #r");
+    company.done("bob", "/join #r");
+    company.done("ann", "/room hidden on");
+    company.refused("eve", "/founder #r server", "no-such-room");
+    company.done("ann", "/op bob");
+    company.refused("bob", "/founder server", "refused");
+    company.heard("bob");
+    assert_eq!(company.ask("ann", "/founder Server"), "+ founder #r server");
+    assert_eq!(company.heard("bob"), ["#r * ann made server founder"]);
+    assert_eq!(company.told("bob", "/op"), ["- op bob", "- op ann", "+ op #r 2"]);
+    assert!(!company.told("ann", "/account").iter().any(|row| row.starts_with("- founder ")));
+    // It is a room whose founder has gone: ops may do what ops may, and nobody follows.
+    company.refused("ann", "/founder bob", "refused");
+    company.done("bob", "/deop ann");
+    assert_eq!(company.told("bob", "/room #r hidden"), ["+ room #r hidden on"]);
+    for who in ["ann", "bob"] {
+        company.done(who, "/leave #r");
+    }
+    company.done("eve", "/join #r");
+    assert_eq!(company.told("eve", "/op"), ["- op bob", "+ op #r 1"]);
+    company.0.hub.check();
+}
