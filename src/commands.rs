@@ -222,8 +222,8 @@ table! {
             let part = match w.word() {
                 None => RulesPart::One(kind),
                 Some(value) => {
-                    // Of a time, the unit may stand behind a blank.
-                    let is_cut = kind == RuleKind::Slow && w.rest().is_ok();
+                    // Each value is one word: a key too, and of a time the unit may stand behind a blank.
+                    let is_cut = w.rest().is_ok();
                     let rule = rule(kind, value).filter(|_| !is_cut);
                     RulesPart::Set(rule.ok_or(Slip::Fault(Fault::BadValue(kind)))?)
                 }
@@ -292,7 +292,7 @@ table! {
     Quit Yours "quit" ["exit"] "/quit [REASON]" "leave the server; in nc, then Enter or Ctrl-C"
         |w| Ok(Request::Quit(w.rest().ok()));
     Kill Operator "kill" "/kill NICK [REASON]" "put NICK out, on all of their connections"
-        |w| Ok(Request::Kill { nick: person(w.need()?), reason: w.rest().ok() });
+        |w| Ok(Request::Kill { nick: person(w.need()?), reason: w.reason(Verb::Kill, Said::ALL)? });
     Where Operator "where" "/where NICK" "through which connections NICK is here, and from where"
         |w| Ok(Request::Where(person(w.need()?)));
     Wall Operator "wall" "/wall TEXT" "tell everybody something"
@@ -597,7 +597,10 @@ mod tests {
             ("/ban bob 90 ads", ban(None, Whom::Nick(person("bob")), Some(90), Some("ads"))),
             ("/ban bob 1h 3rd time", ban(None, Whom::Nick(person("bob")), Some(3_600), Some("3rd time"))),
             ("/ban bob 0 for 1 hour", ban(None, Whom::Nick(person("bob")), Some(0), Some("for 1 hour"))),
-            ("/ban bob for good", ban(None, Whom::Nick(person("bob")), None, Some("for good"))),
+            ("/ban bob 0 for good", ban(None, Whom::Nick(person("bob")), Some(0), Some("for good"))),
+            ("/ban bob for the second time", ban(None, Whom::Nick(person("bob")), None, Some("for the second time"))),
+            ("/ban bob for all to see", ban(None, Whom::Nick(person("bob")), None, Some("for all to see"))),
+            ("/ban bob what a day", ban(None, Whom::Nick(person("bob")), None, Some("what a day"))),
             ("/ban bob broke rule 3", ban(None, Whom::Nick(person("bob")), None, Some("broke rule 3"))),
             ("/ban #a bob #b is better", ban(in_a, Whom::Nick(person("bob")), None, Some("#b is better"))),
             ("/unban #a 3", Request::Unban { room: in_a, id: 3 }),
@@ -675,7 +678,6 @@ mod tests {
             "/ban #a",
             "/unban x",
             "/bans 7",
-            "/room key two words",
             "/erase",
             "/erase 5 4",
             &format!("/send #a 5 sha256:{hex}"),
@@ -692,6 +694,8 @@ mod tests {
             ("/ban a\u{a0}b*", Verb::Ban, Fault::BadPattern),
             ("/mute abc*\u{3000}", Verb::Mute, Fault::BadPattern),
             ("/room key a\tb", Verb::Room, Fault::BadValue(RuleKind::Key)),
+            ("/room key two words", Verb::Room, Fault::BadValue(RuleKind::Key)),
+            ("/room #a limit 5 people", Verb::Room, Fault::BadValue(RuleKind::Limit)),
             ("/room key a\u{a0}b", Verb::Room, Fault::BadValue(RuleKind::Key)),
             ("/room key \u{3000}", Verb::Room, Fault::BadValue(RuleKind::Key)),
             ("/room key a\u{2800}", Verb::Room, Fault::BadValue(RuleKind::Key)),
@@ -710,7 +714,24 @@ mod tests {
             ("/mute gus forever", Verb::Mute, misplaced(Verb::Mute, Misplaced::Time, "forever")),
             ("/ban wanda #c", Verb::Ban, misplaced(Verb::Ban, Misplaced::Room, "#c")),
             ("/kick bob 10m", Verb::Kick, misplaced(Verb::Kick, Misplaced::Time, "10m")),
-            ("/kick #a bob for 2 hours, sorry", Verb::Kick, misplaced(Verb::Kick, Misplaced::Time, "2 hours,")),
+            ("/kick #a bob for 2 hours, sorry", Verb::Kick, misplaced(Verb::Kick, Misplaced::Time, "for 2 hours,")),
+            ("/kick bob for a week", Verb::Kick, misplaced(Verb::Kick, Misplaced::Time, "for a week")),
+            ("/ban bob for a week", Verb::Ban, misplaced(Verb::Ban, Misplaced::Time, "for a week")),
+            (
+                "/ban bob For half an hour, no more",
+                Verb::Ban,
+                misplaced(Verb::Ban, Misplaced::Time, "For half an hour,"),
+            ),
+            (
+                "/ban bob for the next two days",
+                Verb::Ban,
+                misplaced(Verb::Ban, Misplaced::Time, "for the next two days"),
+            ),
+            ("/ban bob f\u{fc}r eine Woche", Verb::Ban, misplaced(Verb::Ban, Misplaced::Time, "f\u{fc}r eine Woche")),
+            ("/ban bob for good", Verb::Ban, misplaced(Verb::Ban, Misplaced::Time, "for good")),
+            ("/mute bob spam for ever", Verb::Mute, misplaced(Verb::Mute, Misplaced::Time, "for ever")),
+            ("/mute bob for a while", Verb::Mute, misplaced(Verb::Mute, Misplaced::Time, "for a while")),
+            ("/mute bob a week", Verb::Mute, misplaced(Verb::Mute, Misplaced::Time, "a week")),
             ("/kick wanda #c", Verb::Kick, misplaced(Verb::Kick, Misplaced::Room, "#c")),
             ("/ban *!*@1.2.3.4", Verb::Ban, Fault::InNoNick('!')),
             ("/ban 198.51.*", Verb::Ban, Fault::InNoNick('1')),
@@ -736,6 +757,8 @@ mod tests {
             ("/block 10.2.2.2 guests all", Misplaced::Scope, "all"),
             ("/block guests 10.2.2.2", Misplaced::Scope, "guests"),
             ("/block 10.2.2.2 for 2h", Misplaced::Time, "for 2h"),
+            ("/block 10.2.2.2 for a week", Misplaced::Time, "for a week"),
+            ("/block bob for ever", Misplaced::Time, "for ever"),
         ] {
             let Some(Request::OfOperators { request, .. }) = parse(line) else { panic!("{line}") };
             let why = misplaced(Verb::Block, what, typed);

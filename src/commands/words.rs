@@ -113,29 +113,23 @@ impl<'a> Words<'a> {
         if is_scope(first) && (!said.scope || (verb == Verb::Block && words.len() == 1)) {
             return Err(misplaced(verb, Misplaced::Scope, first));
         }
-        let is_span = |words: &[&str]| match words {
-            [word] => word.ends_with(|c: char| !c.is_ascii_digit()) && is_time(word),
-            [number, unit] => number.bytes().all(|b| b.is_ascii_digit()) && is_unit(unit),
-            _ => false,
-        };
-        // Who is kicked may come back at once, and so there is no time in it.
-        if verb == Verb::Kick {
-            let from = usize::from(first.eq_ignore_ascii_case("for"));
-            let spans = [1, 2].map(|count| words.get(from..from + count).unwrap_or_default());
-            if let Some(span) = spans.into_iter().find(|words| is_span(words)) {
+        // Whoever is kicked or killed may come back at once, and so there is no time in it.
+        if matches!(verb, Verb::Kick | Verb::Kill) {
+            let spans = [1, 2].map(|count| words.get(..count).unwrap_or_default());
+            let lasting = words.get(..lasting(&words)).filter(|lasting| !lasting.is_empty());
+            if let Some(span) = spans.into_iter().find(|words| is_span(words)).or(lasting) {
                 return Err(misplaced(verb, Misplaced::Time, &span.join(" ")));
             }
         }
+        // How long it lasts may be told behind what it is for, too.
+        let ends = |at: &usize| is_for(words[*at]) && lasting(&words[*at..]) == words.len() - at;
         let typed = match words[..] {
             _ if said.time => None,
-            [word] if FOREVER.iter().any(|known| known.eq_ignore_ascii_case(word)) => Some(word.to_owned()),
-            ["for" | "For" | "FOR", word, ..] if is_span(&[word]) => Some(format!("{first} {word}")),
-            ["for" | "For" | "FOR", number, unit, ..] if is_span(&[number, unit]) => {
-                Some(format!("{first} {number} {unit}"))
-            }
+            [word] if is_among(&FOREVER, word) => Some(word.to_owned()),
+            _ if lasting(&words) > 0 => Some(words[..lasting(&words)].join(" ")),
             [.., last] if is_span(&[last]) => Some(last.to_owned()),
             [.., number, unit] if is_span(&[number, unit]) => Some(format!("{number} {last}")),
-            _ => None,
+            _ => (1..words.len()).find(ends).map(|at| words[at..].join(" ")),
         };
         match typed {
             Some(typed) => Err(misplaced(verb, Misplaced::Time, &typed)),
@@ -230,6 +224,16 @@ const SIGNS: [char; 3] = ['-', '+', '\u{2212}'];
 /// What people type for a time without end.
 const FOREVER: [&str; 5] = ["forever", "permanent", "permanently", "perm", "always"];
 
+/// What people type for a time behind a `for`, besides that and besides units.
+const FOR_LONG: [&str; 4] = ["ever", "good", "life", "while"];
+
+/// What people type before a unit of time in place of a number, in two languages.
+const SO_MANY: &[&str] = &[
+    "a", "an", "the", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "twelve", "half",
+    "another", "next", "whole", "few", "some", "several", "couple", "rest", "of", "ein", "eine", "einen", "zwei",
+    "drei",
+];
+
 /// What people call units of time, in two languages.
 const UNITS: &[&str] = &[
     "s", "sec", "secs", "second", "seconds", "m", "min", "mins", "minute", "minutes", "h", "hr", "hrs", "hour",
@@ -248,4 +252,39 @@ fn is_time(word: &str) -> bool {
 fn is_unit(word: &str) -> bool {
     let word = word.trim_end_matches(|c: char| !c.is_alphabetic());
     UNITS.iter().any(|unit| unit.eq_ignore_ascii_case(word))
+}
+
+/// Whether words are a span of time, its number before its unit.
+fn is_span(words: &[&str]) -> bool {
+    match words {
+        [word] => word.ends_with(|c: char| !c.is_ascii_digit()) && is_time(word),
+        [number, unit] => is_number(number) && is_unit(unit),
+        _ => false,
+    }
+}
+
+/// How many words tell, from the first one on, for how long something is to be, as in "for half an hour"; 0 if it is not told. Without the
+/// `for` they must be all there are.
+fn lasting(words: &[&str]) -> usize {
+    let is_for = words.first().is_some_and(|word| is_for(word));
+    let rest = &words[usize::from(is_for)..];
+    let so_many = rest.iter().take_while(|word| is_among(SO_MANY, word) || is_number(word)).count();
+    let Some((last, behind)) = rest[so_many..].split_first() else { return 0 };
+    let is_unit = so_many > 0 && is_unit(last) && behind.first() != Some(&"time");
+    let is_long = is_for && (is_among(&FOREVER, last) || is_among(&FOR_LONG, last));
+    let is_told = is_unit || is_long || is_span(&[last]);
+    if is_told && (is_for || behind.is_empty()) { words.len() - behind.len() } else { 0 }
+}
+
+fn is_for(word: &str) -> bool {
+    is_among(&["for", "f\u{fc}r"], word)
+}
+
+fn is_number(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_among(known: &[&str], word: &str) -> bool {
+    let word = word.trim_end_matches(|c: char| c.is_ascii_punctuation());
+    known.iter().any(|known| known.eq_ignore_ascii_case(word))
 }

@@ -237,13 +237,17 @@ fn explain_alone(why: &Fault) -> String {
                 Misplaced::Scope => {
                     format!("{typed} would be taken for something else; it is /{name} WHO guests TIME REASON, or all in its place")
                 }
-                Misplaced::Time if *verb == Verb::Kick => {
-                    format!("{typed} would be the reason, and they may come back at once; /ban NICK TIME keeps them out for so long")
+                Misplaced::Time if matches!(verb, Verb::Kick | Verb::Kill) => {
+                    let longer = if *verb == Verb::Kick { "ban" } else { "block" };
+                    format!(
+                        "{typed} would be the reason, and they may come back at once; /{longer} NICK TIME keeps them out for so long, \
+                         as in /{longer} NICK 7d"
+                    )
                 }
                 Misplaced::Time => {
                     format!(
-                        "{typed} would be part of the reason; TIME is one word before it, as in /{name} WHO 2h REASON, and 0 is for \
-                         good"
+                        "{typed} would be part of the reason; TIME is one word before it, as in /{name} WHO 7d REASON (or 2h, or \
+                         30m), and 0 is for good"
                     )
                 }
             }

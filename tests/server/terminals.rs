@@ -285,18 +285,38 @@ fn who_sends_keys_among_text_is_told_once() {
 fn a_kick_takes_no_time() {
     let server = Server::start(&[]);
     let (mut alice, mut bob) = two(&server);
-    for typed in ["10m", "for 2h spam"] {
+    for typed in ["10m", "for 2h spam", "for a week"] {
         alice.send(&format!("/kick bob {typed}"));
         let told = alice.starting("! kick usage ");
-        assert!(
-            told.ends_with(
-                " would be the reason, and they may come back at once; /ban NICK TIME keeps them out for so long"
-            ),
-            "{told}"
-        );
+        let want = " would be the reason, and they may come back at once; /ban NICK TIME keeps them out for so long, as in \
+                    /ban NICK 7d";
+        assert!(told.ends_with(want), "{told}");
     }
     alice.ask("/kick bob come back in 10m", "+ kick #a bob");
     bob.expect("#a * alice kicked bob come back in 10m");
+}
+
+#[test]
+fn a_time_in_words_is_no_reason_and_a_rule_has_one_value() {
+    let server = Server::start(&[]);
+    let (mut alice, mut bob) = two(&server);
+    for time in
+        ["for a week", "for the next two days", "for half an hour", "a week", "for ever", "for good", "for a while"]
+    {
+        for command in ["ban", "mute"] {
+            alice.ask(
+                &format!("/{command} bob {time}"),
+                &format!(
+                    "! {command} usage {time} would be part of the reason; TIME is one word before it, as in /{command} WHO 7d REASON \
+                     (or 2h, or 30m), and 0 is for good"
+                ),
+            );
+        }
+    }
+    alice.ask("/room key two words", "! room usage key is one word of up to 64 bytes, or off; on is none");
+    alice.ask("/room hidden on please", "! room usage hidden is on or off");
+    alice.ask("/mute bob for the second time", "+ mute #a 1 guest:bob connection");
+    bob.expect("#a * alice muted guest:bob 86400 for the second time");
 }
 
 #[test]
