@@ -17,7 +17,7 @@ use chinwag::settings::{Logging, Settings};
 use chinwag::time::in_seconds;
 use testkit::disk::SmallDisk;
 use testkit::memory::Memory;
-use testkit::{Client, Server, binary, control, eventually};
+use testkit::{Client, Server, binary, control, eventually, timed};
 
 const PASSWORD: &str = "correct-horse";
 
@@ -686,10 +686,9 @@ fn who_runs_the_server_comes_in_though_it_is_full_locked_and_keeps_nothing() {
     assert!(ask(&["operator"]).starts_with("! operator refused this server keeps nothing, as"));
     assert_eq!(ask(&["kill", "bob"]), "+ kill bob\n");
     // There is no second server behind the same door.
-    let output = Command::new(binary())
-        .args(["serve", "--listen", "127.0.0.1:0", "--control", door.to_str().unwrap()])
-        .output()
-        .unwrap();
+    let mut second = timed();
+    second.arg(binary()).args(["serve", "--listen", "127.0.0.1:0", "--control", door.to_str().unwrap()]);
+    let output = second.output().unwrap();
     let why = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && why.contains("another server listens there"), "{why}");
     assert_eq!(ask(&["ping"]), "+ ping\n");
