@@ -497,6 +497,7 @@ fn check_says_what_a_start_would_say_and_changes_nothing() {
     }
     // The operator's door may stand in the data folder that is to be made, or be another server's that is about to end.
     for text in ["data new\ncontrol new/door", "data new\nlisten none\ntls 127.0.0.1:0"] {
+        fs::remove_dir_all(place.path("new")).unwrap_or_default();
         place.write("a.conf", text);
         is_new(place.check(&[]), "new");
     }
