@@ -238,7 +238,7 @@ mod tests {
             (erased((41, 41), 0), "14:30 #lobby alice took message 41 back"),
             (erased((41, 42), 1), "14:30 #lobby alice took messages 41 to 42 back: bob's of 14:30"),
             (erased((1, 99), 7), "14:30 #lobby alice took messages 1 to 99 back: bob's 7 of 14:30"),
-            (file, "14:30 #lobby bob shares cat.png, 2.0 KB; /get 7 saves it"),
+            (file, "14:30 #lobby bob shares cat.png, 2.0 kB; /get 7 saves it"),
             (News::Refused("not so".to_owned()), "no: not so"),
             (News::Done("leave #club".to_owned()), "done: leave #club"),
         ] {
