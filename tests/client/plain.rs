@@ -899,3 +899,26 @@ fn a_line_is_tried_at_once_after_a_sleep() {
     bob.send("good morning");
     told(&terminal, " #lobby <bob> good morning");
 }
+
+#[test]
+fn who_leaves_several_rooms_at_once_is_told_of_once() {
+    let (server, mut bob) = lobby();
+    for room in ["#club", "#tea"] {
+        bob.send(&format!("/join {room}"));
+        bob.until(&format!("+ join {room} 1"));
+    }
+    let terminal = alice(&server.address(), &["--plain", "--join", "#club", "--join", "#tea"]);
+    told(&terminal, "in #tea: ");
+    bob.send("/nick rob");
+    told(&terminal, "bob is now rob");
+    bob.send("/quit so long");
+    told(&terminal, "rob quit (so long)");
+    let _carol = server.in_room("carol", "#lobby");
+    let lines = told(&terminal, "carol joined").lines;
+    for what in ["bob is now rob", "rob quit (so long)"] {
+        let told: Vec<_> = lines.iter().filter(|line| line.contains(what)).collect();
+        let [line] = told[..] else { panic!("{lines:#?}") };
+        assert!(["#lobby", "#club", "#tea", " and "].iter().all(|room| line.contains(room)), "{line}");
+    }
+    is_plain(&terminal);
+}
