@@ -407,9 +407,20 @@ impl Plain {
 
     /// Puts into words what there is to tell.
     fn gather(&mut self) {
-        while let Some(shown) = self.visit.poll() {
+        let mut next = self.visit.poll();
+        while let Some(shown) = next {
+            next = self.visit.poll();
             match shown {
-                Shown::News(news) => self.told(&news),
+                Shown::News(news) => {
+                    let mut others = Vec::new();
+                    while let Some(Shown::News(other)) = &next
+                        && let Some(place) = news.also_in(other)
+                    {
+                        others.push(place);
+                        next = self.visit.poll();
+                    }
+                    self.told(&news, &others);
+                }
                 Shown::Picture(picture) => self.picture(&picture.name, &picture.base64),
             }
         }
@@ -422,8 +433,8 @@ impl Plain {
         self.progress();
     }
 
-    /// Tells news, unless the person has typed that, and sees it there.
-    fn told(&mut self, news: &News) {
+    /// Tells news, unless the person has typed that, and sees it there. `others` are where the same happened, too.
+    fn told(&mut self, news: &News, others: &[Place]) {
         if let News::Said { place, from, text, mark: Mark::Own, age: Age::New, .. } = news {
             let said = format!("{place} {text}");
             let told = self.unsure.iter().position(|unsure| *unsure == said);
@@ -438,7 +449,7 @@ impl Plain {
             self.rang = Some(Instant::now());
             self.out.push('\x07');
         }
-        self.print(news);
+        self.print_of(news, others);
     }
 
     /// Tells once of each message that has no answer for too long, and once that the server is silent while a command has none.
@@ -500,13 +511,17 @@ impl Plain {
 
     /// Prints news, below a line that tells the day where that is another one than before.
     fn print(&mut self, news: &News) {
+        self.print_of(news, &[]);
+    }
+
+    fn print_of(&mut self, news: &News, others: &[Place]) {
         self.frame(matches!(news, News::Said { age: Age::Past, .. }));
         let now = SystemTime::now();
         let day = self.look.day_of(news.at().unwrap_or(now));
         if std::mem::replace(&mut self.day, day) != day {
             self.line(&words::day(day));
         }
-        let line = words::news(news, &mut self.head, &self.look, now);
+        let line = words::news(news, others, &mut self.head, &self.look, now);
         self.line(&line);
     }
 

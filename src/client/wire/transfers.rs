@@ -1,5 +1,8 @@
 //! All uploads and downloads: between the files here and the server's lines.
 
+mod incoming;
+mod outgoing;
+
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
@@ -9,10 +12,11 @@ use std::time::Instant;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
+use self::incoming::{IncomingFile, Sink};
+use self::outgoing::OutgoingFile;
 use crate::client::model::news::{Extent, Found, TransferAnswer};
 use crate::client::model::session::Session;
-use crate::client::model::transfer::{Ask, CHUNK, Download, Meter, PICTURE, Progress, Upload, Way};
-use crate::client::patient;
+use crate::client::model::transfer::{Download, Meter, PICTURE, Progress, Upload, Way};
 use crate::client::wire::paths;
 use crate::client::wire::source::Source;
 use crate::client::wire::store::{Mark, Part};
@@ -90,34 +94,6 @@ pub struct Picture {
     pub base64: String,
     /// How much of it is to be shown.
     pub extent: Extent,
-}
-
-#[derive(Debug)]
-struct OutgoingFile {
-    key: u64,
-    upload: Upload,
-    source: Source,
-    meter: Meter,
-}
-
-#[derive(Debug)]
-struct IncomingFile {
-    download: Download,
-    keep: Keep,
-    sink: Sink,
-    /// Whether some of it was here before.
-    resumed: bool,
-    meter: Meter,
-}
-
-/// Where the bytes of a download go.
-#[derive(Debug)]
-enum Sink {
-    /// That is not decided yet.
-    Nowhere,
-    Part(Part),
-    Out(Sha256),
-    Memory(String, Sha256, Extent),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -546,138 +522,6 @@ impl Transfers {
             }
             self.fail(incoming.what(), why);
         }
-    }
-}
-
-impl OutgoingFile {
-    fn offline(&mut self) {
-        self.upload.offline();
-        self.meter.restart();
-    }
-
-    fn work(
-        &mut self,
-        session: &mut Session,
-        unsent: usize,
-        chunk: &mut Vec<u8>,
-        out: &mut Vec<u8>,
-        now: Instant,
-    ) -> io::Result<bool> {
-        if self.upload.is_reading() {
-            if let Some(digest) = self.source.digest()? {
-                self.upload.read(digest);
-                self.meter.restart();
-            } else {
-                self.meter.note(now, self.source.hashed());
-            }
-            return Ok(true);
-        }
-        // To take it up again is for the holder of our name.
-        if session.is_online()
-            && !(self.upload.file.is_some() && session.is_regaining(now))
-            && let Some(line) = self.upload.ask()
-        {
-            session.ask_send(self.key, line);
-        }
-        while session.is_online()
-            && let Some((at, count)) = self.upload.next()
-            && unsent + out.len() < CHUNKS_QUEUED
-        {
-            chunk.resize(usize::try_from(count.min(CHUNK)).unwrap_or_default(), 0);
-            let read = self.source.read(at, chunk)?;
-            out.push(b'=');
-            let start = out.len();
-            out.resize(start + read.div_ceil(3) * 4, 0);
-            BASE64.encode_slice(&chunk[..read], &mut out[start..]).map_err(io::Error::other)?;
-            out.push(b'\n');
-            self.upload.sent(read as u64);
-            self.meter.note(now, self.upload.done());
-        }
-        Ok(false)
-    }
-}
-
-impl IncomingFile {
-    fn what(&self) -> String {
-        let verb = if matches!(self.keep, Keep::Show(_)) { "showing" } else { "fetching" };
-        format!("{verb} {}", self.download.name)
-    }
-
-    fn offline(&mut self) {
-        self.download.offline();
-        self.meter.restart();
-    }
-
-    fn work(&mut self, session: &mut Session) -> io::Result<bool> {
-        if self.download.is_checking() {
-            let done = match &mut self.sink {
-                Sink::Part(part) => part.check()?,
-                _ => Some(self.download.done),
-            };
-            if let Some(done) = done {
-                self.resumed = done > 0 && matches!(self.sink, Sink::Part(_));
-                self.download.checked(done);
-            }
-            return Ok(true);
-        }
-        if session.is_online()
-            && let Some(ask) = self.download.ask()
-        {
-            match ask {
-                Ask::Name => session.ask_file(self.download.key, self.download.file),
-                Ask::Bytes(offset) => session.ask_get(self.download.key, self.download.file, offset),
-            }
-        }
-        Ok(false)
-    }
-
-    fn data(&mut self, base64: &str, now: Instant) -> Result<(), String> {
-        if !self.download.is_coming() {
-            return Ok(());
-        }
-        let bytes = BASE64.decode(base64).map_err(|_| "what came is no base64".to_owned())?;
-        if !self.download.came(bytes.len() as u64) {
-            return Err("more came than the file has".to_owned());
-        }
-        self.meter.note(now, self.download.done);
-        match &mut self.sink {
-            Sink::Nowhere => {}
-            Sink::Part(part) => part.append(&bytes).map_err(|e| reason(&e))?,
-            Sink::Out(digest) => {
-                digest.update(&bytes);
-                patient::write(io::stdout(), &bytes, || false).map_err(|e| unwritten(&e))?;
-            }
-            Sink::Memory(picture, digest, _) => {
-                digest.update(&bytes);
-                picture.push_str(base64);
-            }
-        }
-        Ok(())
-    }
-
-    /// All has come. `None` if the digest does not agree.
-    fn finish(&mut self, digest: &Digest) -> io::Result<Option<TransferEnd>> {
-        let agrees = |sum: &Sha256| Digest(sum.clone().finalize().into()) == *digest;
-        let file = self.download.file;
-        Ok(match &mut self.sink {
-            Sink::Nowhere => None,
-            Sink::Part(part) => part.finish(digest)?.map(|path| TransferEnd::Saved { file, path: Some(path) }),
-            Sink::Out(sum) => agrees(sum).then_some(TransferEnd::Saved { file, path: None }),
-            Sink::Memory(picture, sum, extent) => {
-                let (name, base64) = (self.download.name.clone(), std::mem::take(picture));
-                agrees(sum).then_some(TransferEnd::Picture(Picture { file, name, base64, extent: *extent }))
-            }
-        })
-    }
-
-    fn restart(&mut self) -> io::Result<()> {
-        if let Sink::Part(part) = &mut self.sink {
-            part.restart()?;
-        }
-        self.resumed = false;
-        self.download.restart();
-        self.meter.restart();
-        Ok(())
     }
 }
 

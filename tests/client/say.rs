@@ -1,0 +1,147 @@
+//! `chinwag say`: each line is said once, or it is told why not.
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use testkit::Server;
+
+use crate::oneshot::{chinwag, failed, fine, run, text};
+
+#[test]
+fn say_says_each_line_once() {
+    let server = Server::start(&["--rate", "0"]);
+    let here = tempfile::tempdir().unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    let say = |options: &[&str]| run(here.path(), server.port, &[&["say", "--nick", "bob"], options].concat());
+    assert_eq!(fine(&say(&["#a", "hello", " out  there"])), [""; 0]);
+    alice.until("#a <bob> hello  out  there");
+    fine(&say(&["#a", "one\n\n  two\r\n/me waves\n//who\n=)"]));
+    for line in ["one", "  two", "/me waves", "//who", "=)"] {
+        alice.until(&format!("#a <bob> {line}"));
+    }
+    fine(&say(&["alice", "psst"]));
+    alice.until("@bob <bob> psst");
+    fine(&say(&["@alice", "--", "-5 degrees"]));
+    alice.until("@bob <bob> -5 degrees");
+    // A file, and more lines than wait at once.
+    let lines: Vec<String> = (0..500).map(|n| format!("line {n}")).collect();
+    fs::write(here.path().join("lines"), lines.join("\n")).unwrap();
+    let mut command = chinwag(here.path(), server.port, &["say", "#a", "--nick", "bob"]);
+    let output = command.stdin(fs::File::open(here.path().join("lines")).unwrap()).output().unwrap();
+    assert_eq!(fine(&output), [""; 0]);
+    let heard = alice.until("#a <bob> line 499");
+    let heard: Vec<_> = heard.iter().filter_map(|line| line.strip_prefix("#a <bob> ")).collect();
+    assert_eq!(heard, lines[..499]);
+}
+
+#[test]
+fn say_says_lines_as_they_come() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    let mut command = chinwag(here.path(), server.port, &["say", "#a", "--nick", "bob"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for line in ["one", "two"] {
+        writeln!(input, "{line}").unwrap();
+        alice.until(&format!("#a <bob> {line}"));
+    }
+    write!(input, "the end").unwrap();
+    drop(input);
+    alice.until("#a <bob> the end");
+    assert_eq!(fine(&child.wait_with_output().unwrap()), [""; 0]);
+    alice.until_starting("#a * bob quit");
+}
+
+#[test]
+fn say_says_as_much_at_once_as_the_server_takes_and_tells_how_much_that_is() {
+    let server = Server::start(&["--rate", "0"]);
+    let here = tempfile::tempdir().unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    for (target, place, most) in [("#a", "#a", 4_087), ("alice", "@bob", 4_083)] {
+        for count in [most, most + 1, 4_096, 4_097] {
+            let output = run(here.path(), server.port, &["say", "--nick", "bob", target, &"x".repeat(count)]);
+            if count == most {
+                assert_eq!(fine(&output), [""; 0]);
+                alice.until(&format!("{place} <bob> {}", "x".repeat(count)));
+            } else {
+                let to = if target == "#a" { "#a" } else { "@alice" };
+                failed(&output, &format!("line 1: a message to {to} has at most {most} bytes; say it in parts"));
+            }
+        }
+    }
+}
+
+#[test]
+fn say_fails_unless_it_was_said() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    let say = |options: &[&str]| run(here.path(), server.port, &[&["say"], options].concat());
+    failed(&say(&["carol", "hello"]), "carol");
+    failed(&say(&["#a"]), "there is nothing to say");
+    failed(&say(&["#a", "--create", " "]), "there is nothing to say");
+    let told =
+        "chinwag: alice is somebody else; choose another name, or wait a minute if that was you; so nothing was said\n";
+    alice.settle();
+    let output = say(&["#a", "--nick", "alice", "hello"]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), told.to_owned()));
+    let heard = alice.settle();
+    assert!(!heard.iter().any(|line| line.contains("guest") && line.starts_with('#')), "{heard:?}");
+    // What is too long is left out, and the rest is said.
+    let long = "x".repeat(5_000);
+    failed(
+        &say(&["#a", &format!("first\n{long}\nlast")]),
+        "line 2: a message to #a has at most 4087 bytes; say it in parts",
+    );
+    // Whoever said something before may not be gone yet, and so this is any guest.
+    let mut hears = |text: &str| {
+        while !alice.until_starting("#a <guest").last().unwrap().ends_with(&format!("> {text}")) {}
+    };
+    for text in ["first", "last"] {
+        hears(text);
+    }
+    fs::write(here.path().join("lines"), format!("first\n{long}\nlast")).unwrap();
+    let mut command = chinwag(here.path(), server.port, &["say", "#a"]);
+    failed(&command.stdin(fs::File::open(here.path().join("lines")).unwrap()).output().unwrap(), "line 2: a ");
+    for text in ["first", "last"] {
+        hears(text);
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    failed(&run(here.path(), port, &["say", "#a", "hello"]), "cannot connect");
+    for arguments in [&["say"][..], &["say", "a b", "hello"]] {
+        assert_eq!(run(here.path(), server.port, arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+/// What a line of a shell's says when it fails.
+#[test]
+fn say_reaches_a_room_that_takes_words_from_outside_and_tells_why_another_does_not() {
+    let server = Server::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut op = server.in_room("op", "#reports");
+    for line in ["/room invite-only on", "/room outside on"] {
+        op.send(line);
+        op.until_starting("+ room ");
+    }
+    fine(&run(folder.path(), server.port, &["say", "#reports", "it is green", "--nick", "builder"]));
+    op.until("#reports <builder> it is green");
+    op.send("/room outside off");
+    op.until_starting("+ room ");
+    let output = run(folder.path(), server.port, &["say", "#reports", "it is red", "--nick", "builder"]);
+    failed(
+        &output,
+        "#reports has not got “it is red”: only who is invited comes into #reports; ask op, an op of it, for /invite",
+    );
+    for line in ["/room invite-only off", "/room key sesame"] {
+        op.send(line);
+        op.until_starting("+ room ");
+    }
+    let output = run(folder.path(), server.port, &["say", "#reports", "it is red", "--nick", "builder"]);
+    failed(
+        &output,
+        "for it, and type /join #reports KEY; this program gives no key, so have an op /invite the name that",
+    );
+}
