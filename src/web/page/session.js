@@ -92,7 +92,7 @@ export class Session {
   /** What is loaded behind the first view, and what waits for it. */
   rest = /** @type {Stay | null} */ (null);
   #loading = /** @type {Promise<void> | null} */ (null);
-  #late = /** @type {Fact[]} */ ([]);
+  #late = /** @type {((rest: Stay) => void)[]} */ ([]);
   /** What is to be taken up first, and what has come until that can be done. */
   #left = /** @type {Kept["session"] | null} */ (null);
   #early = "";
@@ -126,7 +126,7 @@ export class Session {
       if (this.up && this.#left) this.rest.opened();
       if (this.#left) this.heard(this.#early, this.clock);
       else if (this.isIn) this.rest.begin(0);
-      for (const fact of this.#late.splice(0)) this.rest.told(fact);
+      for (const run of this.#late.splice(0)) run(this.rest);
       this.end();
     };
     this.#loading ??= loaded().catch(() => {
@@ -135,14 +135,10 @@ export class Session {
     return this.#loading;
   }
 
-  /** Does this with what may have to be loaded, or else that. @param {(rest: Stay) => void} run @param {() => void} [fail] */
-  with(run, fail) {
-    if (this.rest) return run(this.rest);
-    this.ready().then(() => {
-      if (this.rest) run(this.rest);
-      else fail?.();
-      this.end();
-    });
+  /** Does this once what is loaded behind the first view is there, however often it is tried. @param {(rest: Stay) => void} run */
+  with(run) {
+    if (this.rest) run(this.rest);
+    else if (this.#late.push(run) === 1) this.ready();
   }
 
   /** @template {keyof Deeds} K @param {K} name
@@ -195,7 +191,8 @@ export class Session {
   /** @param {number} now */
   tick(now) {
     this.clock = now;
-    if (this.rest || !this.up || this.#late.length) this.with((rest) => rest.tick());
+    if (this.rest) this.rest.tick();
+    else if (!this.up || this.#left || this.#late.length) this.ready();
     this.end();
   }
 
@@ -238,11 +235,13 @@ export class Session {
 
   /** @param {string} talkId @param {string} text */
   say(talkId, text) {
-    this.with(
-      (rest) => rest.say(talkId, text),
-      () => this.unsaid(talkId, text),
-    );
-    this.end();
+    const say = () => {
+      if (this.rest) this.rest.say(talkId, text);
+      else this.unsaid(talkId, text);
+      this.end();
+    };
+    if (this.rest) say();
+    else this.ready().then(say);
   }
 
   /** It cannot be said now. @param {string} talkId @param {string} text */
@@ -596,8 +595,7 @@ export class Session {
       case "message":
         return this.#message(fact.talk, { ...fact, seq: fact.seq ?? 0, time: fact.time ?? this.clock });
       default:
-        if (this.rest) this.rest.told(fact);
-        else if (this.#late.length < LATE) this.#late.push(fact);
+        if (this.#late.length < LATE) this.with((rest) => rest.told(fact));
     }
   }
 
