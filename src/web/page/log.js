@@ -48,6 +48,8 @@ export class Log {
   /** Rows behind this one are new: the first of them gets the divider. @type {number | null} */
   #mark = null;
   #below = 0;
+  /** Whether nothing is shown yet of a room where something was read before. */
+  #isBare = false;
   /** When rows came, of the last second. @type {number[]} */
   #came = [];
   #more = button(T.t("more"), () => this.#menu(), "more", "more");
@@ -83,6 +85,7 @@ export class Log {
     this.#jobs = [];
     this.#items.clear();
     this.#mark = talk?.unread ? talk.readKey : null;
+    this.#isBare = Boolean(talk?.read.time) && !talk?.rows.some(({ seq }) => seq);
     root.replaceChildren(this.#older);
     root.ariaLabel = talk ? T.t("log", talk.name) : T.t("noRoom");
     root.ariaLive = "off";
@@ -116,6 +119,8 @@ export class Log {
     // Whoever says something sees it.
     const isOwn = added.some((row) => row.mine && row.state === "pending");
     this.#jobs.push(() => {
+      // What was missed while the page was closed may come behind the first look.
+      if (this.#isBare && added.some(({ seq }) => seq)) return this.show(this.#talk);
       this.#end ||= isOwn;
       for (const row of removed) this.#remove(row);
       if (older.length) this.#prepend(older);
