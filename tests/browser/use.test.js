@@ -326,6 +326,8 @@ test("somebody with a telephone and large letters finds their way", { skip: !isC
   };
   const erna = await Visitor.come(t, web, { hash: "#garden", before });
   const { page } = erna;
+  await (await erna.finds("#gate summary")).click();
+  assert.ok(await page.$eval("#gate", (gate) => gate.scrollWidth <= gate.clientWidth));
   await (await page.waitForSelector("#gate input[name=name]"))?.type("Oma Erna\n");
   await erna.sees("A name is one word", "#problem");
   await erna.press("Be Oma-Erna", "#gate");
