@@ -89,6 +89,33 @@ test("a reload keeps name, room and what was said", async (t) => {
   assert.equal(heard, "#lobby <anna> a draft, finished");
 });
 
+test("whoever comes back finds a line above the first that they missed, and is there", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob");
+  const say = (/** @type {string} */ what) =>
+    bob.say(...Array.from({ length: 80 }, (_, at) => `${what} ${at + 1}.`), "/ping said");
+  say("old");
+  await bob.hears("+ ping said");
+  const anna = await Visitor.come(t, web);
+  await anna.enter("anna");
+  await anna.sees("old 80.");
+  await anna.loaded();
+  const page = await anna.page.browserContext().newPage();
+  await anna.page.close();
+  say("new");
+  await bob.hears("+ ping said");
+  const again = new Visitor(page, web);
+  await page.setViewport({ width: 1200, height: 800 });
+  await page.goto(web);
+  await again.finds("#log .new");
+  const [told, isInSight] = await page.$eval("#log .new", (el) => {
+    const log = /** @type {Element} */ (document.querySelector("#log")).getBoundingClientRect();
+    const { top, bottom } = el.getBoundingClientRect();
+    return [el.parentElement?.querySelector(".text")?.textContent, top >= log.top && bottom <= log.bottom];
+  });
+  assert.deepEqual([told, isInSight], ["new 1.", true]);
+});
+
 test("a page that was frozen is there again, and has missed nothing", {
   skip: !isChromium && "only Chromium freezes",
 }, async (t) => {

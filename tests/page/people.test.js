@@ -595,6 +595,56 @@ test("older messages come in pages, each once", async (t) => {
   assert.deepEqual(anna.shown.get("#lobby"), lobby(anna).rows);
 });
 
+test("who comes back sees all that was missed behind what was read, and files where they were shared", async (t) => {
+  const port = await serve(t);
+  let anna = await come(t, port, "anna");
+  const bob = await come(t, port, "bob");
+  const carol = nc(t, port);
+  const say = (name, count) => carol(...Array.from({ length: count }, (_, at) => `${name} ${at + 1}`));
+  const file = (name) => ({ name, size: 1, read: async () => new Uint8Array(1) });
+  const shared = async (name) => {
+    await bob.session.upload("#lobby", file(name));
+    await anna.until(name, () => lobby(anna).rows.some((row) => row.file?.name === name));
+    // Ages of files are told in seconds.
+    await new Promise((then) => setTimeout(then, 1_100));
+  };
+  const back = async () => {
+    anna.session.read("#lobby");
+    anna.session.save();
+    const { local } = anna.kept;
+    anna.end();
+    return async () => {
+      anna = await come(t, port, null, { local, session: {} });
+      await anna.until("all is there", () => lobby(anna).seen.isFetching === false);
+    };
+  };
+  const told = () =>
+    lobby(anna)
+      .rows.map((row) => row.file?.name ?? row.text)
+      .filter(Boolean);
+  carol("/nick carol", "/join #lobby");
+  say("old", 60);
+  await anna.until("old", () => told().includes("old 60"));
+  await shared("seen.jpg");
+  const first = await back();
+  say("new", 80);
+  await bob.until("new", () => bob.texts("#lobby").length === 140);
+  await bob.session.upload("#lobby", file("missed.jpg"));
+  await first();
+  const { rows, readKey, unread } = lobby(anna);
+  const news = rows.filter((row) => row.key > readKey);
+  assert.deepEqual([unread, news[0].text, news.at(-1).file?.name], [81, "new 1", "missed.jpg"]);
+  assert.equal(told().indexOf("seen.jpg"), told().indexOf("new 1") - 1);
+  // One that is older than what is shown comes with what was said around it.
+  const second = await back();
+  await second();
+  assert.deepEqual([told().includes("seen.jpg"), lobby(anna).unread, told().at(-1)], [false, 0, "missed.jpg"]);
+  await anna.session.older("#lobby");
+  await anna.until("all is there", () => !lobby(anna).hasOlder);
+  assert.deepEqual(told().slice(59, 62), ["old 60", "seen.jpg", "new 1"]);
+  assert.deepEqual(anna.shown.get("#lobby"), lobby(anna).rows);
+});
+
 test("a file goes up and comes down over connections that are cut", async (t) => {
   const port = await serve(t);
   const random = chance(7);

@@ -528,6 +528,35 @@ test("a room that began anew is shown from its beginning, and a gap is counted",
   assert.ok(seen.began());
 });
 
+test("what was missed of a room is asked for from where one stopped reading", async () => {
+  /** What is asked for behind the newest messages, the oldest of which is `first`. */
+  const asked = async (read, first, isLater = true) => {
+    const time = Date.parse("2026-11-22T18:26:24.367Z");
+    const world = await start({ local: { name: "anna", rooms: [{ id: "#lobby", seq: read, time: read && time }] } });
+    const questions = [];
+    world.open();
+    world.hear(HELLO);
+    for (let lines = world.sent(); lines.length; lines = world.sent())
+      for (const line of lines) {
+        const of = /^\/history #lobby (.*)/.exec(line)?.[1];
+        if (of) questions.push(of);
+        const at = new Date(time + (isLater ? first : -1)).toISOString();
+        if (of === "50") world.hear(`- [${first}@${at}] <bob> x`, "+ history #lobby 1");
+        else world.hear(...answer(line).split("\n"));
+      }
+    assert.equal(world.session.talks.get("#lobby").seen.isFetching, false);
+    return questions[1];
+  };
+  assert.equal(await asked(100, 101), "after 101");
+  assert.equal(await asked(100, 102), "after 70");
+  assert.equal(await asked(10, 300), "after 0");
+  assert.equal(await asked(100, 5000), "after 3000");
+  assert.equal(await asked(100, 60, false), "after 60");
+  // Nothing was read before; or the room counts from 1 again.
+  assert.equal(await asked(0, 300), "after 300");
+  assert.equal(await asked(500, 61), "after 0");
+});
+
 test("nothing that a server says breaks a page or fills its memory", async () => {
   const random = chance(Number(process.env.CHINWAG_SEED ?? 1));
   const dice = (sides) => Math.floor(random() * sides);

@@ -220,6 +220,7 @@ export class Person {
         changed: (change) => this.#changed(change),
         keep: (kept) => {
           this.kept = JSON.parse(JSON.stringify(kept));
+          this.#look();
         },
         random: Math.random,
       },
@@ -275,6 +276,10 @@ export class Person {
       const left = rows.filter((row) => !removed.includes(row));
       this.shown.set(id, [...older, ...left, ...added]);
     }
+    this.#look();
+  }
+
+  #look() {
     for (const check of [...this.#waiting]) check();
   }
 

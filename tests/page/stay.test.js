@@ -34,7 +34,8 @@ async function walk(t, seed, steps, options, door = "lines") {
     person.session.enter(name);
     await person.until(
       "the place is kept",
-      (session) => session.talks.get("#lobby")?.joined && session.rest && (options || session.rest.place.ticket),
+      ({ talks, rest }) =>
+        talks.get("#lobby")?.joined && !talks.get("#lobby").seen.isFetching && rest && (options || rest.place.ticket),
     );
   }
   clearInterval(mover);

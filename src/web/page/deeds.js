@@ -1,9 +1,8 @@
 /** What a person does besides talking; loaded when it is done first. */
 import { spoken } from "./talks.js";
 import { Transfers } from "./transfer.js";
-import { past } from "./session.js";
 import { ALIASES } from "./slips.js";
-import { typed as textOf } from "./stay.js";
+import { past, typed as textOf } from "./stay.js";
 import { cut, row as detail } from "./view.js";
 
 /** @import { Session } from "./session.js" */
@@ -143,9 +142,17 @@ function page(s, talk, after, had = []) {
       const last = all.at(-1)?.seq ?? oldest;
       if (last < oldest - 1) return page(s, talk, last, lines);
       talk.hasOlder = lines.length > 0 && lines[0].seq > 1;
-      const rowOf = (/** @type {Line} */ line) =>
-        talk.row({ ...line, mine: line.nick === s.me.nick, ...spoken(line.text) }, "older");
-      const older = lines.reverse().map(rowOf).reverse();
+      // Files stand between them by their time, and all that are left stand above the first message.
+      const from = talk.hasOlder ? lines[0].time : 0;
+      const until = talk.rows.find((row) => row.seq)?.time ?? s.clock;
+      const told = [
+        ...lines.map((line) => ({ ...line, mine: line.nick === s.me.nick, ...spoken(line.text) })),
+        ...talk.due(from, until).map(({ time, file }) => talk.shared(time, file)),
+      ].sort((a, b) => (a.time ?? 0) - (b.time ?? 0));
+      const older = told
+        .reverse()
+        .map((row) => talk.row(row, "older"))
+        .reverse();
       talk.rows.unshift(...older);
       s.of(talk).older.push(...older);
       s.change.talks = true;

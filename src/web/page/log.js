@@ -14,6 +14,8 @@ const MOST = 10_000;
 /** Rows of one person within so many ms stand under one name. */
 const TOGETHER = 300_000;
 const COMINGS = /^(joined|left|quit|lost)$/;
+/** Notes on what was typed here. */
+const ANSWERS = /^(alone|automatic|detail|done|elsewhere|password|refused|secret|slip|unanswered)$/;
 
 /** Each nick has one of 12 colours, all of the same lightness. @param {string} nick */
 function tint(nick) {
@@ -48,6 +50,8 @@ export class Log {
   /** Rows behind this one are new: the first of them gets the divider. @type {number | null} */
   #mark = null;
   #below = 0;
+  /** Whether nothing is shown yet of a room where something was read before. */
+  #isBare = false;
   /** When rows came, of the last second. @type {number[]} */
   #came = [];
   #more = button(T.t("more"), () => this.#menu(), "more", "more");
@@ -83,6 +87,7 @@ export class Log {
     this.#jobs = [];
     this.#items.clear();
     this.#mark = talk?.unread ? talk.readKey : null;
+    this.#isBare = Boolean(talk?.read.time) && !talk?.rows.some(({ seq }) => seq);
     root.replaceChildren(this.#older);
     root.ariaLabel = talk ? T.t("log", talk.name) : T.t("noRoom");
     root.ariaLive = "off";
@@ -113,9 +118,13 @@ export class Log {
   /** @param {Rows} change of the talk that is shown */
   change({ added, changed, removed, older }) {
     if (!this.#jobs.length) requestAnimationFrame(() => this.#work());
-    // Whoever says something sees it.
-    const isOwn = added.some((row) => row.mine && row.state === "pending");
+    // Whoever says, sends or asks something sees what comes of it, also if that is refused at once.
+    const isOwn = added.some(({ kind, code, mine, state }) =>
+      kind === "note" ? ANSWERS.test(code) : mine && (state !== "sure" || kind === "file"),
+    );
     this.#jobs.push(() => {
+      // What was missed while the page was closed may come behind the first look.
+      if (this.#isBare && added.some(({ seq }) => seq)) return this.show(this.#talk);
       this.#end ||= isOwn;
       for (const row of removed) this.#remove(row);
       if (older.length) this.#prepend(older);

@@ -110,6 +110,7 @@ const shell = {
 async function load() {
   if (isLoading) return;
   isLoading = true;
+  session.ready();
   try {
     const [{ Chat }] = await Promise.all([late(import("./chat.js")), T.more()]);
     chat = new Chat(shell, drafts);

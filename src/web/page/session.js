@@ -92,7 +92,7 @@ export class Session {
   /** What is loaded behind the first view, and what waits for it. */
   rest = /** @type {Stay | null} */ (null);
   #loading = /** @type {Promise<void> | null} */ (null);
-  #late = /** @type {Fact[]} */ ([]);
+  #late = /** @type {((rest: Stay) => void)[]} */ ([]);
   /** What is to be taken up first, and what has come until that can be done. */
   #left = /** @type {Kept["session"] | null} */ (null);
   #early = "";
@@ -109,7 +109,11 @@ export class Session {
     if (string(local.token?.nick) && string(local.token.token)) this.token = local.token;
     for (const room of list(local.rooms)) {
       if (string(room?.id)[0] === "#")
-        this.opened_(room.id).read = { seq: Number(room.seq) || 0, time: Number(room.time) || 0 };
+        this.opened_(room.id).read = {
+          seq: Number(room.seq) || 0,
+          time: Number(room.time) || 0,
+          file: room.file ?? Number.POSITIVE_INFINITY,
+        };
     }
     // What a reload left behind comes before all else.
     if (session.place || session.people || session.unsettled) this.#left = session;
@@ -126,7 +130,7 @@ export class Session {
       if (this.up && this.#left) this.rest.opened();
       if (this.#left) this.heard(this.#early, this.clock);
       else if (this.isIn) this.rest.begin(0);
-      for (const fact of this.#late.splice(0)) this.rest.told(fact);
+      for (const run of this.#late.splice(0)) run(this.rest);
       this.end();
     };
     this.#loading ??= loaded().catch(() => {
@@ -135,14 +139,10 @@ export class Session {
     return this.#loading;
   }
 
-  /** Does this with what may have to be loaded, or else that. @param {(rest: Stay) => void} run @param {() => void} [fail] */
-  with(run, fail) {
-    if (this.rest) return run(this.rest);
-    this.ready().then(() => {
-      if (this.rest) run(this.rest);
-      else fail?.();
-      this.end();
-    });
+  /** Does this once what is loaded behind the first view is there, however often it is tried. @param {(rest: Stay) => void} run */
+  with(run) {
+    if (this.rest) run(this.rest);
+    else if (this.#late.push(run) === 1) this.ready();
   }
 
   /** @template {keyof Deeds} K @param {K} name
@@ -195,7 +195,8 @@ export class Session {
   /** @param {number} now */
   tick(now) {
     this.clock = now;
-    if (this.rest || !this.up || this.#late.length) this.with((rest) => rest.tick());
+    if (this.rest) this.rest.tick();
+    else if (!this.up || this.#left || this.#late.length) this.ready();
     this.end();
   }
 
@@ -238,11 +239,13 @@ export class Session {
 
   /** @param {string} talkId @param {string} text */
   say(talkId, text) {
-    this.with(
-      (rest) => rest.say(talkId, text),
-      () => this.unsaid(talkId, text),
-    );
-    this.end();
+    const say = () => {
+      if (this.rest) this.rest.say(talkId, text);
+      else this.unsaid(talkId, text);
+      this.end();
+    };
+    if (this.rest) say();
+    else this.ready().then(say);
   }
 
   /** It cannot be said now. @param {string} talkId @param {string} text */
@@ -303,15 +306,19 @@ export class Session {
   /** All there was seen. @param {string} talkId */
   read(talkId) {
     const talk = this.find(talkId);
-    if (talk) {
-      const { seq, time } = talk.rows.findLast((row) => row.seq) ?? {};
-      if (seq && time) talk.read = { seq, time };
-      const key = talk.rows.at(-1)?.key ?? 0;
-      if (talk.unread || talk.readKey !== key) this.change.talks = this.isDirty = true;
-      talk.readKey = key;
-      talk.unread = talk.mentions = 0;
-    }
+    if (talk) this.readAll(talk);
     this.end();
+  }
+
+  /** @param {Talk} talk */
+  readAll(talk) {
+    const { seq, time } = talk.rows.findLast((row) => row.seq) ?? {};
+    const files = [...this.files.values()].filter((file) => file.talkId === talk.id);
+    if (seq && time) talk.read = { seq, time, file: Math.max(0, ...files.map((file) => file.id)) };
+    const key = talk.rows.at(-1)?.key ?? 0;
+    if (talk.unread || talk.readKey !== key) this.change.talks = this.isDirty = true;
+    talk.readKey = key;
+    talk.unread = talk.mentions = 0;
   }
 
   // Connections.
@@ -413,14 +420,7 @@ export class Session {
     this.enterAll();
     if (!this.find(this.current)) this.current = this.talks.keys().next().value ?? "";
     for (const { text, code, why, args } of this.#untold.splice(0)) this.note(null, text, code, why, args);
-    if (this.me.away !== null) this.ask(`/away ${this.me.away}`.trim());
-    this.ask("/limits", (_, rows) => {
-      for (const text of rows) {
-        const limit = detail("limits", text);
-        if (limit) this.server.limits.set(limit.name, Number(limit.value));
-      }
-    });
-    if (this.me.owned) this.with((rest) => rest.askSelf());
+    this.with((rest) => rest.restoring());
     this.ask("/ping restored", (f) => {
       if (!f) return;
       this.phase = "on";
@@ -493,24 +493,10 @@ export class Session {
     this.with((rest) => rest.askRanks(talk));
   }
 
-  /** Fetches what was missed of a room. @param {Talk} talk */
+  /** Fetches what was missed of a room. What is said meanwhile is held back. @param {Talk} talk */
   catchUp(talk) {
-    const fetch = talk.seen.fetch();
-    if (!fetch) return;
-    this.ask(`/files ${talk.id}`, (f, rows) => {
-      if (f?.is !== "done") return;
-      const there = new Set();
-      for (const text of rows) {
-        const { id, size, nick, name, age } = detail("files", text) ?? {};
-        there.add(Number(id));
-        if (!id || this.files.has(Number(id))) continue;
-        const file = this.file(Number(id), Number(size), nick, name, talk.id);
-        talk.files.push({ time: this.clock - Number(age) * 1000, file });
-      }
-      for (const { talkId, id } of this.files.values())
-        if (talkId === talk.id && !there.has(id)) this.gone(talk, id, "gone");
-    });
-    this.#history(talk, fetch);
+    const what = talk.seen.fetch();
+    if (what) this.with((rest) => rest.fetch(talk, what));
   }
 
   /** @param {Talk} talk @param {string} text @param {string[]} rows */
@@ -526,50 +512,14 @@ export class Session {
     for (const text of rows) {
       talk.topic ||= detail("topic", text)?.text ?? "";
       for (const nick of detail("here", text)?.nicks.split(" ") ?? []) this.member(talk, nick);
-      if (!detail("rules", text)) continue;
-      this.ask(`/room ${id}`, (_, rules) => {
-        for (const text of rules) {
-          const { rule, value } = detail("room", text) ?? {};
-          if (rule) talk.rules.set(rule, value);
-        }
-        this.change.talks = true;
-      });
     }
-    if (Number(count) <= talk.members.size) return;
-    this.ask(`/who ${id}`, (_, people) => {
-      for (const text of people) {
-        const { nick } = detail("who", text) ?? {};
-        if (nick) this.member(talk, nick);
-      }
-      this.change.talks = true;
-    });
+    this.with((rest) => rest.entered(talk, rows, Number(count)));
   }
 
   /** @param {Talk} talk @param {string} nick */
   member(talk, nick) {
     const person = this.people.get(nick);
     talk.members.set(nick, { nick, rank: talk.rankOf(nick), away: person?.state === "away" ? person.text : null });
-  }
-
-  /** @param {Talk} talk @param {string} what */
-  #history(talk, what) {
-    const isFirst = !what.startsWith("after");
-    /** @type {Then} */
-    const then = (f, rows) => {
-      if (!f) return;
-      const lines = rows.flatMap(past);
-      if (isFirst && lines.length) talk.hasOlder = lines[0].seq > 1;
-      for (const line of lines) if (talk.seen.past(line)) this.#show(talk, line, isFirst);
-      const isGone = f.is === "refused" && f.code === "gone";
-      const next = f.is === "done" ? talk.seen.answered() : isGone ? talk.seen.gone() : talk.seen.giveUp();
-      if (talk.seen.began()) this.note(talk, "", "anew");
-      if ("ask" in next) return this.#history(talk, next.ask);
-      if (next.missing && !this.ignored.size) this.note(talk, "", "missing", null, [`${next.missing}`]);
-      for (const line of next.held) this.#show(talk, line, false);
-      this.#putFiles(talk, Number.POSITIVE_INFINITY);
-      this.rest?.doubt(talk);
-    };
-    this.ask(`/history ${talk.id} ${what}`, then, fold(talk.id));
   }
 
   // What is told.
@@ -596,8 +546,7 @@ export class Session {
       case "message":
         return this.#message(fact.talk, { ...fact, seq: fact.seq ?? 0, time: fact.time ?? this.clock });
       default:
-        if (this.rest) this.rest.told(fact);
-        else if (this.#late.length < LATE) this.#late.push(fact);
+        if (this.#late.length < LATE) this.with((rest) => rest.told(fact));
     }
   }
 
@@ -606,12 +555,12 @@ export class Session {
     const talk = this.find(id) ?? (id[0] === "@" ? this.opened_(id) : undefined);
     if (!talk) return;
     if (talk.types(line.nick, 0)) this.change.talks = true;
-    if (talk.kind === "person" || !line.seq || talk.seen.live(line)) this.#show(talk, line, false);
+    if (talk.kind === "person" || !line.seq || talk.seen.live(line)) this.show(talk, line, false);
   }
 
   /** A message that has not been shown. @param {Talk} talk @param {Line} line @param {boolean} isFirst it is of the past */
-  #show(talk, { seq, time, nick, text }, isFirst) {
-    this.#putFiles(talk, time);
+  show(talk, { seq, time, nick, text }, isFirst) {
+    this.rest?.putFiles(talk, time);
     if (this.rest?.settles(talk, { seq, time, nick, text })) return;
     const mine = nick === this.me.nick;
     const mention = !mine && (talk.kind === "person" || mentions(text, this.me.nick));
@@ -647,20 +596,6 @@ export class Session {
     const row = talk.rows.find((row) => file && row.file === file);
     if (file) file.gone ??= code;
     if (row) this.mark(talk, row);
-  }
-
-  /** Puts files between messages, by their time. @param {Talk} talk @param {number} until */
-  #putFiles(talk, until) {
-    for (let next = talk.files[0]; next && next.time <= until; next = talk.files[0]) {
-      talk.files.shift();
-      this.add(talk, {
-        kind: "file",
-        time: next.time,
-        nick: next.file.nick,
-        file: next.file,
-        mine: next.file.nick === this.me.nick,
-      });
-    }
   }
 
   // What has changed.
@@ -766,11 +701,4 @@ export class Session {
     this.#rows.clear();
     if (Object.keys(change).length) this.#hooks.changed(change);
   }
-}
-
-/** A message of the history. @param {string} text @returns {Line[]} none if it is no such line */
-export function past(text) {
-  const { seq, time: iso, ...rest } = detail("history", text) ?? {};
-  const time = Date.parse(iso);
-  return Number.isNaN(time) ? [] : [{ seq: Number(seq), time, nick: rest.nick, text: rest.text }];
 }

@@ -34,6 +34,9 @@ const AWAKE = 3000;
 /** The answer comes behind all that happened while our place was kept, such as that somebody has gone. */
 const MEANWHILE = "/ping meanwhile";
 const SAVE = 1000;
+/** How many of the messages that were missed while the page was closed are fetched at once, and how many before them. */
+const MISSED = 2000;
+const BEFORE = 30;
 /** Those that name somebody, who may be another person on the next connection. */
 const OF_PERSON = /^\/(ignore|op|deop|voice|devoice|founder|kick|ban|mute|invite|uninvite|kill|block) /;
 /** Lines with a secret in them, by the rule of `commands/mistyped.rs`, whatever stands around the slash but another one. */
@@ -242,7 +245,6 @@ export class Stay {
       talk.joined = false;
       talk.typing = [];
       talk.seen.lost();
-      talk.files = [];
       talk.isGone = talk.kind === "person";
     }
     // Whoever has a name on the next connection need not be who had it.
@@ -348,6 +350,18 @@ export class Stay {
   /** Transfers go on once we have our name, as an upload is only taken up again by that. */
   carry() {
     if (this.s.phase === "on" && this.s.isIn && !this.#regain) this.s.transfers?.begin();
+  }
+
+  /** All is being put as it was. */
+  restoring() {
+    if (this.s.me.away !== null) this.s.ask(`/away ${this.s.me.away}`.trim());
+    this.s.ask("/limits", (_, rows) => {
+      for (const text of rows) {
+        const limit = detail("limits", text);
+        if (limit) this.s.server.limits.set(limit.name, Number(limit.value));
+      }
+    });
+    if (this.s.me.owned) this.askSelf();
   }
 
   /** All is as it was. Whoever did not see the message of the day before they came in sees it where they talk. */
@@ -617,6 +631,86 @@ export class Stay {
     if (!talk.unread) talk.readKey = row.key;
   }
 
+  /** We are in a room: what was not told of it. @param {Talk} talk @param {string[]} rows @param {number} count people there */
+  entered(talk, rows, count) {
+    const { id } = talk;
+    if (rows.some((text) => detail("rules", text)))
+      this.s.ask(`/room ${id}`, (_, rules) => {
+        for (const text of rules) {
+          const { rule, value } = detail("room", text) ?? {};
+          if (rule) talk.rules.set(rule, value);
+        }
+        this.s.change.talks = true;
+      });
+    if (count <= talk.members.size) return;
+    this.s.ask(`/who ${id}`, (_, people) => {
+      for (const text of people) {
+        const { nick } = detail("who", text) ?? {};
+        if (nick) this.s.member(talk, nick);
+      }
+      this.s.change.talks = true;
+    });
+  }
+
+  /** Asks for the files of a room, and for what of its history is missing. @param {Talk} talk @param {string} what */
+  fetch(talk, what) {
+    this.s.ask(`/files ${talk.id}`, (f, rows) => {
+      if (f?.is !== "done") return;
+      const there = new Set();
+      for (const text of rows) {
+        const { id, size, nick, name, age } = detail("files", text) ?? {};
+        there.add(Number(id));
+        if (!id || this.s.files.has(Number(id))) continue;
+        const file = this.s.file(Number(id), Number(size), nick, name, talk.id);
+        talk.files.push({ time: this.s.clock - Number(age) * 1000, file });
+      }
+      for (const { talkId, id } of this.s.files.values())
+        if (talkId === talk.id && !there.has(id)) this.s.gone(talk, id, "gone");
+    });
+    this.#history(talk, what);
+  }
+
+  /** @param {Talk} talk @param {string} what */
+  #history(talk, what, isFirst = !what.startsWith("after")) {
+    /** @type {Then} */
+    const then = (f, rows) => {
+      if (!f) return;
+      const lines = rows.flatMap(past);
+      if (isFirst && lines.length) {
+        const { seq, time } = lines[0];
+        // A room that began anew has been read nowhere.
+        const read = seq > talk.read.seq ? talk.read.seq : 0;
+        const isMissed = talk.read.time && time > talk.read.time && seq > read + 1;
+        // What was missed is shown as a whole, behind some of what was read.
+        if (isMissed && what[0] !== "a")
+          return this.#history(talk, `after ${Math.max(read - BEFORE, seq - MISSED, 0)}`, true);
+        talk.hasOlder = seq > 1;
+      }
+      for (const line of lines) if (talk.seen.past(line)) this.s.show(talk, line, isFirst);
+      const isGone = f.is === "refused" && f.code === "gone";
+      const next = f.is === "done" ? talk.seen.answered() : isGone ? talk.seen.gone() : talk.seen.giveUp();
+      if (talk.seen.began()) this.s.note(talk, "", "anew");
+      if ("ask" in next) return this.#history(talk, next.ask);
+      if (next.missing && !this.s.ignored.size) this.s.note(talk, "", "missing", null, [`${next.missing}`]);
+      for (const line of next.held) this.s.show(talk, line, false);
+      this.putFiles(talk, Number.POSITIVE_INFINITY);
+      if (!talk.unread) this.s.readAll(talk);
+      this.doubt(talk);
+    };
+    this.s.ask(`/history ${talk.id} ${what}`, then, fold(talk.id));
+  }
+
+  /** Puts files between messages, by their time; those before the oldest one that is shown wait for older ones.
+   * @param {Talk} talk @param {number} until */
+  putFiles(talk, until) {
+    const from = talk.hasOlder ? (talk.rows.find((row) => row.seq)?.time ?? until) : 0;
+    for (const { time, file } of talk.due(from, until)) {
+      const row = this.s.add(talk, talk.shared(time, file));
+      if (file.id > talk.read.file && !row.mine) this.s.unread(talk, row);
+      else if (!talk.unread) talk.readKey = row.key;
+    }
+  }
+
   /** Asks who has which rank in a room. @param {Talk} talk */
   askRanks(talk) {
     this.#asking.add(talk);
@@ -843,4 +937,11 @@ export class Stay {
     const at = talk.rows.indexOf(row);
     if (at >= 0) this.s.of(talk).removed.push(...talk.rows.splice(at, 1));
   }
+}
+
+/** A message of the history. @param {string} text @returns {Line[]} none if it is no such line */
+export function past(text) {
+  const { seq, time: iso, ...rest } = detail("history", text) ?? {};
+  const time = Date.parse(iso);
+  return Number.isNaN(time) ? [] : [{ seq: Number(seq), time, nick: rest.nick, text: rest.text }];
 }

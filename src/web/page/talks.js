@@ -60,8 +60,8 @@ export class Talk {
   /** Since when their name has its owner, if it has one; null: not known. */
   since = /** @type {string | null} */ (null);
   seen = new Seen();
-  /** The newest message that was read, over reloads. */
-  read = { seq: 0, time: 0 };
+  /** The newest message and file that were read, over reloads. */
+  read = { seq: 0, time: 0, file: Number.POSITIVE_INFINITY };
   /** Files of which the rows are still to be put between others, oldest first. @type {{ time: number, file: FileInfo }[]} */
   files = [];
   /** @type {Map<string, number>} until when somebody is typing */
@@ -103,6 +103,19 @@ export class Talk {
       way: null,
       ...row,
     };
+  }
+
+  /** The row of a file. @param {number} time @param {FileInfo} file @returns {Partial<Row>} */
+  shared(time, file) {
+    const { nick } = file;
+    return { kind: "file", time, nick, file, mine: nick === this.me.nick };
+  }
+
+  /** The files of that time that are still to be put, taken out. @param {number} from @param {number} until */
+  due(from, until) {
+    const due = this.files.filter(({ time }) => time >= from && time <= until);
+    if (due.length) this.files = this.files.filter((one) => !due.includes(one));
+    return due.filter(({ file }) => !file.gone);
   }
 
   /** The oldest rows that are too many, taken out. */
