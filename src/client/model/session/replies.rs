@@ -316,7 +316,7 @@ impl Session {
                     self.got_token(nick, token);
                 }
             }
-            Pending::Owned(nick) => self.token_refused(nick, matches!(done, Done::Account(_, Standing::Owned))),
+            Pending::Owned(nick) => self.token_refused(nick, matches!(done, Done::Account(_, Standing::Owned)), None),
             // It was one of an owner after all.
             Pending::Probe(nick, is_known) => self.ask_password(nick, is_known),
             Pending::MaySend => self.await_secret(Secret::New { of: "register", old: None, first: None }),
@@ -485,7 +485,7 @@ impl Session {
             }
             Pending::Nick if code == Code::Owned && self.wanted.is_some_and(|nick| self.owned(nick, true)) => {}
             Pending::Login(nick, token) => self.not_logged_in(nick, token, code, text),
-            Pending::Owned(nick) => self.token_refused(nick, false),
+            Pending::Owned(nick) => self.token_refused(nick, false, Some(text)),
             Pending::Probe(nick, _) if code == Code::Insecure => self.insecure(nick, text),
             // Nobody owns a name there.
             Pending::Probe(..) if code == Code::Refused => self.refuse(format!("/login: {text}")),
