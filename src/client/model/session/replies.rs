@@ -386,7 +386,9 @@ impl Session {
                 let was_missing = self.missing_rooms.contains(&room);
                 self.missing_rooms.retain(|missing| *missing != room);
                 // The server knows more rooms than those that it has in memory.
-                if was_missing && matches!(done, Done::History { count: 0, .. }) {
+                // Nor has it a room in memory that is somebody's and in which nobody has spoken. Who makes a room has a rank there.
+                let rank = self.nick.zip(self.talks.ranks(Place::Room(room))).and_then(|(nick, ranks)| ranks.of(nick));
+                if was_missing && rank.is_some() && matches!(done, Done::History { count: 0, .. }) {
                     let how = self.expects_rooms.unwrap_or_default();
                     self.note(format!(
                         "is {room} the right room? it was not there before, and nobody else is in it{how}"
