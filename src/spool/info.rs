@@ -56,6 +56,11 @@ fn parse(text: &str) -> Option<(Description, Option<Digest>)> {
     Some((Description { name, account, ..description }, whole))
 }
 
+/// The digest that is written down of a whole file.
+pub(super) fn digest(folder: &Path, id: FileId) -> Option<Digest> {
+    parse(&read_text(&path(folder, id)).ok()?)?.1
+}
+
 /// The files in `folder` that go on after a restart, oldest first: those that are whole, and uploads that can be taken up
 /// again. All else that a spool has written is removed. From the ID `next` on no spool has written any.
 pub fn load(folder: &Path, next: u64) -> io::Result<Vec<PastFile>> {
