@@ -14,6 +14,7 @@ use crate::client::wire::link::{Link, LinkChange, Received};
 use crate::client::wire::server::Server;
 use crate::client::wire::transfers::Transfers;
 use crate::names::{Nick, Token as Proof};
+use crate::text::counted;
 use crate::wire::{Code, ServerLine, farewell};
 
 pub mod chat;
@@ -83,6 +84,9 @@ pub struct Client {
     is_hinted: bool,
     /// Whether a server has ever let us in.
     was_in: bool,
+    /// How long there may be no server that lets us in again, and since when there is none.
+    patience: Option<Duration>,
+    away: Option<Instant>,
     farewell: Option<Farewell>,
     /// Tells what unlocks the server, which may change while there is no connection; and what it told last.
     new_password: Option<Anew<String>>,
@@ -111,23 +115,31 @@ impl Client {
             greeting: GREETING,
             is_hinted: false,
             was_in: false,
+            patience: None,
+            away: None,
             farewell: None,
             out: Vec::new(),
         })
+    }
+
+    /// Has it be an error if there is no server for so long that lets us in again.
+    pub fn give_up_after(&mut self, patience: Duration) {
+        self.patience = Some(patience);
     }
 
     /// One turn of the loop: waits for the server, for others who have registered with the link, or until the time comes, and
     /// carries out what there is to be done. Returns the tokens of others.
     ///
     /// It is an error if the server cannot be reached, or turns us away, before it has ever let us in. Later the connection is
-    /// made again, as often as need be, unless the server has put us out for good. It is one too if all is to be done under a name
-    /// that we cannot have.
+    /// made again, as often as need be and [`Client::give_up_after`] lets it, unless the server has put us out for good. It is one too
+    /// if all is to be done under a name that we cannot have.
     pub fn turn(&mut self, until: Option<Instant>) -> Result<Vec<Token>, String> {
         if !self.session.is_dozing() {
             self.link.go_on(Instant::now());
         }
         let hint = self.hint_due().filter(|&at| at > Instant::now());
-        let until = [until, self.session.next_tick(), self.greeting_due(), hint].into_iter().flatten().min();
+        let given_up = self.given_up_at();
+        let until = [until, self.session.next_tick(), self.greeting_due(), hint, given_up].into_iter().flatten().min();
         let until = if self.work() { Some(Instant::now()) } else { until };
         let others = self.link.wait(until).map_err(|e| cannot_connect(&self.address, &crate::listener::reason(&e)))?;
         let now = Instant::now();
@@ -146,10 +158,20 @@ impl Client {
         }
         self.session.tick(now);
         self.work();
-        match self.session.undone().filter(|_| !self.session.is_quitting()) {
-            Some(why) => Err(why.to_owned()),
-            None => Ok(others),
+        self.away = if self.session.is_online() || !self.was_in { None } else { self.away.or(Some(now)) };
+        match (self.session.undone().filter(|_| !self.session.is_quitting()), self.given_up_at()) {
+            (Some(why), _) => Err(why.to_owned()),
+            (None, Some(at)) if at <= now => {
+                let patience = counted(self.patience.unwrap_or_default().as_secs(), "second");
+                Err(format!("{} has not let us in again for {patience}, so it is waited for no more", self.address))
+            }
+            (None, _) => Ok(others),
         }
+    }
+
+    /// When the server is waited for no more, if there is none that lets us in again.
+    fn given_up_at(&self) -> Option<Instant> {
+        Some(self.away? + self.patience?)
     }
 
     /// When the server must have greeted us, or given us our place back, as long as it has not.
@@ -400,5 +422,33 @@ mod tests {
         client.greeting = Duration::from_millis(20);
         let why = std::iter::repeat_with(|| client.turn(None)).find_map(Result::err).unwrap();
         assert_eq!(why, format!("cannot connect to {address}: the server took longer than 0 seconds; {STRANGER}"));
+    }
+
+    #[test]
+    fn a_server_that_has_gone_is_waited_for_by_a_program_and_not_for_ever() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = Server { address: address.parse::<Named>().unwrap().clear(), wire: Wire::Clear };
+        let mut client = Client::new(server, Wish::default(), PathBuf::new()).unwrap();
+        client.give_up_after(Duration::from_secs(1));
+        let server = std::thread::spawn(move || {
+            let (mut first, _) = listener.accept().unwrap();
+            first.write_all(b"* hello guest1 x 1 online\n").unwrap();
+            let mut lines = BufReader::new(first.try_clone().unwrap()).lines();
+            // It answers all that comes before one is in.
+            while let Some(line) = lines.next().map(Result::unwrap) {
+                let line = line.trim_start_matches('/');
+                writeln!(first, "+ {line}").unwrap();
+                if line.starts_with("ping") {
+                    return;
+                }
+            }
+        });
+        let begun = Instant::now();
+        let why = std::iter::repeat_with(|| client.turn(None)).find_map(Result::err).unwrap();
+        let want = format!("{address} has not let us in again for 1 second, so it is waited for no more");
+        assert_eq!((why, client.was_in), (want, true));
+        assert!(begun.elapsed() >= Duration::from_secs(1));
+        server.join().unwrap();
     }
 }

@@ -222,6 +222,8 @@ pub struct PastFile {
 pub struct Description {
     pub room: RoomName,
     pub from: Nick,
+    /// The owned name that answers for it, if one does.
+    pub account: Option<Nick>,
     /// In bytes, when it is whole.
     pub size: u64,
     /// When it was announced.

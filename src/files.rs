@@ -20,7 +20,7 @@ pub enum Owner {
     Network(Prefix),
     /// One guest on this machine, here or gone. All others there may be strangers to them.
     Local(PersonId),
-    /// Whoever had this name in an earlier process.
+    /// Whoever had this name in an earlier process, or owned it and does so no more.
     Past(Nick),
 }
 
@@ -62,7 +62,7 @@ pub enum Stage {
 pub struct File {
     /// For whom it is.
     pub share: Share,
-    /// Who sent it, or took it up.
+    /// Who sent it, or took it up. If the owner of a name answers for it, whoever was that last.
     pub sender: PersonId,
     /// Through which connection it comes, or came.
     pub via: ConnId,
@@ -223,14 +223,20 @@ impl Files {
 
     /// Has whoever announced `new` go on with an upload that broke off; returns how many bytes of it have come.
     pub fn take_up(&mut self, id: FileId, new: &File) -> u64 {
+        self.hand_over(id, new.owner);
+        self.set_stage(id, new.stage);
         let Some(file) = self.files.get_mut(&id) else { return 0 };
-        let (owner, received) = (std::mem::replace(&mut file.owner, new.owner), file.received);
         (file.sender, file.via, file.nick) = (new.sender, new.via, new.nick);
         (file.since, file.due) = (new.since, new.due);
-        self.take(id, owner, received);
-        self.give(id, new.owner, received);
-        self.set_stage(id, new.stage);
-        received
+        file.received
+    }
+
+    /// Has somebody else answer for a file.
+    pub fn hand_over(&mut self, id: FileId, owner: Owner) {
+        let Some(file) = self.files.get_mut(&id) else { return };
+        let (old, received) = (std::mem::replace(&mut file.owner, owner), file.received);
+        self.take(id, old, received);
+        self.give(id, owner, received);
     }
 
     fn give(&mut self, id: FileId, owner: Owner, bytes: u64) {

@@ -165,7 +165,11 @@ impl Worker {
             },
             Job::Describe(id, _) if self.not_ours.contains(&id) => Outcome::Done,
             Job::Describe(id, what) => {
-                let digest = self.described.get(&id).and_then(|described| described.digest);
+                let digest = match self.described.get(&id) {
+                    Some(described) => described.digest,
+                    // One of an earlier process is whole if what is written down says so.
+                    None => self.home.ours().ok().and_then(|folder| info::digest(folder, id)),
+                };
                 let described = Described { what, digest };
                 if let Err(e) = self.home.ours().and_then(|folder| described.write(folder, id)) {
                     warn!("file {id} may be lost with the process: {e}");

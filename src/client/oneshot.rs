@@ -31,6 +31,9 @@ const MOVING: Duration = Duration::from_millis(250);
 const PACE: Duration = Duration::from_millis(100);
 /// How long the server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How long a server may be away that has let us in before. A restart takes less, and programs that are started by the clock must not
+/// pile up behind one that never comes back.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How a terminal tells how far files are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,6 +122,8 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
     };
     let (mut is_more, mut is_said, mut told_unreadable, mut number) = (true, false, false, 0);
     let mut failed = Failed::default();
+    // The numbers of the lines that are not sure to have been said.
+    let mut unsure = VecDeque::new();
     while is_more || client.session.unsent().chain(client.session.unanswered()).next().is_some() {
         while is_more && client.session.unsent().count() < input::WAITING {
             let line = match lines.try_recv() {
@@ -151,10 +156,14 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
                 continue;
             }
             is_said = true;
-            if let Taken::No(why) = client.session.meant(&format!("/msg {place} {line}"), Instant::now()) {
-                failed.note(format!("line {number}: {why}"));
+            match client.session.meant(&format!("/msg {place} {line}"), Instant::now()) {
+                Taken::No(why) => failed.note(format!("line {number}: {why}")),
+                _ => unsure.push_back(number),
             }
         }
+        // They are answered in their order.
+        let left = client.session.unsent().chain(client.session.unanswered()).count();
+        unsure.drain(..unsure.len().saturating_sub(left));
         let until = Instant::now() + MOVING;
         let turned = client.turn(Some(until));
         while let Some(news) = client.session.poll_news() {
@@ -166,6 +175,13 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
         }
         if let Err(why) = turned {
             leave(&mut client);
+            match unsure.front() {
+                Some(1) => {}
+                Some(line) => failed.note(format!(
+                    "what stood before line {line} has been said; that line and what follows may not be"
+                )),
+                None => failed.note(format!("what came up to line {number} has been said")),
+            }
             failed.note(why);
             return failed.end();
         }
@@ -204,6 +220,7 @@ enum More {
 /// Goes in as one wishes. Who is not let in so shares nothing, fetches nothing and says nothing.
 fn enter(server: Server, wish: Wish, folder: PathBuf) -> Result<Client, String> {
     let mut client = Client::new(server, wish, folder).map_err(|e| reason(&e))?;
+    client.give_up_after(PATIENCE);
     while !client.session.is_online() {
         let mut turned = client.turn(None).map(drop);
         while let Some(news) = client.session.poll_news() {

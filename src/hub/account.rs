@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::effect::{Effect, Entered, Output, PasswordResult, PasswordTask, Secret};
 use crate::event::{Bye, Deed, Detail, Done, Event, Fault, Loss, Quota, Reply, Unfit, Unstored, Verb};
+use crate::files::File;
 use crate::limits;
 use crate::meters::{PrefixCount, PrefixWindow, Window};
 use crate::metrics::LoginBy;
@@ -270,6 +271,11 @@ impl Hub {
         let going: Vec<RoomName> = register.rooms().filter(goes).map(|(name, _)| *name).collect();
         self.accounts.register = register;
         self.accounts.begun = Some(now);
+        let is_lost = |hub: &Self, nick: Nick, file: &File| {
+            let owned = hub.register().owned(&nick).filter(|owned| owned.nick() == nick);
+            owned.is_none_or(|owned| Day::of(file.since) < owned.since())
+        };
+        self.disown_files(is_lost, out);
         // Nobody is left in a room that a guest made for few.
         going.into_iter().for_each(|room| self.forget_room(room, &mut Turn::of_server(now, out)));
         self.put_away_erased();
@@ -378,6 +384,9 @@ impl Hub {
                     _ => Vec::new(),
                 };
                 let lost = if let Entry::Drop { nick, .. } = entry { Some(nick) } else { None };
+                if let Entry::Drop { nick, .. } | Entry::Name { nick, password: None, .. } = entry {
+                    self.disown_files(|_, owner, _| owner == nick, &mut *turn.out);
+                }
                 self.accounts.register.apply(entry);
                 if lost.is_some() {
                     self.carry_bans(stay, |nick| Some(*nick) == lost, now, &mut *turn.out);
@@ -722,6 +731,7 @@ impl Hub {
         let expired: BTreeSet<Nick> = expired.into_iter().collect();
         let dropped = self.register().founded_by(|founder| expired.contains(founder));
         let stay = self.bans_that_stay(|nick| expired.contains(nick), turn.now);
+        self.disown_files(|_, owner, _| expired.contains(&owner), turn.out);
         self.note(expired.iter().map(|&nick| Entry::Drop { nick, day: today }).collect(), turn.out);
         self.carry_bans(stay, |nick| expired.contains(nick), turn.now, turn.out);
         self.tell_who_follows(&dropped, &mut Turn::of_server(turn.now, &mut *turn.out));

@@ -61,7 +61,8 @@ impl Hub {
         conns.iter().for_each(|&conn| self.cut_short(conn, room, turn.out));
         let why = Fault::Gone(Gone::PutOut);
         let is_theirs = |file: &File| {
-            file.share == Share::Room(room) && file.sender == who && !matches!(file.stage, Stage::Ready(_))
+            let is_sender = file.sender == who || conns.contains(&file.via);
+            file.share == Share::Room(room) && is_sender && !matches!(file.stage, Stage::Ready(_))
         };
         let files: Vec<FileId> = self.files.iter().filter(|(_, file)| is_theirs(file)).map(|(id, _)| id).collect();
         files.into_iter().for_each(|file| self.end_file(file, why.clone(), turn));

@@ -221,10 +221,15 @@ impl Hub {
         }
     }
 
-    /// Somebody has a new name, and their files show it.
+    /// Somebody has a new name, and their files show it. If they own it, the files of its owner are theirs again, whoever they were
+    /// when they sent them.
     pub(super) fn rename_in_files(&mut self, who: PersonId, nick: Nick, out: &mut impl Output) {
-        let mut sent = Vec::new();
+        let own = self.people.get(who).and_then(|person| self.owned_by(person)).map(Owner::Account);
+        let (mut sent, mut others) = (Vec::new(), BTreeSet::new());
         for (file_id, file) in self.files.iter_mut() {
+            if Some(file.owner) == own && file.sender != who {
+                others.insert(std::mem::replace(&mut file.sender, who));
+            }
             if file.sender == who {
                 file.nick = nick;
                 sent.push(file_id);
@@ -235,11 +240,25 @@ impl Hub {
                 *called = nick;
             }
         }
+        // Who has left the name behind has left its files there.
+        for conn in others.into_iter().flat_map(|other| self.people.conns_of(other)).collect::<Vec<_>>() {
+            self.stop_what_is_not_theirs(conn, out);
+        }
         for file in sent {
             // Jobs must never pile up, and an old name on a file after a restart does little harm.
             if self.disk.jobs.len() < 2 * limits::DISK_JOBS {
                 self.describe(file, out);
             }
+        }
+    }
+
+    /// Files of owners who have lost their names are not those of whoever owns the names next.
+    pub(super) fn disown_files(&mut self, is_lost: impl Fn(&Self, Nick, &File) -> bool, out: &mut impl Output) {
+        let account = |file: &File| if let Owner::Account(nick) = file.owner { Some(nick) } else { None };
+        let lost = |(id, file)| Some((id, account(file).filter(|&nick| is_lost(self, nick, file))?));
+        for (id, nick) in self.files.iter().filter_map(lost).collect::<Vec<_>>() {
+            self.files.hand_over(id, Owner::Past(nick));
+            self.describe(id, out);
         }
     }
 
@@ -250,6 +269,7 @@ impl Hub {
         let description = Description {
             room: self.rooms[room].name,
             from: file.nick,
+            account: if let Owner::Account(nick) = file.owner { Some(nick) } else { None },
             size: file.size,
             at: file.since,
             claimed: file.claimed,
@@ -263,15 +283,15 @@ impl Hub {
     pub fn restore_file(&mut self, past: PastFile, now: Now, out: &mut impl Output) {
         let turn = &mut Turn::of_server(now, out);
         let PastFile { id, description, len, digest } = past;
-        let Description { room, from, size, at, claimed, name } = description;
+        let Description { room, from, account, size, at, claimed, name } = description;
         let age = turn.now.wall.duration_since(at).unwrap_or_default();
         let (stage, left) = match digest {
             Some(digest) => (Stage::Ready(digest), self.settings.file_ttl.saturating_sub(age)),
             None => (Stage::Broken, limits::RESUME),
         };
         let name = FileName::new(&name).filter(|_| !left.is_zero() && self.files.len() < limits::FILES);
-        // Where its sender came from is known no more. The name has only what it had when it was sent.
-        let owner = Owner::Past(from);
+        // Where a guest came from is known no more. The name has only what it had when it was sent.
+        let owner = account.map_or(Owner::Past(from), Owner::Account);
         // A file that can never fit must not drive out others.
         let name = name.filter(|_| size <= self.settings.spool && self.make_space(len, (owner, len), turn));
         let (Some(name), Ok(room)) = (name, self.rooms.open(room, Origin::Loopback)) else {

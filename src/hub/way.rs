@@ -84,13 +84,18 @@ impl Hub {
     /// The connection whose turn it is has become somebody else's: what they may not fetch it fetches no more.
     fn after_change(&mut self, turn: &mut Turn<'_, impl Output>) {
         turn.out.effect(Effect::NoteNick(turn.conn));
-        let (Some(person), Some(way)) = (self.people.get(turn.who), self.people.way(turn.conn)) else { return };
+        self.stop_what_is_not_theirs(turn.conn, turn.out);
+    }
+
+    /// A connection fetches no more what whoever is here through it may not fetch.
+    pub(super) fn stop_what_is_not_theirs(&mut self, conn: ConnId, out: &mut impl Output) {
+        let (Some(person), Some(way)) = (self.people.at(conn), self.people.way(conn)) else { return };
         let may_not = |&file: &FileId| self.files.get(file).is_none_or(|file| self.may_fetch(person, file).is_err());
         let files: Vec<FileId> = way.downloads().iter().map(|download| download.file).filter(may_not).collect();
         for file in files {
-            self.stop_download(turn.conn, file);
-            turn.out.answer(turn.conn, &Event::Broken { file, why: Fault::Gone(Gone::NoLongerYours) });
-            turn.out.effect(Effect::Pump(turn.conn));
+            self.stop_download(conn, file);
+            out.answer(conn, &Event::Broken { file, why: Fault::Gone(Gone::NoLongerYours) });
+            out.effect(Effect::Pump(conn));
         }
     }
 }

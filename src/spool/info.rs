@@ -15,12 +15,14 @@ use crate::time::in_millis;
 
 /// Writes down what a file is, and its digest once it is whole.
 pub(super) fn write(folder: &Path, id: FileId, what: &Description, digest: Option<Digest>) -> io::Result<()> {
-    let Description { room, from, size, at, claimed, name } = what;
+    let Description { room, from, account, size, at, claimed, name } = what;
     let at = in_millis(*at);
     let or_none = |digest: &Option<Digest>| digest.map_or_else(|| "-".to_owned(), |digest| digest.to_string());
     let (claimed, whole) = (or_none(claimed), or_none(&digest));
-    let text =
+    let mut text =
         format!("room {room}\nfrom {from}\nsize {size}\nat {at}\nclaimed {claimed}\ndigest {whole}\nname {name}\n");
+    // It stands last, as a server that does not know of it reads no further.
+    account.iter().for_each(|account| text += &format!("account {account}\n"));
     // Of a whole file its sender is told that it is stored.
     let durability = if digest.is_some() { Durability::Sync } else { Durability::Soon };
     replace(&path(folder, id), text.as_bytes(), durability)
@@ -45,11 +47,18 @@ fn parse(text: &str) -> Option<(Description, Option<Digest>)> {
         at: humantime::parse_rfc3339(field("at")?).ok()?,
         claimed: digest(field("claimed")?)?,
         name: String::new(),
+        account: None,
     };
     let whole = digest(field("digest")?)?;
     let name = field("name")?.to_owned();
     FileName::new(&name)?;
-    Some((Description { name, ..description }, whole))
+    let account = field("account").and_then(|account| Nick::new(account).ok());
+    Some((Description { name, account, ..description }, whole))
+}
+
+/// The digest that is written down of a whole file.
+pub(super) fn digest(folder: &Path, id: FileId) -> Option<Digest> {
+    parse(&read_text(&path(folder, id)).ok()?)?.1
 }
 
 /// The files in `folder` that go on after a restart, oldest first: those that are whole, and uploads that can be taken up
@@ -234,6 +243,7 @@ mod tests {
         Description {
             room: RoomName::new("#a").unwrap(),
             from: Nick::new("alice").unwrap(),
+            account: Nick::new("Alice").ok(),
             size: 3,
             at: SystemTime::UNIX_EPOCH,
             claimed: Some(Digest(Sha256::digest("abc").into())),
@@ -268,6 +278,19 @@ mod tests {
         let folder = spool(&whole, None, "abc");
         assert_eq!(found(&folder), [(3, true)]);
         assert_eq!(found(&folder), [(3, true)]);
+    }
+
+    #[test]
+    fn an_older_server_and_this_one_read_what_each_other_wrote() {
+        let known = description();
+        let folder = spool(&known, known.claimed, "abc");
+        let text = fs::read_to_string(path(folder.path(), FileId(7))).unwrap();
+        let (older, account) = text.split_at(text.find("account ").unwrap());
+        // It reads the fields that it knows, in their order, and nothing behind them.
+        assert!(older.ends_with("\nname two words.txt\n") && account == "account Alice\n");
+        fs::write(path(folder.path(), FileId(7)), older).unwrap();
+        let found = load(folder.path(), 77).unwrap().remove(0).description;
+        assert_eq!(found, Description { account: None, ..known });
     }
 
     #[test]

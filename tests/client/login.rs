@@ -496,6 +496,37 @@ fn scripts_are_who_their_token_says() {
 }
 
 #[test]
+fn what_a_script_is_to_say_by_a_token_is_said_by_no_guest_of_that_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("token"), format!("alice {}\n", "A".repeat(43))).unwrap();
+    fs::set_permissions(folder.join("token"), Permissions::from_mode(0o600)).unwrap();
+    fs::write(folder.join("cat.png"), "meow").unwrap();
+    let (new, off) = (folder.join("new"), folder.join("off"));
+    for (server, why) in [
+        (Server::start(&["--data", new.to_str().unwrap()]), "this server knows nobody who owns alice"),
+        (Server::start(&[]), "this server keeps nothing"),
+        (Server::start(&["--data", off.to_str().unwrap(), "--accounts", "off"]), "--accounts off"),
+    ] {
+        let mut bob = server.in_room("bob", "#lobby");
+        for (done, arguments) in [
+            ("said", &["say", "#lobby", "not said"][..]),
+            ("sent", &["send", "cat.png", "--to", "#lobby"]),
+            ("fetched", &["get", "1", "--join", "#lobby"]),
+        ] {
+            let told = bad(&run(folder, &server, &[arguments, &["--token-file", "token"]].concat(), ""));
+            assert!(
+                told.starts_with("chinwag: the token in token proves nothing here: ") && told.contains(why),
+                "{told}"
+            );
+            assert!(told.ends_with(&format!("; so nothing was {done}\n")), "{told}");
+        }
+        let heard = bob.settle();
+        assert!(!heard.iter().any(|line| line.starts_with("#lobby ")), "{heard:?}");
+    }
+}
+
+#[test]
 fn what_a_script_is_to_do_by_a_token_is_done_as_nobody_else_after_a_loss() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -550,6 +581,8 @@ fn what_a_script_is_to_do_by_a_token_is_done_as_nobody_else_after_a_loss() {
         let no_name = "alice belongs to somebody, and a program is them by a good token alone: --token-file FILE";
         assert!(told.contains(why) && told.ends_with(&format!("{no_name}; so nothing more is said\n")), "{told}");
         assert!(!told.contains("/login"), "{told}");
+        let said = ["what came up to line 2 has been said", "what stood before line 3 has been said; "];
+        assert!(said.iter().any(|said| told.contains(said)), "{told}");
         // Nor is a file shared.
         renew(&mut alice, path);
         let some = proxy.bytes().0 + 100_000;

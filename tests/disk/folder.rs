@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use testkit::data::{
     Folder, assert_numbered, chunks, digest, fetch, history, kill, listing, seq, share, stop, unstamped, walk,
 };
-use testkit::{Client, Server, binary, eventually, noise, timed};
+use testkit::{Client, Server, binary, control, eventually, noise, timed};
 
 /// Ends a server in one way or the other; either is the end of a life, and what was kept is kept.
 fn end(server: Server, how: &str) {
@@ -372,6 +372,43 @@ fn what_is_said_in_private_is_never_written_down() {
     // It belonged to connections that are gone, and so is the file.
     assert_eq!(holds("the file itself"), Vec::<std::path::PathBuf>::new());
     assert_eq!(holds(SECRET), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn what_the_owner_of_a_name_has_sent_is_theirs_after_a_restart() {
+    let folder = Folder::new();
+    let mut server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    alice.ask("/register correct-horse", "+ register alice");
+    let files: Vec<u64> = ["one", "two", "three"].map(|name| share(&mut alice, "#a", b"hers", name)).into();
+    drop(alice);
+    for (file, how) in files.iter().zip(["KILL", "TERM"]) {
+        end(server, how);
+        server = folder.serve(&[]);
+        let mut bob = server.in_room("bob", "#a");
+        bob.send(&format!("/cancel {file}"));
+        bob.starting("! cancel refused ");
+        let mut alice = server.in_room("visitor", "#a");
+        alice.send("/login alice correct-horse");
+        alice.until("+ login alice");
+        alice.ask(&format!("/cancel {file}"), &format!("+ cancel {file}"));
+    }
+    // Whoever owns the name next is somebody else, also on the same day and after another restart.
+    let answers = control(&folder.path.join("ctl"), "/revoke alice\n/grant alice\n");
+    let token = answers.last().unwrap().strip_prefix("+ grant alice token:").unwrap().to_owned();
+    let mut other = server.in_room("visitor", "#a");
+    other.send(&format!("/login alice token:{token}"));
+    other.until("+ login alice");
+    other.send("/token");
+    let token = other.starting("+ token ").split_off("+ token ".len());
+    drop(other);
+    end(server, "KILL");
+    let server = folder.serve(&[]);
+    let mut other = server.in_room("visitor", "#a");
+    other.send(&format!("/login alice token:{token}"));
+    other.until("+ login alice");
+    other.send(&format!("/cancel {}", files[2]));
+    other.starting("! cancel refused ");
 }
 
 #[test]

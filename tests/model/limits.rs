@@ -102,7 +102,8 @@ fn what_comes_back_goes_when_its_time_is_over() {
     let claimed = Some(Digest([7; 32]));
     for (id, len, digest) in [(1, 10, claimed), (2, 5, None)] {
         let (room, from) = (RoomName::new("#a").unwrap(), Nick::new("alice").unwrap());
-        let description = Description { room, from, size: 10, at: wall - 23 * hour, claimed, name: "x".to_owned() };
+        let description =
+            Description { room, from, account: None, size: 10, at: wall - 23 * hour, claimed, name: "x".to_owned() };
         let file = PastFile { id: FileId(id), description, len, digest };
         hub.restore_file(file, Now { at: Instant::START, wall }, &mut notes);
     }
@@ -164,7 +165,8 @@ fn only_so_much_is_read_for_those_who_take_nothing() {
         disk.carry_out(Job::Append(FileId(id), vec![0; len]));
         let (room, from) = (RoomName::new("#a").unwrap(), Nick::new("alice").unwrap());
         let size = len as u64;
-        let description = Description { room, from, size, at: now.wall, claimed: None, name: "x".to_owned() };
+        let description =
+            Description { room, from, account: None, size, at: now.wall, claimed: None, name: "x".to_owned() };
         let file = PastFile { id: FileId(id), description, len: size, digest: Some(Digest([7; 32])) };
         hub.restore_file(file, now, &mut notes);
     }

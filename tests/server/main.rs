@@ -37,3 +37,4 @@ mod terminals;
 mod transcripts;
 mod transfers;
 mod ways;
+mod withdrawing;

@@ -72,7 +72,8 @@ fn strangers_with_many_files_make_nobody_elses_go() {
         // One of an earlier process.
         let (room, from) = (RoomName::new("#a").unwrap(), Nick::new("dave").unwrap());
         let (digest, now) = (Some(Digest([7; 32])), memory.now());
-        let description = Description { room, from, size: 9, at: now.wall, claimed: None, name: "x".to_owned() };
+        let description =
+            Description { room, from, account: None, size: 9, at: now.wall, claimed: None, name: "x".to_owned() };
         let past = PastFile { id: FileId(1), description, len: 9, digest };
         memory.hub.restore_file(past, now, &mut memory.notes);
         attack(&mut memory, origin, one_by_one, &"/send #x 0 e\n".repeat(FILES_A_SENDER));

@@ -879,11 +879,13 @@ mod tests {
 
     #[test]
     fn a_room_that_was_not_there_is_told_if_it_should_have_been() {
-        for (topic, history, is_told) in [
-            ("! topic no-such-room #a", "+ history #a 0", true),
+        for (topic, ranks, history, is_told) in [
+            ("! topic no-such-room #a", "- op guest1", "+ history #a 0", true),
             // The server has taken it up from its log.
-            ("! topic no-such-room #a", "+ history #a 5", false),
-            ("! topic not-in-room #a", "+ history #a 0", false),
+            ("! topic no-such-room #a", "- op guest1", "+ history #a 5", false),
+            // Somebody has founded it, and nobody has spoken there.
+            ("! topic no-such-room #a", "- founder alice", "+ history #a 0", false),
+            ("! topic not-in-room #a", "- op guest1", "+ history #a 0", false),
         ] {
             let rooms = vec![RoomName::new("#a").unwrap()];
             let mut session = Session::new(Wish { rooms, expects_rooms: Some("; so do this"), ..Wish::default() });
@@ -891,9 +893,9 @@ mod tests {
             hear(&mut session, &["* hello guest1 x 1 online", "+ who 1 1"]);
             hear(&mut session, &["+ set whole on", "+ set echo on", "+ set stamp on"]);
             assert!(sent(&mut session).contains(&"/topic #a".to_owned()));
-            hear(&mut session, &[topic, "+ join #a 1", "+ query #a", "+ ping restored", history]);
+            hear(&mut session, &[topic, "+ join #a 1", "+ query #a", "+ ping restored", ranks, "+ op #a 1", history]);
             let is_note = |news: &News| matches!(news, News::Note(text) if text.contains("#a the right room") && text.ends_with("; so do this"));
-            assert_eq!(shown(&mut session).iter().any(is_note), is_told, "{topic} {history}");
+            assert_eq!(shown(&mut session).iter().any(is_note), is_told, "{topic} {ranks} {history}");
         }
     }
 

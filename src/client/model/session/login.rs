@@ -140,6 +140,8 @@ impl Session {
         if let Some(nick) = self.wanted.filter(|_| !self.is_naming()) {
             match self.logins.token(nick) {
                 Some(token) => self.ask(Command::Login(nick, Proof::Token(token)), Pending::Login(nick, Some(token))),
+                // Whoever gives a script a token means the owner, and no guest of that name. How it stands with the name tells what is wrong.
+                None if self.is_disproved(nick) => self.ask(format!("/account {nick}"), Pending::Owned(nick)),
                 None => self.ask(Command::Nick(nick), Pending::Nick),
             }
         }
@@ -154,10 +156,18 @@ impl Session {
         self.logins.holds
     }
 
+    /// Whether we are to be the owner of this name alone, and the server has refused what proves that.
+    fn is_disproved(&self, nick: Nick) -> bool {
+        self.insists() && self.logins.doubted == Some(nick)
+    }
+
     /// Whether it is still open what we are called.
     pub(super) fn is_naming(&self) -> bool {
-        let is_naming =
-            |asked: &Asked| matches!(asked.pending, Pending::Nick | Pending::Login(..) | Pending::Probe(..));
+        let is_naming = |asked: &Asked| match asked.pending {
+            Pending::Nick | Pending::Login(..) | Pending::Probe(..) => true,
+            Pending::Owned(nick) => self.is_disproved(nick),
+            _ => false,
+        };
         self.logins.asking.is_some() || self.asked.iter().any(is_naming)
     }
 
@@ -401,6 +411,9 @@ impl Session {
                     self.ask_entry();
                     return;
                 }
+                if self.wanted == Some(nick) && self.insists() {
+                    return self.ask_name();
+                }
                 // The same is said of a name that nobody owns, and only of one that somebody owns is the token bad for good.
                 self.ask(format!("/account {nick}"), Pending::Owned(nick));
                 if text.starts_with("nobody owns ") && self.wanted != Some(nick) {
@@ -441,9 +454,19 @@ impl Session {
         }
     }
 
-    /// The server has told whether somebody owns this name, of which it has refused the token that is kept.
-    pub(super) fn token_refused(&mut self, nick: Nick, is_owned: bool) {
+    /// The server has told whether somebody owns this name, of which it has refused the token that is kept; or why nobody owns any.
+    pub(super) fn token_refused(&mut self, nick: Nick, is_owned: bool, why: Option<&str>) {
         let file = self.logins.file.as_ref().filter(|(of, _)| *of == nick).map(|(_, file)| file);
+        if !is_owned && self.is_disproved(nick) {
+            let token = file.map_or("the token that is kept".to_owned(), |file| format!("the token in {file}"));
+            let why = why.map_or_else(|| format!("this server knows nobody who owns {nick}"), str::to_owned);
+            let how = if file.is_some() {
+                "leave the token out to go by that name as a guest"
+            } else {
+                "go by another --nick"
+            };
+            return self.end_without_name(&format!("{token} proves nothing here: {why}; {how}"));
+        }
         self.note(match (file, is_owned) {
             (Some(file), true) => format!("the token in {file} is not good any more"),
             (None, true) => format!("the token that was kept for {nick} is not good any more"),
@@ -455,7 +478,11 @@ impl Session {
             ),
         });
         if is_owned {
+            let is_disproved = self.is_disproved(nick);
             self.logins.forget(nick);
+            if is_disproved {
+                self.has_no_name(Code::Owned, "");
+            }
         }
     }
 

@@ -316,7 +316,7 @@ impl Session {
                     self.got_token(nick, token);
                 }
             }
-            Pending::Owned(nick) => self.token_refused(nick, matches!(done, Done::Account(_, Standing::Owned))),
+            Pending::Owned(nick) => self.token_refused(nick, matches!(done, Done::Account(_, Standing::Owned)), None),
             // It was one of an owner after all.
             Pending::Probe(nick, is_known) => self.ask_password(nick, is_known),
             Pending::MaySend => self.await_secret(Secret::New { of: "register", old: None, first: None }),
@@ -386,7 +386,9 @@ impl Session {
                 let was_missing = self.missing_rooms.contains(&room);
                 self.missing_rooms.retain(|missing| *missing != room);
                 // The server knows more rooms than those that it has in memory.
-                if was_missing && matches!(done, Done::History { count: 0, .. }) {
+                // Nor has it a room in memory that is somebody's and in which nobody has spoken. Who makes a room has a rank there.
+                let rank = self.nick.zip(self.talks.ranks(Place::Room(room))).and_then(|(nick, ranks)| ranks.of(nick));
+                if was_missing && rank.is_some() && matches!(done, Done::History { count: 0, .. }) {
                     let how = self.expects_rooms.unwrap_or_default();
                     self.note(format!(
                         "is {room} the right room? it was not there before, and nobody else is in it{how}"
@@ -485,7 +487,7 @@ impl Session {
             }
             Pending::Nick if code == Code::Owned && self.wanted.is_some_and(|nick| self.owned(nick, true)) => {}
             Pending::Login(nick, token) => self.not_logged_in(nick, token, code, text),
-            Pending::Owned(nick) => self.token_refused(nick, false),
+            Pending::Owned(nick) => self.token_refused(nick, false, Some(text)),
             Pending::Probe(nick, _) if code == Code::Insecure => self.insecure(nick, text),
             // Nobody owns a name there.
             Pending::Probe(..) if code == Code::Refused => self.refuse(format!("/login: {text}")),
