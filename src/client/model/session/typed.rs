@@ -140,6 +140,7 @@ impl Session {
                     self.nick.map(|nick| format!("you are {nick} now, and ")).unwrap_or_default(),
                     format!("; /login {owned} asks for the password"),
                 ),
+                Wary::Undone(command) => (format!("/{command} is not done, and "), String::new()),
                 Wary::Unanswered(command) => {
                     let why = "it may be the password; wait for the answer";
                     return Some(format!("/{command} has no answer yet, so this is not said to {place}: {why}"));
