@@ -12,6 +12,7 @@ mod rows;
 mod search;
 mod secret;
 mod slips;
+mod target;
 mod told;
 mod typed;
 

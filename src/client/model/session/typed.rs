@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::own::OWN;
 use super::secret::Wary;
+use super::target::goes_to_target;
 use super::{Message, Pending, Phase, Session, Waiting, cut};
 use crate::client::model::news::{Extent, Taken, TransferRequest};
 use crate::commands;
@@ -71,7 +72,7 @@ impl Session {
     }
 
     /// Whether the target may be moved by what was typed already.
-    fn is_moving(&self) -> bool {
+    pub(super) fn is_moving(&self) -> bool {
         let is_queued = |waiting: &Waiting| matches!(waiting, Waiting::Command(line) if moves(line));
         self.is_pending(MOVING) || self.waiting.iter().any(is_queued)
     }
@@ -243,21 +244,11 @@ impl Session {
         }
     }
 
-    /// Says what was typed without a target. If what was typed to choose that was refused, it may be meant for elsewhere: then it
-    /// is only said once it is typed again.
+    /// Says what was typed without a target.
     fn say_here(&mut self, line: &str, text: &str, doubted: Option<&str>) -> Taken {
-        match (&self.astray, self.talks.target()) {
-            (Some(refused), Some(place)) if !self.is_moving() && doubted != Some(line) => {
-                let why = format!("{refused} was refused, so this would go to {place}");
-                self.doubted = Some(line.to_owned());
-                Taken::No(format!("{why}; type it once more to say it there, or /query TARGET first"))
-            }
-            _ => {
-                if !self.is_moving() {
-                    self.astray = None;
-                }
-                self.say(text)
-            }
+        match self.strays(line, "to say it there", doubted) {
+            Some(why) => Taken::No(why),
+            None => self.say(text),
         }
     }
 
@@ -291,6 +282,11 @@ impl Session {
         let name = commands::find(word).map_or(word, |spec| spec.name).to_lowercase();
         let by_id = format!("a file is meant by its ID, which /files tells: /{name} 7, say");
         let file = || rest.trim().parse().map(FileId).map_err(|_| by_id.clone());
+        if goes_to_target(&name, rest)
+            && let Some(why) = self.strays(line, "if you mean that", doubted)
+        {
+            return Taken::No(why);
+        }
         let request = match name.as_str() {
             "msg" => {
                 let (word, text) = cut(rest);
@@ -496,7 +492,7 @@ pub fn is_quit(line: &str) -> bool {
 }
 
 /// Whom or which room a word means, with or without `@`.
-fn target(word: &str) -> Option<Place> {
+pub(super) fn target(word: &str) -> Option<Place> {
     Place::new(word).or_else(|| Nick::new(word).ok().map(Place::With))
 }
 
@@ -813,42 +809,6 @@ mod tests {
         hear(&mut session, &["* hello alice x 2 online"]);
         assert!(shown(&mut session).contains(&News::Refused("so this is not sent: cat.png".to_owned())));
         assert!(!session.has_files());
-    }
-
-    #[test]
-    fn after_a_refused_move_nothing_goes_to_the_old_place_unseen() {
-        let now = Instant::now();
-        for (line, refused) in [
-            ("/query bob", "! query no-such-nick bob is not here"),
-            ("/join #b", "! join banned you may not come into #b"),
-        ] {
-            let mut session = online(&["#a"]);
-            session.typed(line, now);
-            hear(&mut session, &[refused]);
-            sent(&mut session);
-            session.keystroke("ps", now);
-            for text in ["psst", "/me winks", "psst"] {
-                assert!(matches!(session.typed(text, now), Taken::No(why) if why.contains("#a")), "{text}");
-            }
-            assert!(sent(&mut session).is_empty());
-            // Once it is typed twice, it is meant so.
-            for text in ["psst", "and on"] {
-                assert_eq!(session.typed(text, now), Taken::Yes);
-            }
-            assert_eq!(sent(&mut session), ["/msg #a psst", "/msg #a and on"]);
-        }
-        let mut session = online(&["#a"]);
-        for (line, reply) in [("/query bob", "! query no-such-nick bob is not here"), ("/query carol", "+ query carol")]
-        {
-            session.typed(line, now);
-            hear(&mut session, &[reply]);
-        }
-        sent(&mut session);
-        session.typed("hi", now);
-        assert_eq!(sent(&mut session), ["/msg @carol hi"]);
-        shown(&mut session);
-        session.typed("/query", now);
-        assert_eq!(shown(&mut session), [News::Answer("you talk to @carol; /query TARGET for another".to_owned())]);
     }
 
     #[test]
