@@ -264,6 +264,8 @@ pub struct Session {
     is_nowhere: bool,
     /// The line that was to lead to where the person talks next, and was refused.
     astray: Option<String>,
+    /// Whom the person talks to, as far as they were told.
+    told_target: Option<Place>,
     restored: bool,
     /// What the server says unlocks it, if it is locked.
     locked: Option<String>,
@@ -343,6 +345,7 @@ impl Session {
             doubted: None,
             is_nowhere: false,
             astray: None,
+            told_target: None,
             restored: false,
             locked: None,
             dozes: false,
@@ -438,6 +441,11 @@ impl Session {
         let waits = self.regaining || self.phase == Phase::Restoring;
         // Later than that, our name being free shows only in who goes.
         self.since.filter(|(since, asked)| waits && *asked < *since + LIMBO).map(|(_, asked)| asked + AGAIN)
+    }
+
+    /// Whether there is a connection, though the server may not have let us in.
+    pub fn is_connected(&self) -> bool {
+        self.phase != Phase::Offline && self.loss.is_none()
     }
 
     /// Whether the server has let us in, so that it can be asked things.
@@ -649,6 +657,7 @@ impl Session {
             self.missing.clear();
         }
         self.send_waiting();
+        self.tell_target();
     }
 }
 

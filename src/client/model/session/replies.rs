@@ -292,7 +292,10 @@ impl Session {
                 self.room_keys.retain(|(known, _)| *known != room);
                 is_nowhere = self.close(Place::Room(room));
             }
-            Done::Query(place) if matches!(pending, Pending::Typed(_)) => self.go_to(place),
+            Done::Query(place) if matches!(pending, Pending::Typed(_)) => {
+                self.go_to(place);
+                self.told_target = Some(place);
+            }
             Done::Room { room, rule: Some((rule, value)) } => {
                 self.talks.room(room).into_iter().for_each(|talk| talk.set_rule(rule, value));
             }

@@ -1,7 +1,7 @@
-//! Whom one talks to: what does not go there at once, as the person may believe to be elsewhere.
+//! Whom one talks to: where lines go that name nobody, whether the person knows that, and what is held back while they may not.
 
 use super::typed::{switch, target};
-use super::{Session, cut};
+use super::{Asked, Pending, Session, cut};
 use crate::commands;
 
 impl Session {
@@ -20,6 +20,26 @@ impl Session {
         }
         self.astray = None;
         None
+    }
+
+    /// Whether rooms are being entered, of which there is still something to be told.
+    pub(super) fn is_entering(&self) -> bool {
+        let is_coming =
+            |asked: &Asked| matches!(asked.pending, Pending::Join(_) | Pending::Ranks { .. } | Pending::History(_));
+        self.asked.iter().any(is_coming)
+    }
+
+    /// Tells who hears all whom they talk to, where that is another than they know of and there are several: no prompt shows it. It is
+    /// told below what was said there before.
+    pub(super) fn tell_target(&mut self) {
+        let target = self.talks.target();
+        if target == self.told_target || !self.is_online() || self.is_entering() {
+            return;
+        }
+        self.told_target = target;
+        if let Some(place) = target.filter(|_| self.is_spoken && self.talks.iter().count() > 1) {
+            self.note(format!("you talk to {place} now"));
+        }
     }
 }
 
@@ -45,7 +65,7 @@ mod tests {
 
     use super::*;
     use crate::client::model::news::{News, Taken};
-    use crate::client::model::session::tests::{hear, online, sent, shown};
+    use crate::client::model::session::tests::{answer, hear, online, sent, shown};
 
     #[test]
     fn after_a_refused_move_nothing_goes_to_the_old_place_unseen() {
@@ -116,5 +136,51 @@ mod tests {
         shown(&mut session);
         session.typed("/query", now);
         assert_eq!(shown(&mut session), [News::Answer("you talk to @carol; /query TARGET for another".to_owned())]);
+    }
+
+    #[test]
+    fn who_hears_all_is_told_whom_they_talk_to_where_that_changes() {
+        let now = Instant::now();
+        let told = |session: &mut Session| {
+            let news = shown(session).into_iter().filter_map(|news| match news {
+                News::Note(text) if text.starts_with("you talk to ") => Some(text),
+                _ => None,
+            });
+            news.collect::<Vec<_>>()
+        };
+        for is_spoken in [true, false] {
+            let mut session = online(&["#a"]);
+            session.is_spoken = is_spoken;
+            let mut step = |line: &str, want: &[&str]| {
+                match line {
+                    "" => {
+                        session.lost("gone");
+                        session.connected();
+                        hear(&mut session, &["* hello alice x 1 online"]);
+                        while !session.is_online() || !session.asked.is_empty() {
+                            answer(&mut session);
+                        }
+                    }
+                    line => {
+                        session.typed(line, now);
+                        answer(&mut session);
+                        // Not before what was said there.
+                        assert_eq!(told(&mut session), [""; 0]);
+                        while !session.asked.is_empty() {
+                            answer(&mut session);
+                        }
+                    }
+                }
+                let want = if is_spoken { want } else { &[] };
+                assert_eq!(told(&mut session), want, "{line}");
+            };
+            step("", &[]);
+            step("/join #b", &["you talk to #b now"]);
+            step("hi", &[]);
+            // It is told by the answer.
+            step("/query #a", &[]);
+            step("/topic", &[]);
+            step("", &["you talk to #a now"]);
+        }
     }
 }
