@@ -548,7 +548,7 @@ impl Plain {
 
     /// Prints news, below a line that tells the day where that is another one than before.
     fn print(&mut self, news: &News) {
-        self.frame(matches!(news, News::Said { age: Age::Past, .. }));
+        self.frame(matches!(news, News::Said { age: Age::Past, .. } | News::File { age: Age::Past, .. }));
         let now = SystemTime::now();
         let day = self.look.day_of(news.at().unwrap_or(now));
         if std::mem::replace(&mut self.day, day) != day {

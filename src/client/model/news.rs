@@ -67,6 +67,8 @@ pub enum News {
         size: u64,
         /// What it is called.
         name: String,
+        /// Whether it has just been shared.
+        age: Age,
     },
     /// A part of the answer to a command.
     Answer(String),

@@ -23,7 +23,7 @@ pub use typed::{is_automatic, is_known, is_quit, own_commands};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::client::model::news::{Found, News, TransferAnswer, TransferRequest};
 use crate::client::model::talks::Talks;
@@ -155,6 +155,8 @@ enum Pending {
     Get(u64),
     /// Which files were shared in the last so many seconds of which we were not told: where, and how many.
     Missed(u64, Vec<(Place, u64)>),
+    /// The files that there are for us.
+    Shared(Vec<News>),
     /// The largest file that the server takes, once that has been told.
     Limits(Option<u64>),
     /// This file is looked up, and has been found.
@@ -277,6 +279,8 @@ pub struct Session {
     pub is_spoken: bool,
     /// How long a loss may last before it is told, though the server keeps our place: nothing else may show it.
     pub patience: Duration,
+    /// The time of day, as far as that is told before a line of the server's is.
+    pub clock: SystemTime,
     /// How many details the reply that is coming has so far.
     details: usize,
     /// The rooms in which we had a rank when the connection was lost, until it is known whether we have it still.
@@ -304,6 +308,8 @@ pub struct Session {
     pub is_operator: bool,
     /// The files of which we were told last, with their sizes and names: a server that was started anew may give their IDs to others.
     told_files: VecDeque<(FileId, u64, String)>,
+    /// Files that were shared before we came in, of rooms of which the history is still to come.
+    shared: Vec<News>,
     /// When we came in, and when our name and the ghosts were asked for last.
     since: Option<(Instant, Instant)>,
     waiting: VecDeque<Waiting>,
@@ -352,6 +358,7 @@ impl Session {
             keys: own::KEYS,
             is_spoken: false,
             patience: Duration::MAX,
+            clock: SystemTime::UNIX_EPOCH,
             details: 0,
             had: Vec::new(),
             entry: Entry::default(),
@@ -367,6 +374,7 @@ impl Session {
             away_for: 0,
             is_operator: false,
             told_files: VecDeque::new(),
+            shared: Vec::new(),
             since: None,
             waiting: VecDeque::new(),
             lines: VecDeque::new(),
@@ -715,6 +723,7 @@ mod tests {
                 "who" => "+ who 1 1".to_owned(),
                 "join" => format!("+ join {first} 1"),
                 "history" => format!("+ history {first} 0"),
+                "files" => "+ files 0".to_owned(),
                 _ => format!("+ {command} {rest}"),
             };
             hear(session, &[&reply]);
@@ -761,7 +770,7 @@ mod tests {
                 "+ join #a 1",
             ],
         );
-        assert_eq!(sent(&mut session), ["/op #a", "/history #a 20"]);
+        assert_eq!(sent(&mut session), ["/op #a", "/history #a 20"], "only who stays wants to know of files");
         hear(&mut session, &["+ query #a", "+ ping restored"]);
         assert!(session.is_online());
         assert_eq!(session.status().nick, Nick::new("alice").ok());

@@ -826,7 +826,10 @@ mod tests {
             session.typed(line, now);
         }
         hear(&mut session, &["+ query #a", "+ msg #a", "! query no-such-nick x", "+ join #c 1", "+ history #c 0"]);
-        assert_eq!(sent(&mut session), ["/query nobody", "/join #c", "/op #c", "/history #c 20", "/msg #c hello"]);
+        assert_eq!(
+            sent(&mut session),
+            ["/query nobody", "/join #c", "/op #c", "/files", "/history #c 20", "/msg #c hello"]
+        );
     }
 
     #[test]
