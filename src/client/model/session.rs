@@ -64,6 +64,8 @@ pub struct Wish {
     pub person: bool,
     /// Whether to tell nobody that we are typing, and to be told of nobody.
     pub without_typing: bool,
+    /// Whether not to be told who comes online and goes.
+    pub without_presence: bool,
     /// What somebody is told to do who means a room that is not there, where the rooms should be there already; empty if there is nothing.
     pub expects_rooms: Option<&'static str>,
     /// The room that is only spoken to, from outside if need be.
@@ -291,6 +293,7 @@ pub struct Session {
     pub talks: Talks,
     typing: Option<(Place, Instant)>,
     without_typing: bool,
+    without_presence: bool,
     /// What may be searched.
     heard: search::Heard,
     asked: VecDeque<Asked>,
@@ -365,6 +368,7 @@ impl Session {
             talks,
             typing: None,
             without_typing: wish.without_typing,
+            without_presence: wish.without_presence,
             heard: search::Heard::default(),
             asked: VecDeque::new(),
             sent: VecDeque::new(),
@@ -631,6 +635,9 @@ impl Session {
         self.ask(Command::Set("stamp", true), Pending::Quiet);
         if self.without_typing {
             self.ask(Command::Set("typing", false), Pending::Quiet);
+        }
+        if self.without_presence {
+            self.ask(Command::Set("presence", false), Pending::Quiet);
         }
         if self.first && self.is_spoken {
             let at = text.split("; /join ").next().unwrap_or_default();
@@ -933,12 +940,20 @@ mod tests {
         let (mut session, now) = (online(&["#a"]), Instant::now());
         hear(&mut session, &["* presence 2 +bob +carol"]);
         for (line, asks) in [("/set presence off", false), ("/set presence on", true)] {
-            assert_eq!(session.typed(line, now), Taken::Yes);
+            assert_eq!(session.typed(line, now), Taken::Set("presence", asks));
             sent(&mut session);
             hear(&mut session, &[&format!("+ {}", &line[1..])]);
             assert_eq!((sent(&mut session) == ["/who"], session.status().online), (asks, None));
         }
         hear(&mut session, &["- bob here 0s #a", "+ who 1 1"]);
         assert_eq!(session.status().online, Some(1));
+        // So it is on the next connection, where nobody knows for how long that is so either.
+        session.typed("/set presence off", now);
+        session.lost("gone");
+        session.connected();
+        hear(&mut session, &["* hello alice x 1 online"]);
+        assert!(sent(&mut session).contains(&"/set presence off".to_owned()));
+        hear(&mut session, &["- bob here 0s #a", "+ who 1 1"]);
+        assert_eq!(session.status().online, None);
     }
 }

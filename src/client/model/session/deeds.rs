@@ -32,7 +32,9 @@ pub(super) fn deed(line: &str, done: &Done<'_>) -> Option<String> {
         Done::Unignore(nick) => format!("you hear of {nick} again"),
         Done::Away => "you are away; /back ends that".to_owned(),
         Done::Typing(place, true) => format!("{place} is told that you are typing"),
-        Done::Typing(place, false) => format!("{place} is told that you are not typing"),
+        Done::Typing(place, false) => {
+            format!("{place} is told that you are not typing; /set typing off tells nobody from now on")
+        }
         Done::Pass => "the server asks for no password now".to_owned(),
         Done::Back => "you are back".to_owned(),
         Done::Set(option, is_on) => format!("{option} is {}", if is_on { "on" } else { "off" }),

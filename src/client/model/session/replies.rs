@@ -331,7 +331,7 @@ impl Session {
             _ => {}
         }
         match pending {
-            Pending::Who => self.knows_all = true,
+            Pending::Who => self.knows_all = !self.without_presence,
             Pending::Token(nick) => {
                 if let Done::Token(token) = done {
                     self.got_token(nick, token);
@@ -682,7 +682,11 @@ mod tests {
             ("/invite bob", "+ invite #a bob", "you invited bob to #a"),
             ("/uninvite bob", "+ uninvite #a bob", "you took back that bob is invited to #a"),
             ("/typing bob on", "+ typing bob on", "@bob is told that you are typing"),
-            ("/typing off", "+ typing #a off", "#a is told that you are not typing"),
+            (
+                "/typing off",
+                "+ typing #a off",
+                "#a is told that you are not typing; /set typing off tells nobody from now on",
+            ),
             ("/pass sesame", "+ pass", "the server asks for no password now"),
             (
                 "/ban mallory",

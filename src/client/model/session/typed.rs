@@ -375,7 +375,11 @@ impl Session {
                 {
                     self.ask(Command::Typing(told, false), Pending::Quiet);
                 }
-                return self.wait(Waiting::Command(line.to_owned()));
+                return self.set(line, "typing", !self.without_typing);
+            }
+            "set" if cut(rest).0.eq_ignore_ascii_case("presence") && switch(cut(rest).1).is_some() => {
+                self.without_presence = switch(cut(rest).1) == Some(false);
+                return self.set(line, "presence", !self.without_presence);
             }
             "nick" if rest.trim().contains(char::is_whitespace) => {
                 let joined = rest.split_whitespace().collect::<Vec<_>>().join("-");
@@ -436,6 +440,14 @@ impl Session {
         match request {
             Ok(request) => Taken::Transfer(request),
             Err(why) => Taken::No(why),
+        }
+    }
+
+    /// Sets something by this line, for the next runs too.
+    fn set(&mut self, line: &str, name: &'static str, is_on: bool) -> Taken {
+        match self.wait(Waiting::Command(line.to_owned())) {
+            Taken::Yes => Taken::Set(name, is_on),
+            taken => taken,
         }
     }
 
