@@ -192,6 +192,7 @@ impl Session {
                     self.ask(Command::Query(Place::Room(room)), Pending::Query);
                     self.answer(format!("you are in {room} and talk there; /query TARGET for another"));
                 }
+                None if self.quitting => {}
                 None => self.answer("/join #lobby to talk, /help for the rest".to_owned()),
             },
             None => {}

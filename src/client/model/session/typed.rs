@@ -394,6 +394,10 @@ impl Session {
             {
                 Err(format!("what is said in private is kept nowhere; /{name} #ROOM is for what was said in a room"))
             }
+            "history" if is_somebody(rest.trim()) => {
+                Err("what is said in private is kept nowhere; /search WORD looks through what was shown here"
+                    .to_owned())
+            }
             "?" | "hilfe" => Err("it is /help that lists the commands".to_owned()),
             word if is_automatic(word) => Err(KEEPS.to_owned()),
             "help" if is_automatic(&rest.trim().trim_start_matches('/').to_lowercase()) => {
@@ -459,6 +463,12 @@ impl Session {
         };
         self.ask(line, pending);
     }
+}
+
+/// Whether what stands behind `/history` is whom one has talked to, and neither a number nor a part.
+fn is_somebody(rest: &str) -> bool {
+    let is_number = rest.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(target(rest), Some(Place::With(_))) && !is_number && !rest.eq_ignore_ascii_case("after")
 }
 
 /// Whether words behind `/room` would set a key that is more than one word.
@@ -678,6 +688,13 @@ mod tests {
             let mut session = online(&["#a"]);
             session.go_to(Place::With(Nick::new("bob").unwrap()));
             assert_eq!(session.typed(line, Instant::now()), Taken::No(want), "{line}");
+        }
+        let no_person = "what is said in private is kept nowhere; /search WORD looks through what was shown here";
+        for line in ["/history bob", "/history @bob"] {
+            assert_eq!(online(&["#a"]).typed(line, Instant::now()), Taken::No(no_person.to_owned()), "{line}");
+        }
+        for line in ["/history 5", "/history after 5"] {
+            assert_eq!(online(&["#a"]).typed(line, Instant::now()), Taken::Yes, "{line}");
         }
         for line in ["/room key secret", "/room #a key off", "/room moderated on", "/history #a", "/erase #a 1"] {
             let mut session = online(&["#a"]);
