@@ -354,6 +354,7 @@ impl Who {
             given => given,
         };
         let saved = Saved::of(path, given.as_deref(), check)?;
+        saved.wrong.iter().for_each(|why| tell(why));
         let mut named = match (saved.one("server", str::parse::<Named>)?, given) {
             (Some(named), _) => named,
             (None, Some(given)) => {

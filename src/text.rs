@@ -25,7 +25,7 @@ pub fn counted(count: u64, one: &str) -> String {
 pub fn bytes(count: u64) -> String {
     let mut value = count as f64;
     let mut unit = "bytes";
-    for next in ["KB", "MB", "GB", "TB"] {
+    for next in ["kB", "MB", "GB", "TB"] {
         if value < 1024.0 {
             break;
         }

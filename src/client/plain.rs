@@ -442,9 +442,20 @@ impl Plain {
 
     /// Puts into words what there is to tell.
     fn gather(&mut self) {
-        while let Some(shown) = self.visit.poll() {
+        let mut next = self.visit.poll();
+        while let Some(shown) = next {
+            next = self.visit.poll();
             match shown {
-                Shown::News(news) => self.told(&news),
+                Shown::News(news) => {
+                    let mut others = Vec::new();
+                    while let Some(Shown::News(other)) = &next
+                        && let Some(place) = news.also_in(other)
+                    {
+                        others.push(place);
+                        next = self.visit.poll();
+                    }
+                    self.told(&news, &others);
+                }
                 Shown::Picture(picture) => self.picture(&picture.name, &picture.base64),
             }
         }
@@ -458,8 +469,8 @@ impl Plain {
     }
 
     /// Tells news, unless the person has typed that, and sees it there. What goes elsewhere than where somebody was heard last is told
-    /// all the same, as the line that was typed does not show where it went.
-    fn told(&mut self, news: &News) {
+    /// all the same, as the line that was typed does not show where it went. `others` are where the same happened, too.
+    fn told(&mut self, news: &News, others: &[Place]) {
         let heard = match news {
             News::Said { place, .. } => self.heard.replace(*place).filter(|heard| heard != place),
             _ => None,
@@ -478,7 +489,7 @@ impl Plain {
             self.rang = Some(Instant::now());
             self.out.push('\x07');
         }
-        self.print(news);
+        self.print_of(news, others);
     }
 
     /// Tells once of each message that has no answer for too long, and once that the server is silent while a command has none.
@@ -548,13 +559,17 @@ impl Plain {
 
     /// Prints news, below a line that tells the day where that is another one than before.
     fn print(&mut self, news: &News) {
+        self.print_of(news, &[]);
+    }
+
+    fn print_of(&mut self, news: &News, others: &[Place]) {
         self.frame(matches!(news, News::Said { age: Age::Past, .. } | News::File { age: Age::Past, .. }));
         let now = SystemTime::now();
         let day = self.look.day_of(news.at().unwrap_or(now));
         if std::mem::replace(&mut self.day, day) != day {
             self.line(&words::day(day));
         }
-        let line = words::news(news, &mut self.head, &self.look, now);
+        let line = words::news(news, others, &mut self.head, &self.look, now);
         self.line(&line);
     }
 

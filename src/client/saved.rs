@@ -57,6 +57,8 @@ pub struct Saved {
     general: Vec<Setting>,
     /// What the section says.
     own: Vec<Setting>,
+    /// What is wrong in sections of other servers, of each what comes first.
+    pub wrong: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -68,7 +70,8 @@ struct Setting {
 
 impl Saved {
     /// What the file at `path` says of the server `name`; without a name, of every server. Nothing if there is no such file. It
-    /// is an error if it cannot be read or understood, or if `check` refuses a word of it, whichever server that is for.
+    /// is an error if it cannot be read or understood, or if `check` refuses a word of it; but in the section of another server that
+    /// is only something to be told.
     pub fn of(
         path: Option<PathBuf>,
         name: Option<&str>,
@@ -77,8 +80,8 @@ impl Saved {
         let Some(path) = path else { return Ok(Self::default()) };
         let Some(text) = read(&path)? else { return Ok(Self::default()) };
         let mut saved = Self { path, ..Self::default() };
-        // The name of the section that is read.
-        let mut section = None;
+        // The name of the section that is read, and whether something is wrong in it that is told already.
+        let (mut section, mut is_wrong) = (None, false);
         for (n, line) in text.lines().enumerate() {
             let (n, line) = (n + 1, line.trim());
             let wrong = |why: &str| format!("{}:{n}: {why}", saved.path.display());
@@ -88,37 +91,51 @@ impl Saved {
             if let Some(rest) = line.strip_prefix('[') {
                 let title = rest.strip_suffix(']').map(str::trim).filter(|title| !title.is_empty());
                 let title = title.ok_or_else(|| wrong("a section is a name in brackets, as in [work]"))?;
-                section = Some(title);
+                (section, is_wrong) = (Some(title), false);
                 saved.is_named |= section == name;
                 if !saved.names.iter().any(|known| known == title) {
                     saved.names.push(title.to_owned());
                 }
                 continue;
             }
-            let (key, value) =
-                line.split_once('=').ok_or_else(|| wrong("a line is KEY = VALUE, as in nick = alice"))?;
-            let key = key.trim().to_ascii_lowercase();
-            let key = KEYS
-                .iter()
-                .find(|known| **known == key)
-                .ok_or_else(|| wrong(&format!("nothing is called “{key}” here; there are {}", KEYS.join(", "))))?;
-            // Of several in quotes each has its own.
-            let whole = unquoted(value.trim());
-            let value = if whole.contains(['"', '\'']) { value.trim() } else { whole }.to_owned();
-            if value.is_empty() {
-                return Err(wrong(&format!("{key} has no value; write {key} = VALUE, or take the line out")));
-            }
-            let setting = Setting { line: n, key, value };
-            setting.words().try_for_each(|word| saved.value(&setting, word, |word| check(key, word)))?;
-            match section {
-                None => saved.general.push(setting),
-                Some(title) if Some(title) == name => saved.own.push(setting),
-                Some(_) => {}
+            let setting = saved.setting(n, line, &check);
+            match (section, setting) {
+                (None, setting) => saved.general.push(setting?),
+                (Some(title), setting) if Some(title) == name => saved.own.push(setting?),
+                (Some(title), Err(why)) if !std::mem::replace(&mut is_wrong, true) => {
+                    saved.wrong.push(format!("{why}; this goes on without it, as it is for [{title}] alone"));
+                }
+                (Some(_), _) => {}
             }
         }
         // Who names a server means no other.
         saved.general.retain(|setting| name.is_none() || setting.key != "server");
         Ok(saved)
+    }
+
+    /// What this line settles, which has this number.
+    fn setting(
+        &self,
+        number: usize,
+        line: &str,
+        check: impl Fn(&str, &str) -> Result<(), String>,
+    ) -> Result<Setting, String> {
+        let wrong = |why: &str| format!("{}:{number}: {why}", self.path.display());
+        let (key, value) = line.split_once('=').ok_or_else(|| wrong("a line is KEY = VALUE, as in nick = alice"))?;
+        let key = key.trim().to_ascii_lowercase();
+        let key = KEYS
+            .iter()
+            .find(|known| **known == key)
+            .ok_or_else(|| wrong(&format!("nothing is called “{key}” here; there are {}", KEYS.join(", "))))?;
+        // Of several in quotes each has its own.
+        let whole = unquoted(value.trim());
+        let value = if whole.contains(['"', '\'']) { value.trim() } else { whole }.to_owned();
+        if value.is_empty() {
+            return Err(wrong(&format!("{key} has no value; write {key} = VALUE, or take the line out")));
+        }
+        let setting = Setting { line: number, key, value };
+        setting.words().try_for_each(|word| self.value(&setting, word, |word| check(key, word)))?;
+        Ok(setting)
     }
 
     /// What is settled under this key, read by `read`. The last line counts. An error names file and line.
@@ -287,16 +304,27 @@ mod tests {
             ("\n[]", "FILE:2: a section is"),
             ("[work]\nnick alice", "FILE:2: a line is KEY = VALUE"),
             ("nik = alice", "FILE:1: nothing is called “nik” here; there are server, nick,"),
-            ("# x\n[home]\npassword = x", "FILE:3: nothing is called “password” here"),
             ("nick =", "FILE:1: nick has no value"),
             ("[work]\nnick = bad", "FILE:2: nick = bad: it is bad"),
-            ("[home]\njoin = #a bad #c", "FILE:2: join = bad: it is bad"),
+            ("join = #a bad #c", "FILE:1: join = bad: it is bad"),
+            // Whose that is cannot be known.
+            ("[home]\nnick = eve\n[other\nnick = bad", "FILE:3: a section is"),
         ] {
             let why = work(text).unwrap_err();
             assert!(why.starts_with(want), "{why}");
         }
         let why = work("[work]\nnick = worse").unwrap().one("nick", |_| Err::<(), _>("it is worse".to_owned()));
         assert!(why.unwrap_err().ends_with("config:2: nick = worse: it is worse"));
+    }
+
+    #[test]
+    fn what_is_wrong_for_another_server_stops_this_one_not() {
+        let text = "nick = alice\n[home]\npassword = x\nnick =\n[work]\njoin = #a\n[other]\nnick = eve\njoin = bad\n";
+        let saved = work(text).unwrap();
+        assert_eq!(saved.all("join", word), Ok(vec!["#a".to_owned()]));
+        let told: Vec<_> = saved.wrong.iter().map(|why| why.rsplit_once("config:").unwrap().1).collect();
+        assert!(told.len() == 2 && told[0].starts_with("3: nothing is called “password” here"), "{told:?}");
+        assert_eq!(told[1], "9: join = bad: it is bad; this goes on without it, as it is for [other] alone");
     }
 
     #[test]

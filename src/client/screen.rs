@@ -492,8 +492,8 @@ mod tests {
             let (place, from) = (Place::new("#lobby").unwrap(), Nick::new("alice").unwrap());
             shown(&News::File { place, at: None, from, file: FileId(7), size, name: name.to_owned(), age: Age::New })
         };
-        assert_eq!(file("cat.png", 48_213), "01:00 #lobby alice shares cat.png (47 KB) · /show 7 · /get 7");
-        assert_eq!(file("cat.txt", 48_213), "01:00 #lobby alice shares cat.txt (47 KB) · /get 7");
+        assert_eq!(file("cat.png", 48_213), "01:00 #lobby alice shares cat.png (47 kB) · /show 7 · /get 7");
+        assert_eq!(file("cat.txt", 48_213), "01:00 #lobby alice shares cat.txt (47 kB) · /get 7");
         // It would be fetched and not shown.
         assert_eq!(file("cat.png", PICTURE + 1), "01:00 #lobby alice shares cat.png (12 MB) · /get 7");
     }
@@ -511,8 +511,8 @@ mod tests {
         for (count, want) in [
             (0, "0 bytes"),
             (1023, "1023 bytes"),
-            (1024, "1.0 KB"),
-            (48_213, "47 KB"),
+            (1024, "1.0 kB"),
+            (48_213, "47 kB"),
             (20 << 20, "20 MB"),
             (3 << 29, "1.5 GB"),
             (u64::MAX, "16777216 TB"),

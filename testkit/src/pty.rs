@@ -231,16 +231,20 @@ impl Terminal {
     }
 
     /// Whether the program has read all that was typed and answered and waits for something, and all that it has written is
-    /// shown and answered.
+    /// shown and answered; or has ended, and so reads nothing any more.
     pub fn is_at_rest(&self) -> bool {
         let state = self.shared.state();
+        let is = |state| {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+            stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(state))
+        };
         let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let input = open(format!("/proc/{}/fd/0", self.pid()), flags, Mode::empty()).unwrap();
+        // Of a program that has ended nothing is left but how.
+        let Ok(input) = open(format!("/proc/{}/fd/0", self.pid()), flags, Mode::empty()) else { return is('Z') };
         if poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&Timespec::default())) != Ok(0) {
             return false;
         }
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        let is_asleep = stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'));
+        let is_asleep = is('S');
         let readable = poll(&mut [PollFd::new(&self.shared.master, PollFlags::IN)], Some(&Timespec::default()));
         is_asleep && readable == Ok(0) && !state.answers
     }

@@ -79,7 +79,7 @@ async function first() {
     });
   });
   most("first view: requests", asked.length, 20);
-  most("first view: KB, not compressed", asked.reduce((sum, bytes) => sum + bytes, 0) / 1e3, 90, 1);
+  most("first view: kB, not compressed", asked.reduce((sum, bytes) => sum + bytes, 0) / 1e3, 90, 1);
   row("until one can type a name, ms", field.toFixed());
   await visitor.enter("anna");
   const lines = [];

@@ -1,5 +1,6 @@
 //! What the tests of the line client stand on: the terminals and the bad connections do what they say.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -51,6 +52,17 @@ fn a_program_finds_its_terminal_and_nothing_of_ours() {
     let lines = terminal.screen().lines;
     assert!(lines[0].starts_with("/dev/pts/"), "{lines:?}");
     assert_eq!(lines[1..], [&*terminal.pid().to_string(), "ADDED=added", "TERM=xterm-256color", "10 40", "its own"]);
+}
+
+#[test]
+fn a_program_that_has_ended_is_at_rest() {
+    let mut terminal = bash("read line; exit 3", 20, 5, Emulator::Clipping);
+    eventually("it waits", || terminal.is_at_rest());
+    terminal.keys("typed\n");
+    let process = format!("/proc/{}/stat", terminal.pid());
+    eventually("it has ended", || fs::read_to_string(&process).unwrap().contains(") Z "));
+    assert!(terminal.is_at_rest());
+    assert_eq!(terminal.wait_exit().code(), Some(3));
 }
 
 #[test]

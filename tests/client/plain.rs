@@ -88,7 +88,7 @@ fn a_conversation_is_lines_of_plain_text() {
     // All the commands of the client.
     terminal.keys(format!("/send #lobby {}\n", file.display()));
     told(&terminal, "note: cat.bin is shared with #lobby, as file 1");
-    told(&terminal, "note: sending cat.bin, 195 KB");
+    told(&terminal, "note: sending cat.bin, 195 kB");
     for (command, name, why) in
         [("/get 1", "cat.bin", ""), ("/show 1", "cat (2).bin", ", as plain text shows no pictures")]
     {
@@ -313,7 +313,7 @@ fn a_script_says_shares_and_fetches_all_of_it_before_it_leaves() {
     for (end, ids) in [("", [1, 2]), ("/quit so long\nnever said\n", [3, 4])] {
         let (code, told, errors) = run(format!("quit it\n{send}{send}goodbye\n{end}").as_bytes());
         assert_eq!(code, Some(0), "{told}{errors}");
-        assert_eq!(told.matches("note: sending cat.bin, 195 KB\n").count(), 2, "{told}");
+        assert_eq!(told.matches("note: sending cat.bin, 195 kB\n").count(), 2, "{told}");
         let heard = bob.until_starting("#lobby * alice quit");
         let said: Vec<&str> = heard.iter().filter_map(|line| line.strip_prefix("#lobby <alice> ")).collect();
         assert_eq!(said, ["quit it", "goodbye"]);
@@ -898,4 +898,27 @@ fn a_line_is_tried_at_once_after_a_sleep() {
     proxy.stall(false);
     bob.send("good morning");
     told(&terminal, " #lobby <bob> good morning");
+}
+
+#[test]
+fn who_leaves_several_rooms_at_once_is_told_of_once() {
+    let (server, mut bob) = lobby();
+    for room in ["#club", "#tea"] {
+        bob.send(&format!("/join {room}"));
+        bob.until(&format!("+ join {room} 1"));
+    }
+    let terminal = alice(&server.address(), &["--plain", "--join", "#club", "--join", "#tea"]);
+    told(&terminal, "in #tea: ");
+    bob.send("/nick rob");
+    told(&terminal, "bob is now rob");
+    bob.send("/quit so long");
+    told(&terminal, "rob quit (so long)");
+    let _carol = server.in_room("carol", "#lobby");
+    let lines = told(&terminal, "carol joined").lines;
+    for what in ["bob is now rob", "rob quit (so long)"] {
+        let told: Vec<_> = lines.iter().filter(|line| line.contains(what)).collect();
+        let [line] = told[..] else { panic!("{lines:#?}") };
+        assert!(["#lobby", "#club", "#tea", " and "].iter().all(|room| line.contains(room)), "{line}");
+    }
+    is_plain(&terminal);
 }

@@ -135,11 +135,33 @@ fn what_is_wrong_in_the_file_is_told_with_its_line_and_what_to_write() {
         ("[work]\nserver = host # mine\n", "without blanks or slashes; a comment stands on a line of its own"),
         // What is not used here is as wrong.
         ("[work]\nbell = loud\n", ":2: bell = loud: it is always or never"),
-        ("[home]\njoin = #a lobby\n", ":2: join = lobby: a room begins with #"),
+        ("join = #a lobby\n[work]\nserver = 127.0.0.1:1\n", ":1: join = lobby: a room begins with #"),
     ] {
         let (out, errors, status) = outcome(&Home::with(config).run(&["connect", "work"]));
         assert_eq!((&*out, status), ("", 1), "{config}");
         assert!(errors.contains(".config/chinwag/config:") && errors.contains(want), "{errors}");
+    }
+}
+
+#[test]
+fn what_is_wrong_for_another_server_is_told_and_stops_nothing() {
+    let server = Server::start(&[]);
+    let address = server.address();
+    let wrong = "[home]\njoin = #a lobby\nserver = :x\n";
+    for config in [
+        format!("{wrong}[work]\nserver = {address}\nnick = alice\n"),
+        format!("server = work\n[work]\nserver = {address}\nnick = alice\n{wrong}"),
+    ] {
+        let home = Home::with(&config);
+        let arguments = if config.starts_with('[') { &["connect", "work"][..] } else { &["connect"] };
+        let (out, errors, status) = outcome(&home.run(arguments));
+        assert!(status == 0 && out.contains("+ nick alice"), "{out}{errors}");
+        let told: Vec<&str> = errors.lines().collect();
+        assert!(told.len() == 1 && told[0].contains("join = lobby: a room begins with #"), "{errors}");
+        assert!(told[0].ends_with("; this goes on without it, as it is for [home] alone"), "{errors}");
+        // Whoever goes there is stopped.
+        let (_, errors, status) = outcome(&home.run(&["connect", "home"]));
+        assert!(status == 1 && errors.contains("join = lobby"), "{errors}");
     }
 }
 

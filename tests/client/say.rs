@@ -56,6 +56,25 @@ fn say_says_lines_as_they_come() {
 }
 
 #[test]
+fn say_says_as_much_at_once_as_the_server_takes_and_tells_how_much_that_is() {
+    let server = Server::start(&["--rate", "0"]);
+    let here = tempfile::tempdir().unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    for (target, place, most) in [("#a", "#a", 4_087), ("alice", "@bob", 4_083)] {
+        for count in [most, most + 1, 4_096, 4_097] {
+            let output = run(here.path(), server.port, &["say", "--nick", "bob", target, &"x".repeat(count)]);
+            if count == most {
+                assert_eq!(fine(&output), [""; 0]);
+                alice.until(&format!("{place} <bob> {}", "x".repeat(count)));
+            } else {
+                let to = if target == "#a" { "#a" } else { "@alice" };
+                failed(&output, &format!("line 1: a message to {to} has at most {most} bytes; say it in parts"));
+            }
+        }
+    }
+}
+
+#[test]
 fn say_fails_unless_it_was_said() {
     let server = Server::start(&[]);
     let here = tempfile::tempdir().unwrap();
@@ -73,7 +92,10 @@ fn say_fails_unless_it_was_said() {
     assert!(!heard.iter().any(|line| line.contains("guest") && line.starts_with('#')), "{heard:?}");
     // What is too long is left out, and the rest is said.
     let long = "x".repeat(5_000);
-    failed(&say(&["#a", &format!("first\n{long}\nlast")]), "line 2: a line has at most 4096 bytes");
+    failed(
+        &say(&["#a", &format!("first\n{long}\nlast")]),
+        "line 2: a message to #a has at most 4087 bytes; say it in parts",
+    );
     // Whoever said something before may not be gone yet, and so this is any guest.
     let mut hears = |text: &str| {
         while !alice.until_starting("#a <guest").last().unwrap().ends_with(&format!("> {text}")) {}

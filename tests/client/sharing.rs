@@ -67,7 +67,7 @@ fn a_picture_is_shown_as_the_terminal_takes_it() {
         let terminal = Terminal::start(&mut command, 100, 30, Emulator::Reflowing, speaks);
         come_in(&terminal, &address);
         let id = share(&mut bob, "cat.png", &picture);
-        told(&terminal, &format!("#lobby bob shares cat.png (12 KB) · /show {id} · /get {id}"));
+        told(&terminal, &format!("#lobby bob shares cat.png (12 kB) · /show {id} · /get {id}"));
         let before = terminal.raw().len();
         terminal.keys(format!("/show {id}\r"));
         match speaks {

@@ -100,6 +100,18 @@ impl News {
             _ => None,
         }
     }
+
+    /// Where `other` tells that the same happened, if it does and that is elsewhere: who leaves the server, say, leaves all their rooms.
+    pub fn also_in(&self, other: &Self) -> Option<Place> {
+        let (
+            Self::Happened { place, at, text, call: None, .. },
+            Self::Happened { place: there, at: then, text: what, call: None, .. },
+        ) = (self, other)
+        else {
+            return None;
+        };
+        ((at, text) == (then, what) && place != there).then_some(*there)
+    }
 }
 
 /// The sign of a rank, which stands before the name of whoever has it and is no part of that; the room's own mark.

@@ -37,12 +37,17 @@ pub struct Seen {
     again: u64,
     /// Messages that the server no longer had, which nobody has been told yet.
     missing: u64,
+    /// Whether more was said before what was shown when we came, which nobody has been told yet.
+    has_earlier: bool,
     fetch: Option<Fetch>,
 }
 
 #[derive(Default, Debug)]
 struct Fetch {
     held: BTreeMap<u64, Line>,
+    /// How many more messages are to come to one who has just come in, and whether more was said before them. `None` if others are
+    /// fetched.
+    first: Option<(usize, bool)>,
     /// Whether this reply brought something.
     fresh: bool,
     /// Whether nothing shows yet that the room still is the one it was.
@@ -74,7 +79,8 @@ impl Seen {
         if self.fetch.is_some() {
             return None;
         }
-        self.fetch = Some(Fetch { unsure: self.last.is_some_and(|(seq, _)| seq > 0), ..Fetch::default() });
+        let first = self.last.is_none().then_some((ON_JOIN, false));
+        self.fetch = Some(Fetch { first, unsure: self.last.is_some_and(|(seq, _)| seq > 0), ..Fetch::default() });
         // The message that we have seen last is asked for once more, to know whether the room still is the one it was.
         Some(self.last.map_or_else(|| ON_JOIN.to_string(), |(seq, _)| format!("after {}", seq.saturating_sub(1))))
     }
@@ -106,6 +112,12 @@ impl Seen {
         std::mem::take(&mut self.again)
     }
 
+    /// Whether more was said before what was shown since this was asked last. It was when all that was asked for when we came in came,
+    /// and is not the beginning of the room, nor what comes right behind what was shown before we left.
+    pub fn has_earlier(&mut self) -> bool {
+        std::mem::take(&mut self.has_earlier)
+    }
+
     /// A message came from the history. Returns it unless it has been seen.
     pub fn past(&mut self, line: Line) -> Option<Line> {
         let fetch = self.fetch.as_mut()?;
@@ -129,6 +141,13 @@ impl Seen {
             }
         }
         (fetch.fresh, fetch.reached) = (true, true);
+        if let Some((more, is_cut)) = &mut fetch.first {
+            if *more == ON_JOIN {
+                *is_cut = line.seq > self.shown.map_or(1, |(seq, _)| seq.saturating_add(1));
+            }
+            *more = more.saturating_sub(1);
+            self.has_earlier |= *more == 0 && *is_cut;
+        }
         self.take(line)
     }
 
@@ -154,7 +173,7 @@ impl Seen {
         };
         let goes_on = fetch.held.keys().next().is_some_and(|&first| first <= last.saturating_add(1));
         if fetch.unsure || fetch.fresh && !goes_on {
-            self.fetch = Some(Fetch { fresh: false, unsure: false, ..fetch });
+            self.fetch = Some(Fetch { first: None, fresh: false, unsure: false, ..fetch });
             return Next::Ask(format!("after {last}"));
         }
         let held = std::mem::take(&mut fetch.held).into_values();
@@ -250,6 +269,31 @@ mod tests {
                     shown.extend(held.into_iter().map(|line| line.text));
                     return (shown, missing);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_said_before_what_is_shown_on_entering_is_known_of() {
+        for (said, forgotten, is_more) in
+            [(0, 0, false), (20, 0, false), (21, 0, true), (100, 0, true), (100, 90, false)]
+        {
+            let (mut seen, mut room) = (Seen::default(), Room::default());
+            (0..said).for_each(|text| drop(room.say(text)));
+            room.forgotten = forgotten;
+            catch_up(&mut seen, &mut room, &[], 500);
+            assert_eq!((seen.has_earlier(), seen.has_earlier()), (is_more, false), "{said}");
+            // Nothing of it is told when a connection is made anew, however much was said meanwhile.
+            (200..300).for_each(|text| drop(room.say(text)));
+            seen.lost();
+            catch_up(&mut seen, &mut room, &[], 500);
+            assert!(!seen.has_earlier());
+            // Who comes again has seen what was shown.
+            for (meanwhile, is_more) in [(0, false), (20, false), (21, true)] {
+                seen.leave();
+                (400..400 + meanwhile).for_each(|text| drop(room.say(text)));
+                catch_up(&mut seen, &mut room, &[], 500);
+                assert_eq!(seen.has_earlier(), is_more, "{meanwhile}");
             }
         }
     }

@@ -53,8 +53,8 @@ impl Head {
     }
 }
 
-/// News as one line, without its end.
-pub fn news(news: &News, head: &mut Head, look: &Look, now: SystemTime) -> String {
+/// News as one line, without its end. What happened in one room may have happened in `others` too.
+pub fn news(news: &News, others: &[Place], head: &mut Head, look: &Look, now: SystemTime) -> String {
     let time = look.time(news.at().unwrap_or(now));
     // Whoever hears of a room or a person takes what comes next to be said there.
     if let News::Answer(text) | News::Done(text) | News::Refused(text) | News::Note(text) = news
@@ -73,7 +73,14 @@ pub fn news(news: &News, head: &mut Head, look: &Look, now: SystemTime) -> Strin
         News::Erased { place, by, numbers, shown, .. } => {
             format!("{}{}", head.before(*place, &time), erased(*by, *numbers, shown, look))
         }
-        News::Happened { place, text, .. } => format!("{}{text}", head.before(*place, &time)),
+        News::Happened { place, text, .. } if others.is_empty() => format!("{}{text}", head.before(*place, &time)),
+        News::Happened { place, text, .. } => {
+            // What comes next may be of any of them.
+            head.last = None;
+            let before = head.before(*place, &time);
+            head.last = None;
+            format!("{}{} {text}", before.trim_end(), listed(others))
+        }
         News::File { place, from, file, size, name, .. } => {
             format!("{}{from} shares {name}, {}; /get {file} saves it", head.before(*place, &time), bytes(*size))
         }
@@ -83,6 +90,12 @@ pub fn news(news: &News, head: &mut Head, look: &Look, now: SystemTime) -> Strin
         News::Refused(text) => format!("no: {}", local(text, look, now)),
         News::Note(text) => format!("note: {}", local(text, look, now)),
     }
+}
+
+/// The other rooms behind the first, in words.
+fn listed(others: &[Place]) -> String {
+    let sign = |n| if n + 1 < others.len() { ", " } else { " and " };
+    others.iter().enumerate().map(|(n, place)| format!("{}{place}", sign(n))).collect()
 }
 
 /// The bytes of a time as servers write it: `2026-11-29T06:28:49Z`.
@@ -239,12 +252,12 @@ mod tests {
             (erased((41, 41), 0), "14:30 #lobby alice took message 41 back"),
             (erased((41, 42), 1), "14:30 #lobby alice took messages 41 to 42 back: bob's of 14:30"),
             (erased((1, 99), 7), "14:30 #lobby alice took messages 1 to 99 back: bob's 7 of 14:30"),
-            (file, "14:30 #lobby bob shares cat.png, 2.0 KB; /get 7 saves it"),
+            (file, "14:30 #lobby bob shares cat.png, 2.0 kB; /get 7 saves it"),
             (News::Refused("not so".to_owned()), "no: not so"),
             (News::Done("leave #club".to_owned()), "done: leave #club"),
         ] {
             let head = &mut Head { times: true, rooms: true, last: Some(place) };
-            assert_eq!(news(&told, head, &look, SystemTime::UNIX_EPOCH), want);
+            assert_eq!(news(&told, &[], head, &look, SystemTime::UNIX_EPOCH), want);
         }
         // On wish neither the time is told nor a room that is the same as before.
         let head = &mut Head { times: false, rooms: false, last: None };
@@ -269,7 +282,19 @@ mod tests {
             (here("bob is away", "@bob"), "@bob bob is away"),
             (here("bob is typing", "@bob"), "@bob bob is typing"),
         ] {
-            assert_eq!(news(&told, head, &look, SystemTime::UNIX_EPOCH), want);
+            assert_eq!(news(&told, &[], head, &look, SystemTime::UNIX_EPOCH), want);
+        }
+        // What happened in several rooms names them all, and so does what comes next.
+        for others in [&["#club"][..], &["#club", "#tea"]] {
+            let places: Vec<_> = others.iter().map(|place| Place::new(place).unwrap()).collect();
+            head.last = Some(place);
+            let told = [here("bob quit", "#lobby"), said("so")].map(|told| {
+                let others = if matches!(told, News::Happened { .. }) { &places[..] } else { &[] };
+                news(&told, others, head, &look, SystemTime::UNIX_EPOCH)
+            });
+            let rooms = ["#lobby"].iter().chain(others).copied().collect::<Vec<_>>().join(", ");
+            let (first, last) = rooms.rsplit_once(", ").unwrap();
+            assert_eq!(told, [format!("{first} and {last} bob quit"), "#lobby <@bob> so".to_owned()]);
         }
         assert_eq!(day(look.day_of(SystemTime::UNIX_EPOCH)), "Thursday, 1 January 1970");
     }
@@ -290,7 +315,10 @@ mod tests {
         }
         let refused = News::Refused("until 2026-11-29T06:28:49Z".to_owned());
         assert_eq!(
-            (news(&refused, &mut Head { times: true, rooms: true, last: None }, &look, now), look.news(&refused, now)),
+            (
+                news(&refused, &[], &mut Head { times: true, rooms: true, last: None }, &look, now),
+                look.news(&refused, now)
+            ),
             ("no: until 07:28".into(), "✗ until 07:28".into())
         );
     }

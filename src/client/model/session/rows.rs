@@ -146,7 +146,7 @@ mod tests {
             ("rooms", "#lobby 3 tea and cake", "3 people are in #lobby; it is about tea and cake"),
             ("rooms", "#lobby 1", "1 person is in #lobby"),
             ("rooms", "#lobby 0", "nobody is in #lobby"),
-            ("limits", "line 4096 bytes a line, with its ending", "4.0 KB a line, with its ending"),
+            ("limits", "line 4096 bytes a line, with its ending", "4.0 kB a line, with its ending"),
             ("limits", "file-ttl 86400s how long a file is kept", "how long a file is kept: 1 day"),
             ("limits", "rate 20 lines a second; 0 is no limit; more are slow", "20 lines a second; more are slow"),
             (
@@ -170,7 +170,7 @@ mod tests {
             (
                 "files",
                 "1 252868 vera #lobby 4s ready club photo.jpg",
-                "file 1: club photo.jpg, 247 KB, from vera for #lobby, 4 seconds ago",
+                "file 1: club photo.jpg, 247 kB, from vera for #lobby, 4 seconds ago",
             ),
             (
                 "files",
@@ -180,7 +180,7 @@ mod tests {
             (
                 "files",
                 "3 6277 vera @vera 15s ready phone.jpg",
-                "file 3: phone.jpg, 6.1 KB, from vera for you, 15 seconds ago",
+                "file 3: phone.jpg, 6.1 kB, from vera for you, 15 seconds ago",
             ),
             ("bans", "1 ban name:bob olga - for spamming", "ban 1: bob, by olga, for good (for spamming)"),
             (

@@ -11,6 +11,8 @@ use crate::text::counted;
 use crate::unicode::{fold, is_joined};
 use crate::wire::{Change, Code, Command, Rank, ServerLine, Stamp, What, Whom};
 
+/// How many messages are proposed to whoever may want to see more of what was said before they came.
+const MORE: usize = 100;
 /// How many files are remembered that we were told of.
 const TOLD_FILES: usize = 500;
 
@@ -429,6 +431,9 @@ impl Session {
                     let missed = counted(missing, "message");
                     self.note(format!("you missed {missed} in {room} that the server no longer has"));
                 }
+                if self.talks.room(room).is_some_and(|talk| talk.seen.has_earlier()) {
+                    self.answer(format!("more was said in {room} before; /history {room} {MORE} shows it"));
+                }
                 for line in held {
                     self.show(Place::Room(room), Some(line.seq), Some(line.at), line.from, line.text, Age::New);
                 }
@@ -487,7 +492,7 @@ pub(super) fn time_text(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::model::session::tests::{hear, online, sent, shown};
+    use crate::client::model::session::tests::{answer, hear, online, sent, shown};
 
     #[test]
     fn who_invites_us_or_puts_us_out_calls_for_us() {
@@ -633,6 +638,32 @@ mod tests {
                 .collect();
             assert_eq!(told, want);
             assert!(session.shared.is_empty());
+        }
+    }
+
+    #[test]
+    fn who_enters_a_room_is_told_once_how_to_see_more_than_its_last_messages() {
+        let line = |seq: u64| format!("[{seq}@2026-11-22T14:30:00.{seq:03}Z] <bob> line");
+        for (first, is_told) in [(1, false), (2, true)] {
+            let mut session = online(&["#a"]);
+            session.typed("/join #b", Instant::now());
+            hear(&mut session, &["+ join #b 1", "+ op #b 0", "+ files 0"]);
+            (first..first + 20).for_each(|seq| hear(&mut session, &[&format!("- {}", line(seq))]));
+            // What was said meanwhile stands behind it.
+            hear(&mut session, &[&format!("#b {}", line(first + 20)), "+ history #b 20", "+ history #b 0"]);
+            let more = News::Answer("more was said in #b before; /history #b 100 shows it".to_owned());
+            let news = shown(&mut session);
+            let said = news.iter().filter(|news| matches!(news, News::Said { .. })).count();
+            assert_eq!((said, news.contains(&more)), (21, is_told));
+            assert!(!is_told || news[news.len() - 2] == more, "{news:?}");
+            // A connection that is made anew says nothing of that.
+            session.lost("gone");
+            session.connected();
+            hear(&mut session, &["* hello guest1 chinwag/0.2.0 1 online; welcome"]);
+            while !session.is_online() || !session.asked.is_empty() {
+                answer(&mut session);
+            }
+            assert!(!shown(&mut session).contains(&more));
         }
     }
 

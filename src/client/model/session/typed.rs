@@ -230,7 +230,10 @@ impl Session {
 
     fn say(&mut self, text: &str) -> Taken {
         if self.is_moving() {
-            return if fits(text, "") { self.wait(Waiting::Text(text.to_owned())) } else { too_long() };
+            return match fits(text, "") {
+                Ok(()) => self.wait(Waiting::Text(text.to_owned())),
+                Err(why) => Taken::No(why),
+            };
         }
         match self.talks.target() {
             Some(place) => self.message(place, text),
@@ -256,8 +259,8 @@ impl Session {
         if text.trim().is_empty() {
             return Taken::No("there is nothing to say; type it after the name".to_owned());
         }
-        if !fits(text, &place.to_string()) {
-            return too_long();
+        if let Err(why) = fits(text, &place.to_string()) {
+            return Taken::No(why);
         }
         // A message ends the typing by itself.
         self.typing = self.typing.filter(|(told, _)| *told != place);
@@ -553,18 +556,19 @@ pub(super) fn name(line: &str) -> &'static str {
     commands::find(cut(line).0).map_or("", |spec| spec.name)
 }
 
-/// Whether a message is short enough to be said to `place`; to any place, if that is empty.
-fn fits(text: &str, place: &str) -> bool {
-    let place = if place.is_empty() { PLACE_MAX } else { place.len() };
-    "/msg ".len() + place + " ".len() + text.len() + "\n".len() <= LINE
+/// Whether a message is short enough to be said to `place`; to any place, if that is empty. An error says how long it may be: the line that
+/// brings it there names the place, too.
+fn fits(text: &str, place: &str) -> Result<(), String> {
+    let (name, to) = if place.is_empty() { (PLACE_MAX, String::new()) } else { (place.len(), format!(" to {place}")) };
+    let most = LINE - "/msg ".len() - name - " ".len() - "\n".len();
+    if text.len() > most {
+        return Err(format!("a message{to} has at most {most} bytes; say it in parts"));
+    }
+    Ok(())
 }
 
 /// The most bytes that the name of a room has.
 const PLACE_MAX: usize = RoomName::BYTES;
-
-fn too_long() -> Taken {
-    Taken::No(format!("a line has at most {LINE} bytes; say it in parts"))
-}
 
 /// The picture that `/show` is to show with these words, and how much of it.
 fn shown(rest: &str) -> Option<TransferRequest> {
