@@ -176,10 +176,10 @@ mod tests {
             };
             step("", &[]);
             step("/join #b", &["you talk to #b now"]);
-            step("hi", &[]);
+            step("/ping 1", &[]);
             // It is told by the answer.
             step("/query #a", &[]);
-            step("/topic", &[]);
+            step("/ping 2", &[]);
             step("", &["you talk to #a now"]);
         }
     }

@@ -6,7 +6,7 @@ use super::{Asked, Entry, Message, Pending, Phase, Session};
 use crate::client::model::news::{Age, Mark, Moves, News, TransferAnswer};
 use crate::client::model::seen::{Line, Next, ON_JOIN};
 use crate::client::model::talks::Ranks;
-use crate::names::{Nick, Place, RoomName};
+use crate::names::{FileId, Nick, Place, RoomName};
 use crate::text::counted;
 use crate::unicode::{fold, is_joined};
 use crate::wire::{Change, Code, Command, Rank, ServerLine, Stamp, What, Whom};
@@ -178,8 +178,7 @@ impl Session {
             What::File { file, size, name } => {
                 self.answers.push_back(TransferAnswer::Shared(file));
                 let name = name.to_owned();
-                self.told_files.drain(..(self.told_files.len() + 1).saturating_sub(TOLD_FILES));
-                self.told_files.push_back((file, size, name.clone()));
+                self.note_file((file, size, name.clone()));
                 let news = News::File { place, at, from: who, file, size, name, age: Age::New };
                 self.heard.keep(&news, None);
                 return self.news.push_back(news);
@@ -395,16 +394,27 @@ impl Session {
     /// Shows the files that were shared in a room before it was entered, in their place: those of before this time, where more follows.
     pub(super) fn tell_shared(&mut self, room: RoomName, until: Option<SystemTime>) {
         for news in self.take_shared(room, until) {
+            if let News::File { file, size, name, .. } = &news {
+                self.note_file((*file, *size, name.clone()));
+            }
             self.heard.keep(&news, None);
             self.news.push_back(news);
         }
+    }
+
+    /// Notes that this file was told of.
+    fn note_file(&mut self, file: (FileId, u64, String)) {
+        self.told_files.drain(..(self.told_files.len() + 1).saturating_sub(TOLD_FILES));
+        self.told_files.push_back(file);
     }
 
     /// Those of these files that are to be shown with a history that is still to come, and were not told of.
     pub(super) fn not_told(&self, mut files: Vec<News>) -> Vec<News> {
         files.retain(|news| {
             let News::File { place: Place::Room(room), file, size, name, .. } = news else { return false };
-            let is_coming = |asked: &Asked| matches!(asked.pending, Pending::History(of) if of == *room);
+            let is_coming = |asked: &Asked| {
+                matches!(asked.pending, Pending::History(of) if of == *room) && !asked.line.contains(" after ")
+            };
             self.asked.iter().any(is_coming)
                 && !self.told_files.iter().any(|told| (&told.0, &told.1, &told.2) == (file, size, name))
         });
