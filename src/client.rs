@@ -197,6 +197,7 @@ impl Client {
     }
 
     fn take_lines(&mut self, now: Instant) {
+        self.session.clock = SystemTime::now();
         while let Some(received) = self.link.next_line() {
             let (line, bytes) = match &received {
                 Received::Text(text) => (ServerLine::parse(text), text.len()),

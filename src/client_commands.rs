@@ -45,7 +45,7 @@ pub(crate) struct Connect {
     /// Ring the bell for what is said to you: always, or never [default: always]
     #[arg(long, value_name = "WHEN")]
     bell: Option<Ring>,
-    /// Who is typing: tell others of you and you of others, or neither [default: on, but off with --plain]
+    /// Who is typing: tell others of you and you of others, or neither [default: as /set typing was set last, else on, but off with --plain]
     #[arg(long, value_name = "SWITCH")]
     typing: Option<Switch>,
     /// Tell only how many come and go, as in: 4 came, 2 left [default: as /fold was set last]
@@ -212,8 +212,11 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
         Some(switch) => switch == Switch::On,
         None => is_terminal && is_plain(&saved)?,
     };
-    let typing = switch(options.typing, "typing")?;
+    // Nor what was set in a chat.
+    let remembered = |name| saved::remembered(name).filter(|_| is_terminal || is_plain);
+    let typing = switch(options.typing, "typing")?.or_else(|| remembered("typing"));
     wish.without_typing = !typing.unwrap_or(!is_plain);
+    wish.without_presence = remembered("presence") == Some(false);
     wish.person = io::stdin().is_terminal();
     // Whoever has a single name on this server most likely means that.
     if let ([(owner, _)], true, None) = (&wish.tokens[..], wish.person, wish.nick) {
@@ -227,7 +230,7 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
     if !is_terminal && !is_plain {
         return pipe::run(&server, &wish);
     }
-    let fold = switch(options.fold, "fold")?.or_else(|| saved::remembered("fold")).unwrap_or_default();
+    let fold = switch(options.fold, "fold")?.or_else(|| remembered("fold")).unwrap_or_default();
     let color = options.color.or(saved.one("color", choice)?);
     let colour = match color.unwrap_or(When::Auto) {
         When::Always => true,

@@ -28,7 +28,7 @@ use crate::commands;
 use crate::listener::reason;
 use crate::names::{Nick, Place};
 use crate::signals::Signals;
-use crate::text::counted;
+use crate::text::{counted, roughly};
 
 const SIGNALS: Token = Token(link::FREE);
 
@@ -42,6 +42,8 @@ const LEAVING: Duration = Duration::from_millis(500);
 const UNSURE_TOLD: usize = 5;
 /// How long a connection may be lost before the person is told, and why nothing is sent: before they are told of what is not.
 const LOST: Duration = Duration::from_secs(3);
+/// After how long without a connection the person is told that it is still tried; it is told again each time when that has doubled.
+const STILL: Duration = Duration::from_secs(60);
 /// How long a script waits for a server without which it cannot go on.
 const AWAY: Duration = Duration::from_secs(120);
 
@@ -117,6 +119,12 @@ struct Plain {
     bell: Bell,
     /// When the bell rang last.
     rang: Option<Instant>,
+    /// Where somebody was heard last, or a line of the person's own was told.
+    heard: Option<Place>,
+    /// Since when there has been no connection, and after how long that is told next.
+    away: Option<(Instant, Duration)>,
+    /// Whether the person was told at length which keys do nothing here.
+    told_keys: bool,
     /// What has been told of each transfer, by its key.
     transfers: HashMap<u64, Told>,
     /// Who was typing when that was looked at last.
@@ -175,6 +183,9 @@ impl Plain {
             continued,
             bell,
             rang: None,
+            heard: None,
+            away: None,
+            told_keys: false,
             transfers: HashMap::new(),
             typists: Vec::new(),
             stuck: None,
@@ -226,6 +237,7 @@ impl Plain {
             }
             self.stuck(is_open)?;
             self.leaves();
+            self.still();
             self.gather();
             if is_given_up || self.visit.is_over() || self.ended.load(Ordering::Relaxed) {
                 return Ok(());
@@ -241,7 +253,24 @@ impl Plain {
         let stuck = self.stuck.map(|(since, is_told)| since + if is_told { AWAY } else { UNSURE });
         let silent = self.visit.silent_at(UNSURE).filter(|&at| at > Instant::now());
         let leaves = self.leaves.filter(|(_, is_told)| !is_told).map(|(since, _)| since + LEAVING);
-        [moving, stuck, leaves, silent, self.visit.unsure_at(UNSURE)].into_iter().flatten().min()
+        let still = self.away.map(|(since, after)| since + after);
+        [moving, stuck, leaves, silent, still, self.visit.unsure_at(UNSURE)].into_iter().flatten().min()
+    }
+
+    /// Tells now and then that a connection is still tried for, as nothing else shows that.
+    fn still(&mut self) {
+        let session = &self.visit.client.session;
+        let is_here = session.is_in() || session.locked().is_some() || session.is_dozing() || session.is_quitting();
+        if is_here || !self.is_person {
+            self.away = None;
+            return;
+        }
+        let (since, after) = *self.away.get_or_insert((Instant::now(), STILL));
+        if since.elapsed() >= after {
+            self.away = Some((since, after * 2));
+            let time = roughly(after.as_secs());
+            self.visit.tell(News::Note(format!("there has been no connection for {time}; still trying")));
+        }
     }
 
     /// Tells the person who leaves that this goes on, if it does not end at once.
@@ -308,7 +337,13 @@ impl Plain {
                     }
                     // So begin the keys that move the cursor, wherever they stand, and so are those with Ctrl that the terminal leaves.
                     if self.is_person && line.contains(|c: char| c.is_ascii_control() && c != '\t') {
-                        let why = "the keys that move the cursor, and those with Ctrl, do nothing here, so nothing of that line is taken; type it again, with Backspace for what is wrong";
+                        // Whoever hears all of it need not hear it all each time.
+                        let why = match std::mem::replace(&mut self.told_keys, true) {
+                            false => {
+                                "the keys that move the cursor, and most with Ctrl, do nothing here, so nothing of that line is taken; type it again, with Backspace for what is wrong"
+                            }
+                            true => "nothing of that line is taken, as such a key is in it",
+                        };
                         self.visit.tell(News::Refused(why.to_owned()));
                     } else if self.is_behind(line, is_at_once) {
                         // It was told once.
@@ -433,14 +468,19 @@ impl Plain {
         self.progress();
     }
 
-    /// Tells news, unless the person has typed that, and sees it there. `others` are where the same happened, too.
+    /// Tells news, unless the person has typed that, and sees it there. What goes elsewhere than where somebody was heard last is told
+    /// all the same, as the line that was typed does not show where it went. `others` are where the same happened, too.
     fn told(&mut self, news: &News, others: &[Place]) {
+        let heard = match news {
+            News::Said { place, .. } => self.heard.replace(*place).filter(|heard| heard != place),
+            _ => None,
+        };
         if let News::Said { place, from, text, mark: Mark::Own, age: Age::New, .. } = news {
             let said = format!("{place} {text}");
             let told = self.unsure.iter().position(|unsure| *unsure == said);
             match told {
                 Some(at) => drop(self.unsure.remove(at)),
-                None if self.visit.client.session.status().nick == Some(*from) => return,
+                None if heard.is_none() && self.visit.client.session.status().nick == Some(*from) => return,
                 None => {}
             }
         }
@@ -459,12 +499,19 @@ impl Plain {
         let is_it = |line: &str, told: &str| {
             line.strip_suffix(told).is_some_and(|place| place.is_empty() || place.ends_with(' '))
         };
+        let sent: Vec<String> = self.visit.client.session.unanswered().collect();
         for line in &unsure {
             if !self.unsure.iter().any(|told| is_it(line, told)) {
-                self.print(&News::Note(format!("not sent yet: {line}")));
+                // Others may have heard what was sent long ago.
+                let what = if sent.contains(line) { "no answer yet" } else { "not sent yet" };
+                self.print(&News::Note(format!("{what}: {line}")));
             }
         }
         self.unsure = unsure;
+        // That there is no connection is told instead.
+        if !self.visit.client.session.is_connected() {
+            return;
+        }
         let is_silent = self.visit.silent_at(UNSURE).is_some_and(|at| at <= Instant::now());
         let awaited = self.visit.client.session.awaited().filter(|_| is_silent).map(str::to_owned);
         let is_told = std::mem::replace(&mut self.told_silent, awaited.is_some());
@@ -483,9 +530,10 @@ impl Plain {
         }
     }
 
-    /// Tells how far transfers are, when there is something to be told. Whoever leaves has been told that they end.
+    /// Tells how far transfers are, when there is something to be told. Whoever leaves has been told that they end, and whoever has lost the
+    /// connection that they wait.
     fn progress(&mut self) {
-        if self.leaves.is_some() {
+        if self.leaves.is_some() || !self.visit.client.session.is_connected() {
             return;
         }
         let now = Instant::now();
@@ -515,7 +563,7 @@ impl Plain {
     }
 
     fn print_of(&mut self, news: &News, others: &[Place]) {
-        self.frame(matches!(news, News::Said { age: Age::Past, .. }));
+        self.frame(matches!(news, News::Said { age: Age::Past, .. } | News::File { age: Age::Past, .. }));
         let now = SystemTime::now();
         let day = self.look.day_of(news.at().unwrap_or(now));
         if std::mem::replace(&mut self.day, day) != day {

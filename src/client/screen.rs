@@ -60,7 +60,7 @@ impl Look {
                 let text = words::erased(*by, *numbers, shown, self);
                 format!("{} {}", head(at, place, " "), self.sgr("2", &text))
             }
-            News::File { place, at, from, file, size, name } => {
+            News::File { place, at, from, file, size, name, .. } => {
                 let is_shown = Format::of_name(name).is_some() && *size <= PICTURE;
                 let show = if is_shown { format!(" · /show {file}") } else { String::new() };
                 let shares = format!("{} shares {name} ({}){show} · /get {file}", self.nick(*from), bytes(*size));
@@ -490,7 +490,7 @@ mod tests {
         assert_eq!(shown(&said("@bob", "alice", "yes", Mark::Own)), "14:30 @bob <alice> yes");
         let file = |name: &str, size: u64| {
             let (place, from) = (Place::new("#lobby").unwrap(), Nick::new("alice").unwrap());
-            shown(&News::File { place, at: None, from, file: FileId(7), size, name: name.to_owned() })
+            shown(&News::File { place, at: None, from, file: FileId(7), size, name: name.to_owned(), age: Age::New })
         };
         assert_eq!(file("cat.png", 48_213), "01:00 #lobby alice shares cat.png (47 kB) · /show 7 · /get 7");
         assert_eq!(file("cat.txt", 48_213), "01:00 #lobby alice shares cat.txt (47 kB) · /get 7");

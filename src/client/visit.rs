@@ -196,6 +196,15 @@ impl Visit {
                 self.fold(change);
                 Ok(())
             }
+            Taken::Set(name, is_on) => {
+                if let Err(e) = saved::remember(name, is_on) {
+                    self.tell(News::Note(format!(
+                        "this run alone has it so, as it cannot be remembered: {}",
+                        reason(&e)
+                    )));
+                }
+                Ok(())
+            }
             Taken::No(why) => Err(why),
         };
         let is_done = done.is_ok();

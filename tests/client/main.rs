@@ -24,5 +24,6 @@ mod stay;
 mod terminal;
 #[cfg(feature = "tls")]
 mod tls;
+mod told;
 mod typed;
 mod walk;

@@ -17,7 +17,7 @@ use testkit::{Client, Server, binary, control, eventually, noise};
 use crate::terminal::Fake;
 
 /// A server without flood control, and Bob in its lobby.
-fn lobby() -> (Server, Client) {
+pub fn lobby() -> (Server, Client) {
     let server = Server::start(&["--rate", "0"]);
     let mut bob = server.in_room("bob", "#lobby");
     // So that he has no mark.
@@ -26,18 +26,18 @@ fn lobby() -> (Server, Client) {
 }
 
 /// The binary, about to go to `server` as alice in the lobby.
-fn connect(server: &str, options: &[&str]) -> Command {
+pub fn connect(server: &str, options: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.args(["connect", "--nick", "alice", "--join", "#lobby"]).args(options).arg(server);
     command
 }
 
 /// Alice before her terminal, once she is in.
-fn alice(server: &str, options: &[&str]) -> Terminal {
+pub fn alice(server: &str, options: &[&str]) -> Terminal {
     start(&mut connect(server, options))
 }
 
-fn start(command: &mut Command) -> Terminal {
+pub fn start(command: &mut Command) -> Terminal {
     let terminal = Terminal::start(command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
     told(&terminal, "in #lobby: ");
     terminal
@@ -45,12 +45,12 @@ fn start(command: &mut Command) -> Terminal {
 
 /// Waits until this stands somewhere.
 #[track_caller]
-fn told(terminal: &Terminal, text: &str) -> Screen {
+pub fn told(terminal: &Terminal, text: &str) -> Screen {
     terminal.wait_until(&format!("a line with {text:?}"), |screen| screen.lines.iter().any(|line| line.contains(text)))
 }
 
 /// Whether there is a line with this.
-fn tells(terminal: &Terminal, text: &str) -> bool {
+pub fn tells(terminal: &Terminal, text: &str) -> bool {
     terminal.screen().lines.iter().any(|line| line.contains(text))
 }
 

@@ -67,6 +67,8 @@ pub enum News {
         size: u64,
         /// What it is called.
         name: String,
+        /// Whether it has just been shared.
+        age: Age,
     },
     /// A part of the answer to a command.
     Answer(String),
@@ -213,6 +215,8 @@ pub enum Taken {
     Transfer(TransferRequest),
     /// Who comes and goes is to be folded from now on, or not; without either, it is asked whether it is.
     Fold(Option<bool>),
+    /// It is on its way, and sets what is called so: the next runs begin with that, too.
+    Set(&'static str, bool),
     /// It cannot be taken, for this reason.
     No(String),
 }

@@ -12,6 +12,7 @@ mod rows;
 mod search;
 mod secret;
 mod slips;
+mod target;
 mod told;
 mod typed;
 
@@ -22,7 +23,7 @@ pub use typed::{is_automatic, is_known, is_quit, own_commands};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::client::model::news::{Found, News, TransferAnswer, TransferRequest};
 use crate::client::model::talks::Talks;
@@ -63,6 +64,8 @@ pub struct Wish {
     pub person: bool,
     /// Whether to tell nobody that we are typing, and to be told of nobody.
     pub without_typing: bool,
+    /// Whether not to be told who comes online and goes.
+    pub without_presence: bool,
     /// What somebody is told to do who means a room that is not there, where the rooms should be there already; empty if there is nothing.
     pub expects_rooms: Option<&'static str>,
     /// The room that is only spoken to, from outside if need be.
@@ -154,6 +157,8 @@ enum Pending {
     Get(u64),
     /// Which files were shared in the last so many seconds of which we were not told: where, and how many.
     Missed(u64, Vec<(Place, u64)>),
+    /// The files that there are for us.
+    Shared(Vec<News>),
     /// The largest file that the server takes, once that has been told.
     Limits(Option<u64>),
     /// This file is looked up, and has been found.
@@ -263,6 +268,8 @@ pub struct Session {
     is_nowhere: bool,
     /// The line that was to lead to where the person talks next, and was refused.
     astray: Option<String>,
+    /// Whom the person talks to, as far as they were told.
+    told_target: Option<Place>,
     restored: bool,
     /// What the server says unlocks it, if it is locked.
     locked: Option<String>,
@@ -274,6 +281,8 @@ pub struct Session {
     pub is_spoken: bool,
     /// How long a loss may last before it is told, though the server keeps our place: nothing else may show it.
     pub patience: Duration,
+    /// The time of day, as far as that is told before a line of the server's is.
+    pub clock: SystemTime,
     /// How many details the reply that is coming has so far.
     details: usize,
     /// The rooms in which we had a rank when the connection was lost, until it is known whether we have it still.
@@ -284,6 +293,7 @@ pub struct Session {
     pub talks: Talks,
     typing: Option<(Place, Instant)>,
     without_typing: bool,
+    without_presence: bool,
     /// What may be searched.
     heard: search::Heard,
     asked: VecDeque<Asked>,
@@ -301,6 +311,8 @@ pub struct Session {
     pub is_operator: bool,
     /// The files of which we were told last, with their sizes and names: a server that was started anew may give their IDs to others.
     told_files: VecDeque<(FileId, u64, String)>,
+    /// Files that were shared before we came in, of rooms of which the history is still to come.
+    shared: Vec<News>,
     /// When we came in, and when our name and the ghosts were asked for last.
     since: Option<(Instant, Instant)>,
     waiting: VecDeque<Waiting>,
@@ -342,18 +354,21 @@ impl Session {
             doubted: None,
             is_nowhere: false,
             astray: None,
+            told_target: None,
             restored: false,
             locked: None,
             dozes: false,
             keys: own::KEYS,
             is_spoken: false,
             patience: Duration::MAX,
+            clock: SystemTime::UNIX_EPOCH,
             details: 0,
             had: Vec::new(),
             entry: Entry::default(),
             talks,
             typing: None,
             without_typing: wish.without_typing,
+            without_presence: wish.without_presence,
             heard: search::Heard::default(),
             asked: VecDeque::new(),
             sent: VecDeque::new(),
@@ -363,6 +378,7 @@ impl Session {
             away_for: 0,
             is_operator: false,
             told_files: VecDeque::new(),
+            shared: Vec::new(),
             since: None,
             waiting: VecDeque::new(),
             lines: VecDeque::new(),
@@ -437,6 +453,11 @@ impl Session {
         let waits = self.regaining || self.phase == Phase::Restoring;
         // Later than that, our name being free shows only in who goes.
         self.since.filter(|(since, asked)| waits && *asked < *since + LIMBO).map(|(_, asked)| asked + AGAIN)
+    }
+
+    /// Whether there is a connection, though the server may not have let us in.
+    pub fn is_connected(&self) -> bool {
+        self.phase != Phase::Offline && self.loss.is_none()
     }
 
     /// Whether the server has let us in, so that it can be asked things.
@@ -615,6 +636,9 @@ impl Session {
         if self.without_typing {
             self.ask(Command::Set("typing", false), Pending::Quiet);
         }
+        if self.without_presence {
+            self.ask(Command::Set("presence", false), Pending::Quiet);
+        }
         if self.first && self.is_spoken {
             let at = text.split("; /join ").next().unwrap_or_default();
             self.answer(format!("{} {at}", people(online)));
@@ -648,6 +672,7 @@ impl Session {
             self.missing.clear();
         }
         self.send_waiting();
+        self.tell_target();
     }
 }
 
@@ -705,6 +730,7 @@ mod tests {
                 "who" => "+ who 1 1".to_owned(),
                 "join" => format!("+ join {first} 1"),
                 "history" => format!("+ history {first} 0"),
+                "files" => "+ files 0".to_owned(),
                 _ => format!("+ {command} {rest}"),
             };
             hear(session, &[&reply]);
@@ -751,7 +777,7 @@ mod tests {
                 "+ join #a 1",
             ],
         );
-        assert_eq!(sent(&mut session), ["/op #a", "/history #a 20"]);
+        assert_eq!(sent(&mut session), ["/op #a", "/history #a 20"], "only who stays wants to know of files");
         hear(&mut session, &["+ query #a", "+ ping restored"]);
         assert!(session.is_online());
         assert_eq!(session.status().nick, Nick::new("alice").ok());
@@ -916,12 +942,20 @@ mod tests {
         let (mut session, now) = (online(&["#a"]), Instant::now());
         hear(&mut session, &["* presence 2 +bob +carol"]);
         for (line, asks) in [("/set presence off", false), ("/set presence on", true)] {
-            assert_eq!(session.typed(line, now), Taken::Yes);
+            assert_eq!(session.typed(line, now), Taken::Set("presence", asks));
             sent(&mut session);
             hear(&mut session, &[&format!("+ {}", &line[1..])]);
             assert_eq!((sent(&mut session) == ["/who"], session.status().online), (asks, None));
         }
         hear(&mut session, &["- bob here 0s #a", "+ who 1 1"]);
         assert_eq!(session.status().online, Some(1));
+        // So it is on the next connection, where nobody knows for how long that is so either.
+        session.typed("/set presence off", now);
+        session.lost("gone");
+        session.connected();
+        hear(&mut session, &["* hello alice x 1 online"]);
+        assert!(sent(&mut session).contains(&"/set presence off".to_owned()));
+        hear(&mut session, &["- bob here 0s #a", "+ who 1 1"]);
+        assert_eq!(session.status().online, None);
     }
 }

@@ -244,7 +244,8 @@ mod tests {
             numbers,
             shown: vec![(from, when); count],
         };
-        let file = News::File { place, at, from, file: FileId(7), size: 2_048, name: "cat.png".to_owned() };
+        let file =
+            News::File { place, at, from, file: FileId(7), size: 2_048, name: "cat.png".to_owned(), age: Age::New };
         for (told, want) in [
             (said("hi"), "14:30 #lobby <@bob> hi"),
             (said("/me waves"), "14:30 #lobby * @bob waves"),

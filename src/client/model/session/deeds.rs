@@ -1,7 +1,7 @@
 //! What the person has done, as the server confirms it, in a sentence.
 
+use super::Session;
 use super::told::{banned_text, span_text};
-use super::{Asked, Pending, Session};
 use crate::commands;
 use crate::limits::{GUEST_BAN, GUEST_BAN_MOST};
 use crate::names::{Place, RoomName};
@@ -32,7 +32,9 @@ pub(super) fn deed(line: &str, done: &Done<'_>) -> Option<String> {
         Done::Unignore(nick) => format!("you hear of {nick} again"),
         Done::Away => "you are away; /back ends that".to_owned(),
         Done::Typing(place, true) => format!("{place} is told that you are typing"),
-        Done::Typing(place, false) => format!("{place} is told that you are not typing"),
+        Done::Typing(place, false) => {
+            format!("{place} is told that you are not typing; /set typing off tells nobody from now on")
+        }
         Done::Pass => "the server asks for no password now".to_owned(),
         Done::Back => "you are back".to_owned(),
         Done::Set(option, is_on) => format!("{option} is {}", if is_on { "on" } else { "off" }),
@@ -117,9 +119,7 @@ impl Session {
 
     /// Tells who has lost their target while rooms are entered that they talk to nobody: below what was said in these, where that is seen.
     pub(super) fn tell_nowhere(&mut self) {
-        let is_coming =
-            |asked: &Asked| matches!(asked.pending, Pending::Join(_) | Pending::Ranks { .. } | Pending::History(_));
-        if self.is_nowhere && !self.asked.iter().any(is_coming) {
+        if self.is_nowhere && !self.is_entering() {
             self.is_nowhere = false;
             if self.talks.target().is_none() {
                 self.note(self.nowhere());

@@ -34,6 +34,7 @@ impl Session {
             // Who wants to leave need not know.
         } else if is_told || time >= BLINK {
             self.note(format!("the connection was lost for {} seconds, and is back", time.as_secs()));
+            self.told_target = None;
         }
         if let Some(place) = self.talks.target().filter(|_| has_moved) {
             self.ask(Command::Query(place), Pending::Query);
@@ -64,6 +65,7 @@ impl Session {
         self.restored = false;
         self.regaining = false;
         self.since = None;
+        self.told_target = None;
         self.typing = None;
         self.lines.clear();
         self.talks.lost();
@@ -186,9 +188,11 @@ impl Session {
                 // Over another connection of theirs, and so on this one.
                 Some(room) => {
                     self.go_to(Place::Room(room));
+                    self.told_target = self.talks.target();
                     self.ask(Command::Query(Place::Room(room)), Pending::Query);
                     self.answer(format!("you are in {room} and talk there; /query TARGET for another"));
                 }
+                None if self.quitting => {}
                 None => self.answer("/join #lobby to talk, /help for the rest".to_owned()),
             },
             None => {}

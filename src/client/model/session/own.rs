@@ -19,6 +19,14 @@ const OWN_HELP: &[(&str, &[&str])] = &[
             "/drop  give your name up, and its ranks, and nobody can have it for 30 days; the password is asked for, and not shown",
         ],
     ),
+    (
+        "/query ",
+        &["/query [TARGET]  talk to TARGET, a room or a person, from now on; alone, it tells whom you talk to"],
+    ),
+    (
+        "/typing ",
+        &["/typing [TARGET] [on|off]  tell that you are typing; it lasts six seconds. /set typing off tells nobody"],
+    ),
     ("/set ", &["/set [presence|typing on|off]  your settings, or change one"]),
     ("/quit ", &["/quit [REASON]  leave the server"]),
     // What the client does by itself.

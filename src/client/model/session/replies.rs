@@ -1,5 +1,7 @@
 //! What the server answers.
 
+use std::time::Duration;
+
 use super::deeds::deed;
 use super::login::key_of;
 use super::own::{OWN, OWN_GROUP, SHOW, own_help};
@@ -30,6 +32,8 @@ const ROWS: usize = 10;
 const PLACES: usize = 20;
 /// How many people may have a rank in a room, as far as they are told apart.
 const RANKED: usize = 500;
+/// How many files there may be for us: so many as the server keeps.
+const FILES: usize = 1_000;
 
 /// Whether a reply names just what this line of ours is about; `None` where either of them names nothing.
 fn names_the_same(line: &str, done: &Done<'_>) -> Option<bool> {
@@ -151,6 +155,14 @@ impl Session {
                     *found = Some(Found { size, name: name.to_owned(), is_ready: !coming });
                 }
             }
+            Some(Pending::Shared(files)) => {
+                if let Detail::File { file, size, sender: from, place, age, name, .. } = Detail::parse("files", text)
+                    && files.len() < FILES
+                {
+                    let (at, name) = (self.clock.checked_sub(Duration::from_secs(age)), name.to_owned());
+                    files.push(News::File { place, at, from, file, size, name, age: Age::Past });
+                }
+            }
             Some(Pending::Missed(away, found)) => {
                 if let Detail::File { file, size, sender, place, age, name, .. } = Detail::parse("files", text)
                     && age <= *away
@@ -179,8 +191,14 @@ impl Session {
             Some(&mut Pending::History(room)) => {
                 let Detail::Line { seq, at, from, text } = Detail::parse("history", text) else { return };
                 let line = Line { seq, at, from, text: text.to_owned() };
+                let is_first = self.talks.room(room).is_some_and(|talk| talk.seen.last_at().is_none());
                 if let Some(line) = self.talks.room(room).and_then(|talk| talk.seen.past(line)) {
                     self.tell_above(room);
+                    if is_first && line.seq > 1 {
+                        // They stand among what is not shown either.
+                        self.take_shared(room, Some(line.at));
+                    }
+                    self.tell_shared(room, Some(line.at));
                     self.show(Place::Room(room), Some(line.seq), Some(line.at), line.from, line.text, Age::Past);
                 }
             }
@@ -292,7 +310,10 @@ impl Session {
                 self.room_keys.retain(|(known, _)| *known != room);
                 is_nowhere = self.close(Place::Room(room));
             }
-            Done::Query(place) if matches!(pending, Pending::Typed(_)) => self.go_to(place),
+            Done::Query(place) if matches!(pending, Pending::Typed(_)) => {
+                self.go_to(place);
+                self.told_target = Some(place);
+            }
             Done::Room { room, rule: Some((rule, value)) } => {
                 self.talks.room(room).into_iter().for_each(|talk| talk.set_rule(rule, value));
             }
@@ -310,7 +331,7 @@ impl Session {
             _ => {}
         }
         match pending {
-            Pending::Who => self.knows_all = true,
+            Pending::Who => self.knows_all = !self.without_presence,
             Pending::Token(nick) => {
                 if let Done::Token(token) = done {
                     self.got_token(nick, token);
@@ -394,11 +415,16 @@ impl Session {
                         "is {room} the right room? it was not there before, and nobody else is in it{how}"
                     ));
                 }
+                self.tell_shared(room, None);
                 if let Some(next) = self.talks.room(room).map(|talk| talk.seen.answered()) {
                     self.fetched(room, next);
                 }
             }
             Pending::Search { room, word, past } => self.found(&word, Some(room), past),
+            Pending::Shared(files) => match self.asked.front_mut().map(|asked| &mut asked.pending) {
+                Some(Pending::Search { past, .. }) => past.extend(files),
+                _ => self.shared = self.not_told(files),
+            },
             Pending::Restored => self.restored = true,
             Pending::Send(key) => self.answers.push_back(match done {
                 Done::Send { file, offset } => TransferAnswer::Sending { key, file, offset },
@@ -457,7 +483,7 @@ impl Session {
     fn turned_down(&mut self, pending: Pending, code: Code<'_>, text: &str) {
         self.grow_wary(&pending, code);
         match pending {
-            Pending::Missed(..) => {}
+            Pending::Missed(..) | Pending::Shared(_) => {}
             Pending::Quiet | Pending::Who | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
             Pending::Typed(line)
                 if code == Code::Owned
@@ -541,6 +567,7 @@ impl Session {
             Pending::Query if self.talks.target().is_none() => {}
             Pending::Query => self.refuse(text.to_owned()),
             Pending::History(room) => {
+                self.take_shared(room, None);
                 let is_gone = code == Code::Gone;
                 if let Some(talk) = self.talks.room(room) {
                     let next = if is_gone { talk.seen.gone() } else { talk.seen.give_up() };
@@ -657,7 +684,11 @@ mod tests {
             ("/invite bob", "+ invite #a bob", "you invited bob to #a"),
             ("/uninvite bob", "+ uninvite #a bob", "you took back that bob is invited to #a"),
             ("/typing bob on", "+ typing bob on", "@bob is told that you are typing"),
-            ("/typing off", "+ typing #a off", "#a is told that you are not typing"),
+            (
+                "/typing off",
+                "+ typing #a off",
+                "#a is told that you are not typing; /set typing off tells nobody from now on",
+            ),
             ("/pass sesame", "+ pass", "the server asks for no password now"),
             (
                 "/ban mallory",
@@ -920,9 +951,9 @@ mod tests {
             session.typed("/join #a", Instant::now());
             sent(&mut session);
             told(&mut session, &["+ join #a 1"]);
-            assert_eq!(sent(&mut session), ["/op #a", "/history #a 20"]);
+            assert_eq!(sent(&mut session), ["/op #a", "/files", "/history #a 20"]);
             let rows: Vec<String> = come.iter().map(|line| format!("- {line}")).collect();
-            let mut lines = vec!["+ op #a 0"];
+            let mut lines = vec!["+ op #a 0", "+ files 0"];
             lines.extend(rows.iter().map(String::as_str));
             let count = format!("+ history #a {}", come.len());
             lines.push(&count);

@@ -65,7 +65,10 @@ fn cost(news: &News) -> usize {
 }
 
 fn text(news: &News) -> &str {
-    if let News::Said { text, .. } = news { text } else { "" }
+    match news {
+        News::Said { text, .. } | News::File { name: text, .. } => text,
+        _ => "",
+    }
 }
 
 /// Whether both are one message, of which the server tells the time alone in the same way whenever it tells it.
@@ -75,6 +78,9 @@ fn is_same(one: &News, other: &News) -> bool {
             News::Said { place, at, from, text, .. },
             News::Said { place: other, at: other_at, from: other_from, text: other_text, .. },
         ) => (place, at, from, text) == (other, other_at, other_from, other_text),
+        (News::File { file, size, name, .. }, News::File { file: other, size: other_size, name: other_name, .. }) => {
+            (file, size, name) == (other, other_size, other_name)
+        }
         _ => false,
     }
 }
@@ -87,6 +93,8 @@ impl Session {
         }
         match self.talks.target() {
             Some(Place::Room(room)) if self.is_online() => {
+                // By their names, files are found too.
+                self.ask(Command::Files, Pending::Shared(Vec::new()));
                 let pending = Pending::Search { room, word: word.to_owned(), past: Vec::new() };
                 self.ask(Command::History(room, &ASKED.to_string()), pending);
             }
@@ -115,13 +123,14 @@ impl Session {
         let more = found.len().saturating_sub(SHOWN);
         let count = found.len();
         for mut news in found.into_iter().skip(more) {
-            if let News::Said { age, .. } = &mut news {
+            if let News::Said { age, .. } | News::File { age, .. } = &mut news {
                 *age = Age::Past;
             }
             self.news.push_back(news);
         }
-        let older = room.map(|room| format!(" and the last {ASKED} messages of {room}")).unwrap_or_default();
-        let found = if count == 0 { "no message".to_owned() } else { count.to_string() };
+        let older = room.map(|room| format!(" and the last {ASKED} messages of {room}, names of files included"));
+        let older = older.unwrap_or_default();
+        let found = if count == 0 { "no message and no file".to_owned() } else { count.to_string() };
         let shown = if more > 0 { format!("; the newest {SHOWN} are shown") } else { String::new() };
         self.answer(format!("{found} with “{word}” in what was shown here{older}{shown}"));
     }
@@ -140,6 +149,7 @@ mod tests {
         for news in shown(session) {
             match news {
                 News::Said { text, age: Age::Past, .. } => texts.push(text),
+                News::File { name, age: Age::Past, .. } => texts.push(name),
                 News::Answer(text) => last = text,
                 _ => {}
             }
@@ -150,6 +160,7 @@ mod tests {
     #[test]
     fn what_was_shown_and_what_the_server_has_is_searched_each_once() {
         let (mut session, now) = (online(&["#b", "#a"]), Instant::now());
+        session.clock = humantime::parse_rfc3339("2026-11-22T16:00:00Z").unwrap();
         hear(
             &mut session,
             &[
@@ -161,24 +172,27 @@ mod tests {
         );
         shown(&mut session);
         assert_eq!(session.typed("/search tea", now), Taken::Yes);
-        assert_eq!(sent(&mut session), ["/history #a 500"]);
+        assert_eq!(sent(&mut session), ["/files", "/history #a 500"]);
         hear(
             &mut session,
             &[
+                "- 4 13 bob #a 3600s ready Tea.pdf",
+                "- 5 13 bob #a 30s ready coffee.pdf",
+                "+ files 2",
                 "- [1@2026-11-22T14:30:00.123Z] <alice> old tea",
                 "- [2@2026-11-22T14:31:00.123Z] <bob> nothing",
                 "- [3@2026-11-22T14:33:00.123Z] <bob> more Tea",
                 "+ history #a 3",
             ],
         );
-        let want = ["tea elsewhere", "old tea", "more Tea", "TEA in private"].map(str::to_owned);
-        let summary = "4 with “tea” in what was shown here and the last 500 messages of #a";
+        let want = ["tea elsewhere", "old tea", "more Tea", "TEA in private", "Tea.pdf"].map(str::to_owned);
+        let summary = "5 with “tea” in what was shown here and the last 500 messages of #a, names of files included";
         assert_eq!(told(&mut session), (want.to_vec(), summary.to_owned()));
         let unread = session.talks.iter().map(|talk| talk.unread).sum::<usize>();
         assert_eq!(unread, 2, "what is found is not unread");
         // Without the server, what there is here.
         session.typed("/search tea", now);
-        hear(&mut session, &["! history not-in-room you are not in #a"]);
+        hear(&mut session, &["! files busy x", "! history not-in-room you are not in #a"]);
         assert_eq!(told(&mut session).0.len(), 3);
         session.lost("gone");
         shown(&mut session);
@@ -188,7 +202,7 @@ mod tests {
             (vec!["coffee".to_owned()], "1 with “COFFEE” in what was shown here".to_owned())
         );
         session.typed("/search milk", now);
-        assert_eq!(told(&mut session).1, "no message with “milk” in what was shown here");
+        assert_eq!(told(&mut session).1, "no message and no file with “milk” in what was shown here");
         assert!(matches!(session.typed("/search", now), Taken::No(_)));
     }
 

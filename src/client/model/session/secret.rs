@@ -26,6 +26,8 @@ pub(super) enum Secret {
 pub(super) enum Wary {
     /// The one of this name was asked for, and left untold.
     Untold(Nick),
+    /// The one for this command was.
+    Undone(&'static str),
     /// This command that takes one has no answer yet: who expects to be asked for it types on.
     Unanswered(&'static str),
     /// None was asked for, as none is needed: who expects to be asked for it types it all the same.
@@ -166,6 +168,7 @@ impl Session {
         if matches!(self.logins.secret, Some(Secret::Old)) {
             // There an empty line is an answer.
             self.logins.secret = None;
+            self.logins.wary = Some(Wary::Undone("passwd"));
             self.note("/passwd is not done".to_owned());
         } else {
             self.typed("", now);
@@ -187,8 +190,13 @@ impl Session {
         };
         let is_command = matches!(ClientLine::parse(cut(word).0), ClientLine::Command { name, .. } if commands::find(name).is_some());
         let refused = if is_command || word.is_empty() && !matches!(secret, Secret::Old) {
+            if is_command {
+                self.note(format!("/{command} is not done, as {} was typed in place of the password", cut(word).0));
+                return None;
+            }
+            self.logins.wary = Some(Wary::Undone(command));
             self.note(format!("/{command} is not done"));
-            return (!is_command).then_some(Taken::Yes);
+            return Some(Taken::Yes);
         } else if !self.is_in() && self.locked().is_none() {
             Some("there is no connection; type the password again when there is".to_owned())
         } else if word.contains(' ') {
@@ -274,7 +282,8 @@ impl Session {
         let is_one_word = !line.trim().contains(char::is_whitespace);
         let unanswered = || self.unanswered_secret().map(Wary::Unanswered);
         let wary = self.logins.wary.or_else(unanswered);
-        let wary = wary.filter(|wary| name(line).is_empty() && (is_one_word || matches!(wary, Wary::Untold(_))));
+        let wary = wary
+            .filter(|wary| name(line).is_empty() && (is_one_word || matches!(wary, Wary::Untold(_) | Wary::Undone(_))));
         self.logins.wary = match wary {
             Some(Wary::Refused(command, count)) if count > 1 => Some(Wary::Refused(command, count - 1)),
             _ => None,
@@ -387,6 +396,37 @@ mod tests {
                 // Who means it types it once more.
                 assert_eq!(asked(&mut session).last(), Some(&format!("/msg #a {said}")), "{line}");
                 assert!(!session.is_wary(), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_typed_after_a_password_that_was_left_untold_is_not_said_at_once() {
+        let now = Instant::now();
+        for (line, is_owner) in [("/register", false), ("/passwd", true), ("/drop", true)] {
+            for is_interrupted in [false, true] {
+                let mut session = greeted(Vec::new(), true);
+                hear(&mut session, &["+ nick alice", "+ join #a 1", "+ op #a 0", "+ history #a 0", "+ query #a"]);
+                hear(&mut session, &["+ ping restored"]);
+                if is_owner {
+                    session.typed("/login alice correct-horse", now);
+                    hear(&mut session, &["- in #a 0", "+ login alice", &format!("+ token {}", "A".repeat(43))]);
+                }
+                asked(&mut session);
+                session.typed(line, now);
+                hear(&mut session, if is_owner { &[] } else { &["! token no-account x"] });
+                asked(&mut session);
+                // Where the old password comes first, an empty line says that there is none.
+                while session.asks_secret().is_some() {
+                    if is_interrupted { session.leave_untold(now) } else { drop(session.typed("", now)) }
+                }
+                assert!(session.is_wary(), "{line}");
+                let why =
+                    format!("{line} is not done, and this would be said to #a; type it once more if you mean that");
+                assert_eq!(session.typed("probewort88", now), Taken::No(why), "{line}");
+                assert!(asked(&mut session).is_empty());
+                session.typed("probewort88", now);
+                assert_eq!(asked(&mut session), ["/msg #a probewort88"], "{line}");
             }
         }
     }
@@ -517,7 +557,10 @@ mod tests {
             assert_eq!(shown(&mut session).pop(), Some(News::Note(format!("{line} is not done"))));
         }
         assert!(say(&mut session, "/drop").is_empty());
+        shown(&mut session);
         assert_eq!(say(&mut session, "/who"), ["/who"]);
+        let why = "/drop is not done, as /who was typed in place of the password";
+        assert_eq!(shown(&mut session), [News::Note(why.to_owned())]);
         hear(&mut session, &["+ who 1 1"]);
         assert!(say(&mut session, "/drop").is_empty());
         assert_eq!(say(&mut session, "other-horse"), ["/drop other-horse"]);

@@ -4,9 +4,9 @@ use std::time::{Instant, SystemTime};
 
 use super::{Asked, Entry, Message, Pending, Phase, Session};
 use crate::client::model::news::{Age, Mark, Moves, News, TransferAnswer};
-use crate::client::model::seen::{Line, Next};
+use crate::client::model::seen::{Line, Next, ON_JOIN};
 use crate::client::model::talks::Ranks;
-use crate::names::{Nick, Place, RoomName};
+use crate::names::{FileId, Nick, Place, RoomName};
 use crate::text::counted;
 use crate::unicode::{fold, is_joined};
 use crate::wire::{Change, Code, Command, Rank, ServerLine, Stamp, What, Whom};
@@ -178,9 +178,10 @@ impl Session {
             What::File { file, size, name } => {
                 self.answers.push_back(TransferAnswer::Shared(file));
                 let name = name.to_owned();
-                self.told_files.drain(..(self.told_files.len() + 1).saturating_sub(TOLD_FILES));
-                self.told_files.push_back((file, size, name.clone()));
-                return self.news.push_back(News::File { place, at, from: who, file, size, name });
+                self.note_file((file, size, name.clone()));
+                let news = News::File { place, at, from: who, file, size, name, age: Age::New };
+                self.heard.keep(&news, None);
+                return self.news.push_back(news);
             }
             What::Joined => {
                 self.came(who);
@@ -373,6 +374,11 @@ impl Session {
         if let Place::Room(room) = place
             && let Some(arguments) = self.talks.room(room).and_then(|talk| talk.seen.fetch())
         {
+            // Files that were shared before we came stand among what was said.
+            let is_asked = |asked: &Asked| matches!(asked.pending, Pending::Shared(_));
+            if self.stays && !arguments.starts_with("after") && !self.asked.iter().any(is_asked) {
+                self.ask(Command::Files, Pending::Shared(Vec::new()));
+            }
             self.ask(Command::History(room, &arguments), Pending::History(room));
         }
     }
@@ -383,6 +389,47 @@ impl Session {
         if again > 0 {
             self.answer(format!("shown above already: {} of {room}", counted(again, "earlier message")));
         }
+    }
+
+    /// Shows the files that were shared in a room before it was entered, in their place: those of before this time, where more follows.
+    pub(super) fn tell_shared(&mut self, room: RoomName, until: Option<SystemTime>) {
+        for news in self.take_shared(room, until) {
+            if let News::File { file, size, name, .. } = &news {
+                self.note_file((*file, *size, name.clone()));
+            }
+            self.heard.keep(&news, None);
+            self.news.push_back(news);
+        }
+    }
+
+    /// Notes that this file was told of.
+    fn note_file(&mut self, file: (FileId, u64, String)) {
+        self.told_files.drain(..(self.told_files.len() + 1).saturating_sub(TOLD_FILES));
+        self.told_files.push_back(file);
+    }
+
+    /// Those of these files that are to be shown with a history that is still to come, and were not told of.
+    pub(super) fn not_told(&self, mut files: Vec<News>) -> Vec<News> {
+        files.retain(|news| {
+            let News::File { place: Place::Room(room), file, size, name, .. } = news else { return false };
+            let is_coming = |asked: &Asked| {
+                matches!(asked.pending, Pending::History(of) if of == *room) && !asked.line.contains(" after ")
+            };
+            self.asked.iter().any(is_coming)
+                && !self.told_files.iter().any(|told| (&told.0, &told.1, &told.2) == (file, size, name))
+        });
+        files
+    }
+
+    /// The same files, to be shown or not.
+    pub(super) fn take_shared(&mut self, room: RoomName, until: Option<SystemTime>) -> Vec<News> {
+        let is_due = |news: &mut News| {
+            matches!(news, News::File { place, .. } if *place == Place::Room(room))
+                && until.is_none_or(|until| news.at().is_some_and(|at| at < until))
+        };
+        let mut due: Vec<News> = self.shared.extract_if(.., is_due).collect();
+        due.sort_by_key(News::at);
+        due.split_off(due.len().saturating_sub(ON_JOIN))
     }
 
     pub(super) fn fetched(&mut self, room: RoomName, next: Next) {
@@ -552,7 +599,7 @@ mod tests {
     fn what_we_do_over_another_connection_is_ours() {
         let mut session = online(&["#a"]);
         hear(&mut session, &["#b * alice joined"]);
-        assert_eq!(sent(&mut session), ["/op #b", "/history #b 20"]);
+        assert_eq!(sent(&mut session), ["/op #b", "/files", "/history #b 20"]);
         hear(&mut session, &["#b * bob joined", "#b * alice renamed A1ice"]);
         assert_eq!(session.status().nick, Nick::new("A1ice").ok());
         sent(&mut session);
@@ -565,12 +612,52 @@ mod tests {
     }
 
     #[test]
+    fn files_that_were_shared_before_one_came_stand_among_what_was_said() {
+        let line = |seq: u64| format!("- [{seq}@2026-11-22T14:3{seq}:00.000Z] <bob> line {seq}");
+        let files = [
+            "- 1 13 bob #b 2000s ready one.txt",
+            "- 2 13 bob #b 90s ready two.txt",
+            "- 3 13 carol #b 30s coming three.txt",
+            "- 4 13 bob #b 31s ready seen.txt",
+            "- 5 13 bob #a 30s ready elsewhere.txt",
+            "+ files 5",
+        ];
+        for (lines, want) in [
+            // What stands before the first that is shown is not shown either, unless that is the first of all.
+            (&[2, 3, 5][..], &["line 2", "line 3", "two.txt", "line 5", "three.txt"][..]),
+            (&[1, 5], &["one.txt", "line 1", "two.txt", "line 5", "three.txt"]),
+            (&[], &["one.txt", "two.txt", "three.txt"]),
+        ] {
+            let mut session = online(&["#a"]);
+            session.clock = humantime::parse_rfc3339("2026-11-22T14:35:20Z").unwrap();
+            session.typed("/join #b", Instant::now());
+            let rows: Vec<String> = lines.iter().map(|&seq| line(seq)).collect();
+            let history = format!("+ history #b {}", lines.len());
+            let told_live = ["+ join #b 2", "#b * bob file 4 13 seen.txt", "+ op #b 0"];
+            hear(&mut session, &told_live);
+            shown(&mut session);
+            hear(&mut session, &files);
+            hear(&mut session, &rows.iter().map(String::as_str).chain([&*history]).collect::<Vec<_>>());
+            let told: Vec<String> = shown(&mut session)
+                .into_iter()
+                .filter_map(|news| match news {
+                    News::Said { text, age: Age::Past, .. } => Some(text),
+                    News::File { name, age: Age::Past, .. } => Some(name),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(told, want);
+            assert!(session.shared.is_empty());
+        }
+    }
+
+    #[test]
     fn who_enters_a_room_is_told_once_how_to_see_more_than_its_last_messages() {
         let line = |seq: u64| format!("[{seq}@2026-11-22T14:30:00.{seq:03}Z] <bob> line");
         for (first, is_told) in [(1, false), (2, true)] {
             let mut session = online(&["#a"]);
             session.typed("/join #b", Instant::now());
-            hear(&mut session, &["+ join #b 1", "+ op #b 0"]);
+            hear(&mut session, &["+ join #b 1", "+ op #b 0", "+ files 0"]);
             (first..first + 20).for_each(|seq| hear(&mut session, &[&format!("- {}", line(seq))]));
             // What was said meanwhile stands behind it.
             hear(&mut session, &[&format!("#b {}", line(first + 20)), "+ history #b 20", "+ history #b 0"]);

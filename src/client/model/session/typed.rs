@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::own::OWN;
 use super::secret::Wary;
+use super::target::goes_to_target;
 use super::{Message, Pending, Phase, Session, Waiting, cut};
 use crate::client::model::news::{Extent, Taken, TransferRequest};
 use crate::commands;
@@ -71,7 +72,7 @@ impl Session {
     }
 
     /// Whether the target may be moved by what was typed already.
-    fn is_moving(&self) -> bool {
+    pub(super) fn is_moving(&self) -> bool {
         let is_queued = |waiting: &Waiting| matches!(waiting, Waiting::Command(line) if moves(line));
         self.is_pending(MOVING) || self.waiting.iter().any(is_queued)
     }
@@ -140,6 +141,7 @@ impl Session {
                     self.nick.map(|nick| format!("you are {nick} now, and ")).unwrap_or_default(),
                     format!("; /login {owned} asks for the password"),
                 ),
+                Wary::Undone(command) => (format!("/{command} is not done, and "), String::new()),
                 Wary::Unanswered(command) => {
                     let why = "it may be the password; wait for the answer";
                     return Some(format!("/{command} has no answer yet, so this is not said to {place}: {why}"));
@@ -245,21 +247,11 @@ impl Session {
         }
     }
 
-    /// Says what was typed without a target. If what was typed to choose that was refused, it may be meant for elsewhere: then it
-    /// is only said once it is typed again.
+    /// Says what was typed without a target.
     fn say_here(&mut self, line: &str, text: &str, doubted: Option<&str>) -> Taken {
-        match (&self.astray, self.talks.target()) {
-            (Some(refused), Some(place)) if !self.is_moving() && doubted != Some(line) => {
-                let why = format!("{refused} was refused, so this would go to {place}");
-                self.doubted = Some(line.to_owned());
-                Taken::No(format!("{why}; type it once more to say it there, or /query TARGET first"))
-            }
-            _ => {
-                if !self.is_moving() {
-                    self.astray = None;
-                }
-                self.say(text)
-            }
+        match self.strays(line, "to say it there", doubted) {
+            Some(why) => Taken::No(why),
+            None => self.say(text),
         }
     }
 
@@ -293,6 +285,11 @@ impl Session {
         let name = commands::find(word).map_or(word, |spec| spec.name).to_lowercase();
         let by_id = format!("a file is meant by its ID, which /files tells: /{name} 7, say");
         let file = || rest.trim().parse().map(FileId).map_err(|_| by_id.clone());
+        if goes_to_target(&name, rest)
+            && let Some(why) = self.strays(line, "if you mean that", doubted)
+        {
+            return Taken::No(why);
+        }
         let request = match name.as_str() {
             "msg" => {
                 let (word, text) = cut(rest);
@@ -381,7 +378,11 @@ impl Session {
                 {
                     self.ask(Command::Typing(told, false), Pending::Quiet);
                 }
-                return self.wait(Waiting::Command(line.to_owned()));
+                return self.set(line, "typing", !self.without_typing);
+            }
+            "set" if cut(rest).0.eq_ignore_ascii_case("presence") && switch(cut(rest).1).is_some() => {
+                self.without_presence = switch(cut(rest).1) == Some(false);
+                return self.set(line, "presence", !self.without_presence);
             }
             "nick" if rest.trim().contains(char::is_whitespace) => {
                 let joined = rest.split_whitespace().collect::<Vec<_>>().join("-");
@@ -395,6 +396,10 @@ impl Session {
                     && matches!(self.talks.target(), Some(Place::With(_))) =>
             {
                 Err(format!("what is said in private is kept nowhere; /{name} #ROOM is for what was said in a room"))
+            }
+            "history" if is_somebody(rest.trim()) => {
+                Err("what is said in private is kept nowhere; /search WORD looks through what was shown here"
+                    .to_owned())
             }
             "?" | "hilfe" => Err("it is /help that lists the commands".to_owned()),
             word if is_automatic(word) => Err(KEEPS.to_owned()),
@@ -445,6 +450,14 @@ impl Session {
         }
     }
 
+    /// Sets something by this line, for the next runs too.
+    fn set(&mut self, line: &str, name: &'static str, is_on: bool) -> Taken {
+        match self.wait(Waiting::Command(line.to_owned())) {
+            Taken::Yes => Taken::Set(name, is_on),
+            taken => taken,
+        }
+    }
+
     fn send_command(&mut self, line: String) {
         let pending = match name(&line) {
             "quit" => Pending::Quiet,
@@ -453,6 +466,12 @@ impl Session {
         };
         self.ask(line, pending);
     }
+}
+
+/// Whether what stands behind `/history` is whom one has talked to, and neither a number nor a part.
+fn is_somebody(rest: &str) -> bool {
+    let is_number = rest.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(target(rest), Some(Place::With(_))) && !is_number && !rest.eq_ignore_ascii_case("after")
 }
 
 /// Whether words behind `/room` would set a key that is more than one word.
@@ -498,7 +517,7 @@ pub fn is_quit(line: &str) -> bool {
 }
 
 /// Whom or which room a word means, with or without `@`.
-fn target(word: &str) -> Option<Place> {
+pub(super) fn target(word: &str) -> Option<Place> {
     Place::new(word).or_else(|| Nick::new(word).ok().map(Place::With))
 }
 
@@ -674,6 +693,13 @@ mod tests {
             session.go_to(Place::With(Nick::new("bob").unwrap()));
             assert_eq!(session.typed(line, Instant::now()), Taken::No(want), "{line}");
         }
+        let no_person = "what is said in private is kept nowhere; /search WORD looks through what was shown here";
+        for line in ["/history bob", "/history @bob"] {
+            assert_eq!(online(&["#a"]).typed(line, Instant::now()), Taken::No(no_person.to_owned()), "{line}");
+        }
+        for line in ["/history 5", "/history after 5"] {
+            assert_eq!(online(&["#a"]).typed(line, Instant::now()), Taken::Yes, "{line}");
+        }
         for line in ["/room key secret", "/room #a key off", "/room moderated on", "/history #a", "/erase #a 1"] {
             let mut session = online(&["#a"]);
             session.go_to(Place::With(Nick::new("bob").unwrap()));
@@ -819,42 +845,6 @@ mod tests {
     }
 
     #[test]
-    fn after_a_refused_move_nothing_goes_to_the_old_place_unseen() {
-        let now = Instant::now();
-        for (line, refused) in [
-            ("/query bob", "! query no-such-nick bob is not here"),
-            ("/join #b", "! join banned you may not come into #b"),
-        ] {
-            let mut session = online(&["#a"]);
-            session.typed(line, now);
-            hear(&mut session, &[refused]);
-            sent(&mut session);
-            session.keystroke("ps", now);
-            for text in ["psst", "/me winks", "psst"] {
-                assert!(matches!(session.typed(text, now), Taken::No(why) if why.contains("#a")), "{text}");
-            }
-            assert!(sent(&mut session).is_empty());
-            // Once it is typed twice, it is meant so.
-            for text in ["psst", "and on"] {
-                assert_eq!(session.typed(text, now), Taken::Yes);
-            }
-            assert_eq!(sent(&mut session), ["/msg #a psst", "/msg #a and on"]);
-        }
-        let mut session = online(&["#a"]);
-        for (line, reply) in [("/query bob", "! query no-such-nick bob is not here"), ("/query carol", "+ query carol")]
-        {
-            session.typed(line, now);
-            hear(&mut session, &[reply]);
-        }
-        sent(&mut session);
-        session.typed("hi", now);
-        assert_eq!(sent(&mut session), ["/msg @carol hi"]);
-        shown(&mut session);
-        session.typed("/query", now);
-        assert_eq!(shown(&mut session), [News::Answer("you talk to @carol; /query TARGET for another".to_owned())]);
-    }
-
-    #[test]
     fn nobody_walks_away_from_a_move() {
         let (mut session, now) = (online(&["#a", "#b"]), Instant::now());
         session.typed("/query bob", now);
@@ -869,7 +859,10 @@ mod tests {
             session.typed(line, now);
         }
         hear(&mut session, &["+ query #a", "+ msg #a", "! query no-such-nick x", "+ join #c 1", "+ history #c 0"]);
-        assert_eq!(sent(&mut session), ["/query nobody", "/join #c", "/op #c", "/history #c 20", "/msg #c hello"]);
+        assert_eq!(
+            sent(&mut session),
+            ["/query nobody", "/join #c", "/op #c", "/files", "/history #c 20", "/msg #c hello"]
+        );
     }
 
     #[test]
