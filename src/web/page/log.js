@@ -14,6 +14,8 @@ const MOST = 10_000;
 /** Rows of one person within so many ms stand under one name. */
 const TOGETHER = 300_000;
 const COMINGS = /^(joined|left|quit|lost)$/;
+/** Notes that answer what the person has just sent. */
+const ANSWERS = /^(alone|automatic|detail|done|elsewhere|password|refused|secret|slip|unanswered)$/;
 
 /** Each nick has one of 12 colours, all of the same lightness. @param {string} nick */
 function tint(nick) {
@@ -116,8 +118,12 @@ export class Log {
   /** @param {Rows} change of the talk that is shown */
   change({ added, changed, removed, older }) {
     if (!this.#jobs.length) requestAnimationFrame(() => this.#work());
-    // Whoever says something sees it.
-    const isOwn = added.some((row) => row.mine && row.state === "pending");
+    // Whoever says or does something sees it, and what became of it: what goes back to where they type may be sent once more.
+    const isOwn = added.some(
+      ({ kind, code, mine, state }) =>
+        (mine && (state === "pending" || (kind === "event" && !COMINGS.test(code)))) ||
+        (kind === "note" && ANSWERS.test(code)),
+    );
     this.#jobs.push(() => {
       // What was missed while the page was closed may come behind the first look.
       if (this.#isBare && added.some(({ seq }) => seq)) return this.show(this.#talk);

@@ -1,0 +1,58 @@
+/** What one sees of what one has just done, on a telephone: the answer stands where one looks, and what was refused is said to nobody. */
+import assert from "node:assert";
+import test from "node:test";
+import { Caller, folder, serve, Visitor } from "./kit.js";
+
+const PHONE = { width: 390, height: 780 };
+
+/** What is typed, and not sent. @param {Visitor} visitor */
+const typed = ({ page }) => page.$eval("#text", (el) => /** @type {HTMLTextAreaElement} */ (el).value);
+
+/** Waits until something that is in the log shows a text, and that within what one sees of it. @param {Visitor} visitor @param {string} text */
+const inSight = ({ page }, text) =>
+  page.waitForFunction(
+    (text) => {
+      const log = document.getElementById("log")?.getBoundingClientRect();
+      return [...document.querySelectorAll("#log li")].some((li) => {
+        const { top, bottom } = li.getBoundingClientRect();
+        const isSeen = log && top >= log.top && bottom <= log.bottom;
+        return isSeen && /** @type {HTMLElement} */ (li).innerText.includes(text);
+      });
+    },
+    { polling: 100 },
+    text,
+  );
+
+/** Reads further up in what was said there. @param {Visitor} visitor */
+const readUp = async ({ page }) => {
+  await page.$eval("#log", (log) => {
+    log.scrollTop = log.scrollHeight / 2;
+  });
+  await page.waitForSelector("#down", { visible: true });
+};
+
+test("an answer to what one has just sent is in sight, wherever one reads", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob");
+  bob.say(...Array.from({ length: 60 }, (_, i) => `line ${i + 1}`));
+  const anna = await (await Visitor.come(t, web, PHONE)).enter("anna");
+  await anna.sees("line 60");
+  for (const [line, answer] of [
+    ["msg bob she is a bore", "Is /msg meant?"],
+    ["passwd correct-horse", "This looks like /passwd with a password"],
+    ["/nobody knows this", "There is no such command"],
+    ["/who bob", "bob here"],
+    ["/topic about all", "set the topic"],
+    ["/typing on", "The page does this by itself"],
+  ]) {
+    await readUp(anna);
+    await anna.say(line);
+    await inSight(anna, answer);
+    if (!line.startsWith("/")) {
+      assert.equal(await typed(anna), line);
+      await anna.page.$eval("#text", (el) => {
+        /** @type {HTMLTextAreaElement} */ (el).value = "";
+      });
+    }
+  }
+});
