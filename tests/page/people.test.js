@@ -452,6 +452,41 @@ test("who owns a name logs in by a token that is kept, and no password is", asyn
   await anna.until("she is there", (session) => session.state === "in");
 });
 
+test("a name that is refused changes nothing that is kept", async (t) => {
+  const port = await serve(t, "--data", folder(t));
+  const greta = await come(t, port, "Greta");
+  await greta.session.register("correct-horse");
+  await greta.until("it is hers", (session) => session.me.owned);
+  const anna = await come(t, port, "anna");
+  await anna.session.register("correct-horse");
+  await anna.until("a token", (session) => session.me.owned && session.token);
+  const isRefused = (session) => session.trouble?.code === "owned" && session.trouble.name === "Greta";
+  anna.session.say("#lobby", "/nick Greta");
+  await anna.until("it is refused", isRefused);
+  anna.session.save();
+  assert.equal(anna.kept.local.name, "anna");
+  const again = await come(t, port, null, { local: anna.kept.local, session: {} });
+  assert.deepEqual([again.session.me.nick, again.session.me.owned], ["anna", true]);
+  // Nor does one that is asked for while there is no connection, whether the place is kept meanwhile or not.
+  for (const isKept of [true, false]) {
+    anna.lose();
+    anna.session.rename("Greta");
+    anna.session.save();
+    assert.equal(anna.kept.local.name, "anna");
+    if (!isKept) anna.session.rest.place.end();
+    await anna.until("it is refused", (session) => session.state === "in" && isRefused(session));
+    assert.deepEqual([anna.session.me.nick, anna.session.name, anna.session.me.owned], ["anna", "anna", true]);
+  }
+  // What is free is hers, and she comes back by her own.
+  for (const name of ["Annette", "anna"]) {
+    anna.session.rename(name);
+    await anna.until("she is called so", (session) => session.me.nick === name && !session.trouble);
+    anna.session.save();
+    assert.equal(anna.kept.local.name, name);
+  }
+  assert.equal(anna.session.me.owned, true);
+});
+
 test("who comes in by an operator's token is known to have no password, until one is set", async (t) => {
   const data = folder(t);
   const port = await serve(t, "--data", data);

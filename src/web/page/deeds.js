@@ -89,7 +89,7 @@ export function forget(s) {
   Object.assign(s, {
     name: "",
     password: "",
-    hadName: false,
+    had: "",
     entered: false,
     token: null,
     waiting: [],

@@ -231,7 +231,7 @@ addEventListener("pagehide", () => {
   session.save();
   if (session.rest) return;
   // What saves it has not come.
-  local = { ...local, name: session.name };
+  local = { ...local, name: session.had || session.name };
   keepLocal();
   keepStay();
 });

@@ -313,11 +313,12 @@ export class Stay {
     if (byToken && f.code === "refused") this.#doubt();
     // There is another way in.
     if (this.s.phase === "new" && this.s.password) return this.s.unlock(this.s.password, true);
+    const isOurs = name === this.s.name;
     // Our own dead connection may have it.
-    if ((f.code === "taken" && this.s.hadName) || f.code === "busy")
+    if (isOurs && ((f.code === "taken" && this.s.had === name) || f.code === "busy"))
       this.#regain ??= { since: this.s.clock, at: this.s.clock + AGAIN };
     const free = /^(taken|owned|held)$/.test(f.code) ? this.#free(name) : null;
-    this.s.tell(f, { name, free, retryAt: this.#regain?.at ?? null });
+    this.s.tell(f, { name, free, retryAt: (isOurs && this.#regain?.at) || null });
     if (this.s.phase === "new") return;
     if (this.s.entered || this.#regain) this.s.named();
     else this.s.set("naming");
@@ -427,7 +428,7 @@ export class Stay {
     const isKept = (/** @type {Row} */ row) => row.way === null;
     this.hooks.keep({
       local: {
-        name: this.s.name,
+        name: this.s.had || this.s.name,
         token: this.s.token,
         rooms: talks.filter((talk) => talk.kind === "room" && talk.isWanted).map(({ id, read }) => ({ id, ...read })),
       },
@@ -743,7 +744,7 @@ export class Stay {
     if (this.s.ignored.delete(nick)) this.s.ignored.add(to);
     this.s.change.people = true;
     if (nick !== this.s.me.nick) return;
-    this.s.me.nick = this.s.name = to;
+    this.s.me.nick = this.s.name = this.s.had = to;
     this.s.change.state = true;
   }
 
@@ -869,6 +870,7 @@ export class Stay {
       if ("row" in next && next.talk.kind === "person" && this.s.asked.some(({ line }) => line === MEANWHILE)) return;
       this.s.waiting.shift();
       if ("line" in next) this.s.ask(next.line, next.then);
+      else if ("nick" in next) this.s.askName(next.nick);
       else if ("row" in next) this.#send(next.talk, next.row);
       else this.s.enterRoom(next.talk, next.key);
     }
