@@ -56,3 +56,55 @@ test("an answer to what one has just sent is in sight, wherever one reads", asyn
     }
   }
 });
+
+test("a password is asked for where nobody reads it, and the next word is not said at once", async (t) => {
+  const { port, web } = await serve(t, "--data", folder(t));
+  const bob = await Caller.come(t, port, "bob");
+  const greta = await Caller.come(t, port, "Greta");
+  greta.say("/register correct-horse");
+  await greta.hears("+ register");
+  greta.say("/quit");
+  const anna = await (await Visitor.come(t, web, PHONE)).enter("anna");
+  await anna.loaded();
+  const empty = () =>
+    anna.page.$eval("#text", (el) => {
+      /** @type {HTMLTextAreaElement} */ (el).value = "";
+    });
+  // Whoever leaves the field that is offered types it where they are.
+  await anna.say("/login Greta");
+  await anna.page.waitForSelector("dialog input[type=password]:focus");
+  await anna.stands("login");
+  await anna.page.setViewport(PHONE);
+  await anna.page.keyboard.press("Escape");
+  await anna.misses("dialog");
+  await anna.say("correct-horse");
+  await inSight(anna, "/login was not carried out");
+  assert.equal(await typed(anna), "correct-horse");
+  await empty();
+  // So it is offered where her name is asked for in another way.
+  await anna.say("/nick Greta");
+  await anna.sees("This name belongs to somebody. If that is you, log in.", "#bar");
+  await anna.press("Log in", "#bar");
+  await anna.page.waitForSelector("dialog input[type=password]:focus");
+  await anna.page.keyboard.type("wrong-horse\n");
+  await anna.sees("That is not right", "#bar");
+  await anna.press("Log in", "#bar");
+  await anna.page.waitForSelector("dialog input[type=password]:focus");
+  await anna.page.keyboard.type("correct-horse\n");
+  await anna.sees("Greta", "#me");
+  await anna.misses("#bar p");
+  // What is one's own has its password where it was always chosen.
+  await anna.say("/passwd");
+  await anna.page.waitForSelector("dialog input[autocomplete=current-password]:focus");
+  await anna.page.keyboard.press("Escape");
+  await anna.say("/logout");
+  await anna.sees("guest", "#me");
+  await anna.say("/register");
+  await anna.page.waitForSelector("dialog input[autocomplete=new-password]:focus");
+  await anna.press("I have a name here", "dialog");
+  await anna.page.waitForSelector("dialog input[autocomplete=username]:focus");
+  await anna.page.keyboard.press("Escape");
+  await anna.misses("dialog");
+  await anna.say("what was all that");
+  assert.match(await bob.hears("> "), /> what was all that$/);
+});

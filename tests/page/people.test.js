@@ -130,6 +130,57 @@ test("what looks like a command without its slash is not said at once", async (t
   );
 });
 
+test("one word after a command for a password that was not carried out is not said at once", async (t) => {
+  const port = await serve(t, "--data", folder(t));
+  const [anna, bob] = [await come(t, port, "anna"), await come(t, port, "bob")];
+  const say = (...texts) => {
+    for (const text of texts) bob.session.say("#lobby", text);
+  };
+  const note = () => lobby(bob).rows.findLast(({ kind }) => kind === "note");
+  const isRefused = async (...texts) => {
+    const refusals = () => lobby(bob).rows.filter(({ code }) => code === "refused").length;
+    const [before, trouble] = [refusals(), bob.session.trouble];
+    say(...texts);
+    const isNew = (session) => session.trouble && session.trouble !== trouble;
+    await bob.until(`${texts[0]} is refused`, (session) => refusals() > before || isNew(session));
+  };
+  const said = [];
+  const isSaid = async (text) => {
+    said.push(`bob: ${text}`);
+    await anna.until(text, () => anna.texts("#lobby").length >= said.length);
+    assert.deepEqual(anna.texts("#lobby").slice(0, said.length), said);
+  };
+  for (const line of ["/register bob", "/login anna wrong-horse", "/passwd correct-horse", "/drop x", "/token"]) {
+    const command = line.split(" ")[0];
+    // While it has no answer the word goes back however often it is sent.
+    await isRefused(line, "correct-horse", "correct-horse");
+    bob.unsaid.length = 0;
+    say("better-horse");
+    assert.deepEqual([bob.unsaid.pop()?.text, note().code, note().args[0]], ["better-horse", "wary", command], line);
+    // Who means it sends it once more, and who says something else says it.
+    say("better-horse");
+    await isSaid("better-horse");
+    say("hello");
+    await isSaid("hello");
+    await isRefused(line);
+    say("what is that", "hello");
+    await isSaid("what is that");
+    await isSaid("hello");
+  }
+  // So it is behind a line that was held back.
+  for (const line of ["login bob correct-horse", "passwd"]) {
+    say(line, "correct-horse");
+    assert.equal(note().code, "wary");
+    say("what is that");
+    await isSaid("what is that");
+  }
+  // What was carried out lacks nothing.
+  say("/register correct-horse");
+  await bob.until("it is his", (session) => session.me.owned && session.token);
+  say("thanks");
+  await isSaid("thanks");
+});
+
 test("an op puts people in order by menus", async (t) => {
   const port = await serve(t);
   const anna = await come(t, port, "anna");

@@ -246,8 +246,21 @@ function shortcuts() {
   ask(T.t("keys"), groups, []);
 }
 
-/** @param {Page} page */
-async function settings(page) {
+/** Comes in by a name that has a password. @param {Page} page @param {string} [nick] */
+export async function login(page, nick = "") {
+  page.shut();
+  const own = field("ownName", { autocomplete: "username", required: true, value: nick, autofocus: !nick });
+  const secret = { type: "password", autocomplete: "current-password", pattern: "\\S+", title: T.t("oneWord") };
+  const word = field("password", { ...secret, required: true, autofocus: !!nick });
+  if (await ask(T.t("login"), [own.label, word.label], [[T.t("login"), "login"]]))
+    page.session.login(own.input.value, word.input.value);
+}
+
+/** Has a password chosen for the name that one has. @param {Page} page */
+export const password = (page) => settings(page, true);
+
+/** @param {Page} page @param {boolean} [isPassword] whether a password is to be typed there */
+async function settings(page, isPassword) {
   const notifier = (await page.rest())?.notifier;
   if (!notifier) return;
   page.shut();
@@ -261,8 +274,19 @@ async function settings(page) {
   const name = field("myName", { value: me.nick, autocomplete: "nickname", maxlength: 60 });
   const away = field("away", { value: me.away ?? "", placeholder: T.t("awayLike"), maxlength: 200 });
   const secret = { pattern: "\\S{8,}", title: T.t("oneWord"), required: true };
-  const old = field("oldPassword", { type: "password", autocomplete: "current-password", required: true });
-  const pass = field("newPassword", { type: "password", autocomplete: "new-password", ...secret });
+  const hasOld = me.owned && !page.lacksPassword;
+  const old = field("oldPassword", {
+    type: "password",
+    autocomplete: "current-password",
+    required: true,
+    autofocus: isPassword && hasOld,
+  });
+  const pass = field("newPassword", {
+    type: "password",
+    autocomplete: "new-password",
+    autofocus: isPassword && !hasOld,
+    ...secret,
+  });
   const may = notifier.state();
   const can = may === "on" || may === "off";
   const part = (/** @type {string} */ key, /** @type {(Node | string | false)[]} */ ...kids) =>
@@ -298,7 +322,7 @@ async function settings(page) {
         "you",
         line(name, "rename", () => session.rename(name.input.value.trim())),
         line(away, "setAway", () => session.away(away.input.value.trim() || null)),
-        line(pass, me.owned ? "choose" : "register", register, ...(me.owned && !page.lacksPassword ? [old] : [])),
+        line(pass, me.owned ? "choose" : "register", register, ...(hasOld ? [old] : [])),
         page.lacksPassword && h("p", { class: "quiet" }, ...parts("noPassword", me.nick)),
         me.owned &&
           button(T.t("logout"), () => {
@@ -306,6 +330,7 @@ async function settings(page) {
             logout(page);
           }),
         !me.owned && h("p", { class: "quiet" }, T.t("registerWhy")),
+        !me.owned && button(T.t("haveName"), () => login(page)),
       ),
       part(
         "notify",
@@ -509,7 +534,7 @@ export const open = {
   "open-right": (page) => drawer($("right"), () => page.address()),
   room: (page) => room(page, $("room")),
   find: goTo,
-  me: settings,
+  me: (page) => settings(page),
 };
 
 /** The keys that work everywhere. @param {Page} page */

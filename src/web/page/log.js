@@ -15,7 +15,7 @@ const MOST = 10_000;
 const TOGETHER = 300_000;
 const COMINGS = /^(joined|left|quit|lost)$/;
 /** Notes that answer what the person has just sent. */
-const ANSWERS = /^(alone|automatic|detail|done|elsewhere|password|refused|secret|slip|unanswered)$/;
+const ANSWERS = /^(alone|automatic|detail|done|elsewhere|password|refused|secret|slip|unanswered|wary)$/;
 
 /** Each nick has one of 12 colours, all of the same lightness. @param {string} nick */
 function tint(nick) {

@@ -44,6 +44,9 @@ const SECRET =
   /^[\s\p{Cf}\u0085\u2800]*\/\s*((?:pass|login|register|token|drop)\S*|(?:identify|id|auth|authenticate|sasl|ns|nickserv|msgserv|cs|chanserv|ghost|recover|regain|release|oper|su|changepassword|changepass|chpass|setpass|setpassword|newpass|newpassword|pw|pwd|quote|raw)(?=\s+\S))/iu;
 const FOR_ONE = /^[\s\p{Cf}\u0085\u2800]*\/\s*(msg|query|w|tell|whisper)\s+\S/iu;
 
+/** Commands that take a password. */
+const OF_SECRET = /^\/(register|login|passwd|drop|pass|token)(?=\s|$)/i;
+
 /** How the refusal begins of what guests may not say in a room. */
 const OF_OWNERS = /^only people who own their names speak /;
 /** The notice that a name has no password. */
@@ -94,6 +97,10 @@ export class Stay {
   #asking = /** @type {WeakSet<Talk>} */ (new WeakSet());
   /** What was typed last and not said, as it looks like a command. */
   #doubted = "";
+  /** The command for a password that was given last and has not been carried out: who expects to be asked for one types it next. */
+  wary = "";
+  /** Commands that wait for what carries them out. */
+  #typed = 0;
   /** Since when this connection has been a good one. */
   #inSince = Number.POSITIVE_INFINITY;
   #tries = 0;
@@ -786,7 +793,17 @@ export class Stay {
     const talk = this.s.find(talkId) ?? (talkId[0] === "@" ? this.s.opened_(talkId) : undefined);
     const isCommand = /^\/[a-z?]/i.test(text) && !/^\/me /.test(text) && !text.trim().includes("\n");
     if (!talk) return;
-    if (isCommand) return void this.s.deed("typed")(talk, text.trimEnd());
+    if (isCommand) {
+      this.wary = OF_SECRET.exec(text)?.[0].toLowerCase() ?? "";
+      this.#typed++;
+      return void this.s.deed("typed")(talk, text.trimEnd()).then(() => this.#typed--);
+    }
+    if (this.#mayBePassword(text)) {
+      this.#doubted = text;
+      this.s.unsaid(talkId, text);
+      return this.s.note(talk, "", "wary", null, [this.wary]);
+    }
+    this.wary = "";
     const { shut } = this.s;
     if (shut && this.#doubted !== text) {
       this.#doubted = text;
@@ -798,8 +815,17 @@ export class Stay {
     const held = lines.find((one) => one?.isSecret) ?? (lines.length > 1 ? null : lines[0]);
     if (!held || (!held.isSecret && this.#doubted === text)) return this.speak(talk, text.replace(/^\/\//, "/"));
     this.#doubted = text;
+    this.wary = OF_SECRET.exec(`/${held.name}`)?.[0] ?? "";
     this.s.unsaid(talkId, text);
     this.s.note(talk, "", held.isSecret ? "secret" : "slip", null, [`/${held.name}`]);
+  }
+
+  /** Whether this may be the password that a command lacked. That is asked once, but each time while the command has no answer: the rule of
+   * the client (`client/model/session/secret.rs`). @param {string} text */
+  #mayBePassword(text) {
+    if (!this.wary || /\s/.test(text.trim())) return false;
+    const isOpen = [...this.s.asked, ...this.s.waiting].some((one) => "line" in one && OF_SECRET.test(one.line));
+    return isOpen || this.#typed > 0 || this.#doubted !== text;
   }
 
   /** Says it there whatever it looks like. @param {Talk} talk @param {string} text */

@@ -150,6 +150,7 @@ note.secret Das sieht aus wie {1} mit einem Passwort und wurde niemandem gesagt.
 note.slip Meinst du {1}? Setze / davor. Oder sende es noch einmal, dann wird es so gesagt.
 note.unanswered Unklar, ob das geschah
 note.wall {1} sagt allen
+note.wary {1} wurde nicht ausgeführt, und das kann ein Passwort sein, also wurde es niemandem gesagt. Sende es noch einmal, um es hier zu sagen.
 notIn Du bist nicht in {0}
 notify Benachrichtigungen
 notify.denied Dieser Browser verbietet sie dieser Seite; seine Einstellungen für die Seite können das ändern.
@@ -167,6 +168,7 @@ open Los
 original Auch mitsenden, wo und wann Fotos gemacht wurden und was die Kamera sonst notiert hat
 ownName Dein Name
 owned {0} gehört jetzt dir
+ownedHere Dieser Name gehört jemandem. Bist du das, melde dich an.
 ownedHow Mit dem Passwort kommst du von überall unter diesem Namen herein: „Ich habe hier einen Namen“.
 password Passwort
 pending Wartet darauf, gesendet zu werden

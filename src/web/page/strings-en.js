@@ -128,6 +128,7 @@ note.secret This looks like {1} with a password, so nobody was told. Put / in fr
 note.slip Is {1} meant? Put / in front of it. Or send it once more, and it is said as it is.
 note.unanswered Not known whether this was done
 note.wall {1} tells everybody
+note.wary {1} was not carried out, and this may be a password, so nobody was told. Send it once more to say it here.
 notIn You are not in {0}
 notify Notifications
 notify.denied This browser forbids them to this page: its settings for this page can change that.
@@ -141,6 +142,7 @@ op Let keep order
 open Go
 original Also send where and when photos were taken, and all else that the camera noted
 owned {0} is yours now
+ownedHere This name belongs to somebody. If that is you, log in.
 ownedHow With the password you come in by this name from anywhere: “I have a name here”.
 pending Waiting to be sent
 rank.founder founder
