@@ -233,6 +233,29 @@ test("an upload that is cancelled is gone for all", async (t) => {
   await anna.misses("#transfers li");
 });
 
+test("a picture whose sender goes is waited for, in words, and given up once it never comes", async (t) => {
+  const { port, web } = await serve(t);
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  await anna.loaded();
+  const bytes = Buffer.alloc(300_000, 7);
+  const digest = createHash("sha256").update(bytes).digest("hex");
+  const line = `/send #lobby ${bytes.length} sha256:${digest} garden.png`;
+  const bob = await Caller.come(t, port, "bob");
+  bob.say(line, `=${bytes.toString("base64", 0, 48_000)}`);
+  await anna.page.waitForFunction(() => document.querySelector("progress")?.value);
+  bob.say("/quit");
+  await anna.sees("bob broke off sending this", ".card");
+  assert.ok(!(await anna.all(".card", (all) => all[0].innerText.includes("Gone"))));
+  const again = await Caller.come(t, port, "bob");
+  again.say(line);
+  const offset = Number((await again.hears("+ send 1 ")).split(" ")[3]);
+  again.say(`=${bytes.toString("base64", offset, offset + 48_000)}`);
+  await anna.page.waitForFunction(() => (document.querySelector("progress")?.value ?? 0) > 50_000);
+  again.say("/cancel 1");
+  await anna.sees("Gone", ".card");
+  await anna.misses(".card progress");
+});
+
 test("many lines are offered as a file", async (t) => {
   const { port, web } = await serve(t);
   const bob = await Caller.come(t, port, "bob");

@@ -1,6 +1,8 @@
 /** What one does with the page besides talking: by keyboard alone, with a name of one's own, with menus, and while it is hidden. */
 import assert from "node:assert";
 import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import test from "node:test";
 import { Caller, folder, isChromium, serve, Visitor } from "./kit.js";
 
@@ -11,6 +13,7 @@ async function chord(visitor, keys) {
   for (const key of all.reverse()) await visitor.page.keyboard.up(key);
 }
 
+const value = (/** @type {Element} */ el) => /** @type {HTMLTextAreaElement} */ (el).value;
 /** What has the focus: its ID, or that of what it is in. @param {Visitor} visitor */
 const focused = (visitor) => visitor.page.evaluate(() => document.activeElement?.closest("[id]")?.id);
 
@@ -323,6 +326,8 @@ test("somebody with a telephone and large letters finds their way", { skip: !isC
   };
   const erna = await Visitor.come(t, web, { hash: "#garden", before });
   const { page } = erna;
+  await (await erna.finds("#gate summary")).click();
+  assert.ok(await page.$eval("#gate", (gate) => gate.scrollWidth <= gate.clientWidth));
   await (await page.waitForSelector("#gate input[name=name]"))?.type("Oma Erna\n");
   await erna.sees("A name is one word", "#problem");
   await erna.press("Be Oma-Erna", "#gate");
@@ -342,6 +347,39 @@ test("somebody with a telephone and large letters finds their way", { skip: !isC
   await bob.hears("Hello! This is Erna");
   await erna.misses("#down");
   await erna.audit();
+  // So they are once they have asked something, sent a file, or are told why nothing was said.
+  const back = async (/** @type {() => Promise<unknown>} */ act) => {
+    await page.$eval("#log", (log) => log.scrollTo(0, 0));
+    await erna.sees("To the newest", "#down");
+    await act();
+    await erna.misses("#down");
+  };
+  await back(() => erna.say("/rooms"));
+  const garden = path.join(folder(t), "garden.txt");
+  writeFileSync(garden, "roses");
+  await back(async () => {
+    const input = /** @type {import("puppeteer-core").ElementHandle<HTMLInputElement>} */ (await page.$("#pick-file"));
+    await input.uploadFile(garden);
+    await erna.press("Send", "dialog");
+  });
+  await back(() => erna.say("msg bob hello"));
+  await erna.sees("Put / in front of it");
+  // What is offered is all within reach, and a finger that moves the list takes nothing.
+  await page.$eval("#text", (text) => {
+    /** @type {HTMLTextAreaElement} */ (text).value = "";
+  });
+  await erna.type("/");
+  await erna.sees("/away", "#offers");
+  assert.ok(await page.$eval("#offers", (list) => list.getBoundingClientRect().top >= 0));
+  const first = await (await erna.finds("#offers li")).boundingBox();
+  const [x, y] = [(first?.x ?? 0) + 40, (first?.y ?? 0) + 20];
+  await page.touchscreen.touchStart(x, y + 200);
+  await page.touchscreen.touchMove(x, y);
+  await page.touchscreen.touchEnd();
+  assert.equal(await page.$eval("#text", value), "/");
+  await page.locator("#offers li").click();
+  assert.equal(await page.$eval("#text", value), "/away ");
+  await page.keyboard.press("Escape");
   // To one person alone, and no list stays in front of that talk.
   await page.tap("#open-right");
   await page.locator("#members [data-id=bob]").click();
@@ -352,6 +390,11 @@ test("somebody with a telephone and large letters finds their way", { skip: !isC
   bob.say("/msg Oma-Erna how nice");
   await erna.sees("how nice");
   await erna.misses("#log .mention");
+  for (let i = 1; i <= 20; i++) bob.say(`/msg Oma-Erna the ${i}th line`);
+  bob.say("/quit");
+  await erna.sees("the 20th line");
+  await page.waitForSelector("#text[placeholder*='may be somebody else']");
+  await back(() => erna.say("Are you there?"));
   await page.tap("#open-left");
   await page.locator("#rooms button").click();
   await erna.sees("#garden", "#name");

@@ -143,14 +143,14 @@ export class Files {
         h("div", { class: `show ${got?.kind.show ?? ""}` }, url && got ? this.#media(url, got, file.name) : ""),
       );
     const line = h("div", { class: "line" }, name);
-    if (file.gone && !got) line.append(h("small", { class: "quiet" }, T.t("gone")));
+    if (file.gone && !got && !under) line.append(h("small", { class: "quiet" }, T.t("gone")));
     else if (!under) {
       if (!url && SHOWN.test(file.name)) line.append(button(T.t("show"), () => this.#show(card, false)));
       line.append(button(T.t("save"), keep));
     }
     el.append(line);
     if (problem) el.append(h("p", { class: "problem" }, transfer ? of(transfer) : problem));
-    if (under) el.append(this.#progress(transfer));
+    if (under) el.append(this.#progress(transfer, file.nick));
     for (const one of el.querySelectorAll("button")) if (!one.ariaLabel) one.append(unseen(` ${file.name}`));
   }
 
@@ -180,11 +180,12 @@ export class Files {
     );
   }
 
-  /** @param {Transfer} transfer */
-  #progress(transfer) {
-    const { total, done, name, state, why } = transfer;
+  /** @param {Transfer} transfer @param {string} [nick] its sender */
+  #progress(transfer, nick = "") {
+    const { total, done, name, state, why, later } = transfer;
     const bar = h("progress", { max: Math.max(total, 1), value: done, "aria-label": name });
-    const text = state === "waiting" && why ? h("small", {}, of(transfer)) : "";
+    const told = later === Number.POSITIVE_INFINITY ? parts("awaited", nick) : why && [of(transfer)];
+    const text = state === "waiting" && told ? h("small", {}, ...told) : "";
     return h(
       "div",
       { class: "line" },

@@ -118,12 +118,12 @@ export class Log {
   /** @param {Rows} change of the talk that is shown */
   change({ added, changed, removed, older }) {
     if (!this.#jobs.length) requestAnimationFrame(() => this.#work());
-    // Whoever says or does something sees it, and what became of it: what goes back to where they type may be sent once more.
-    const isOwn = added.some(
-      ({ kind, code, mine, state }) =>
-        (mine && (state === "pending" || (kind === "event" && !COMINGS.test(code)))) ||
-        (kind === "note" && ANSWERS.test(code)),
-    );
+    // Whoever says, sends or does something sees what comes of it, also if that is refused at once: what goes back to where they type
+    // may be sent once more.
+    const isOwn = added.some(({ kind, code, mine, state }) => {
+      if (kind === "note") return ANSWERS.test(code);
+      return mine && (state !== "sure" || kind === "file" || (kind === "event" && !COMINGS.test(code)));
+    });
     this.#jobs.push(() => {
       // What was missed while the page was closed may come behind the first look.
       if (this.#isBare && added.some(({ seq }) => seq)) return this.show(this.#talk);

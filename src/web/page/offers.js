@@ -19,9 +19,9 @@ export class Offers {
     this.#composer = composer;
     this.#names = names;
     this.#field.addEventListener("blur", () => this.close());
-    this.#list.addEventListener("pointerdown", (e) => {
-      // The field keeps the focus.
-      e.preventDefault();
+    // The field keeps the focus; a finger may also move the list.
+    this.#list.addEventListener("pointerdown", (e) => e.preventDefault());
+    this.#list.addEventListener("click", (e) => {
       const li = /** @type {HTMLElement} */ (e.target).closest("li");
       if (li) this.#accept([...this.#list.children].indexOf(li));
     });
@@ -90,6 +90,7 @@ export class Offers {
   #mark() {
     [...this.#list.children].forEach((li, i) => {
       li.ariaSelected = String(i === this.#at);
+      if (i === this.#at) li.scrollIntoView({ block: "nearest" });
     });
     if (this.#found.length) this.#field.setAttribute("aria-activedescendant", `offer${this.#at}`);
     else this.#field.removeAttribute("aria-activedescendant");

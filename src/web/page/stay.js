@@ -796,7 +796,9 @@ export class Stay {
     if (isCommand) {
       this.wary = OF_SECRET.exec(text)?.[0].toLowerCase() ?? "";
       this.#typed++;
-      return void this.s.deed("typed")(talk, text.trimEnd()).then(() => this.#typed--);
+      return void this.s
+        .deed("typed")(talk, text.trimEnd())
+        .then(() => this.#typed--);
     }
     if (this.#mayBePassword(text)) {
       this.#doubted = text;

@@ -14,6 +14,7 @@ ask.mute {0} in {1} nicht mehr sprechen lassen?
 askKey {0} hat einen Schlüssel
 askName Wie sollen wir dich nennen?
 attach Dateien senden
+awaited {0} hat das Senden unterbrochen. Es geht weiter, wenn {0} bald wiederkommt.
 away Abwesenheit, steht bei deinem Namen
 awayLike Um eins zurück
 ban Fernhalten …

@@ -12,6 +12,7 @@ ask.kick Put {0} out of {1}?
 ask.logout Log out all the same?
 ask.mute Stop {0} from speaking in {1}?
 askKey {0} has a key
+awaited {0} broke off sending this. It goes on if {0} comes back soon.
 away Away message, shown beside your name
 awayLike Back at one
 ban Keep out…
