@@ -7,7 +7,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { astray } from "../../src/web/page/stay.js";
+import { astray } from "../../src/web/page/slips.js";
 import { chance, Cutter, Person, serve } from "./shell.js";
 
 /** Somebody in #lobby under this name. */

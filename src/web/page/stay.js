@@ -3,7 +3,7 @@
 import { fold, spoken } from "./talks.js";
 import { Place } from "./place.js";
 import { list, string } from "./session.js";
-import { slip } from "./slips.js";
+import { astray, slip } from "./slips.js";
 import { cut, row as detail } from "./view.js";
 
 /** @import { Session } from "./session.js" */
@@ -39,11 +39,6 @@ const MISSED = 2000;
 const BEFORE = 30;
 /** Those that name somebody, who may be another person on the next connection. */
 const OF_PERSON = /^\/(ignore|op|deop|voice|devoice|founder|kick|ban|mute|invite|uninvite|kill|block) /;
-/** Lines with a secret in them, by the rule of `commands/mistyped.rs`, whatever stands around the slash but another one. */
-const SECRET =
-  /^[\s\p{Cf}\u0085\u2800]*\/\s*((?:pass|login|register|token|drop)\S*|(?:identify|id|auth|authenticate|sasl|ns|nickserv|msgserv|cs|chanserv|ghost|recover|regain|release|oper|su|changepassword|changepass|chpass|setpass|setpassword|newpass|newpassword|pw|pwd|quote|raw)(?=\s+\S))/iu;
-const FOR_ONE = /^[\s\p{Cf}\u0085\u2800]*\/\s*(msg|query|w|tell|whisper)\s+\S/iu;
-
 /** Commands that take a password. */
 const OF_SECRET = /^\/(register|login|passwd|drop|pass|token)(?=\s|$)/i;
 
@@ -76,15 +71,6 @@ export function parts(text, most) {
   }
   if (rest.trim()) out.push(rest);
   return out;
-}
-
-/** The command that stands where it would be said, with a secret in it or something for one person: behind a blank, or among other lines.
- * @param {string} text */
-export function astray(text) {
-  const isAlone = !text.trim().includes("\n");
-  if (isAlone && /^\/[a-z?]/i.test(text)) return null;
-  const found = text.split("\n").map((line) => SECRET.exec(line) ?? (isAlone ? null : FOR_ONE.exec(line)));
-  return found.find((one) => one)?.[1].toLowerCase() ?? null;
 }
 
 export class Stay {
