@@ -43,6 +43,7 @@ test("an answer to what one has just sent is in sight, wherever one reads", asyn
     ["/nobody knows this", "There is no such command"],
     ["/who bob", "bob here"],
     ["/topic about all", "set the topic"],
+    ["/msg nobody are you there?", "Not sent to nobody: “are you there?”. Nobody of that name is here."],
     ["/typing on", "The page does this by itself"],
   ]) {
     await readUp(anna);

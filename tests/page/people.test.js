@@ -181,6 +181,21 @@ test("one word after a command for a password that was not carried out is not sa
   await isSaid("thanks");
 });
 
+test("what a command did not send to somebody is told where one is", async (t) => {
+  const port = await serve(t);
+  const bob = await come(t, port, "bob");
+  const notes = () => lobby(bob).rows.filter(({ code }) => code === "unsent");
+  bob.session.say("#lobby", `/msg nobody ${"ä".repeat(70)}`);
+  await bob.until("it is refused", () => notes().length === 1);
+  assert.deepEqual([notes()[0].args, notes()[0].why.code], [["nobody", `${"ä".repeat(60)}…`], "no-such-nick"]);
+  // Where it stands already it is not told once more.
+  bob.session.look("@nobody");
+  bob.session.say("@nobody", "hello");
+  const { rows } = bob.session.talks.get("@nobody");
+  await bob.until("it is refused", () => rows.at(-1).state === "refused");
+  assert.deepEqual([rows.length, notes().length], [2, 1]);
+});
+
 test("an op puts people in order by menus", async (t) => {
   const port = await serve(t);
   const anna = await come(t, port, "anna");

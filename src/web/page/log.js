@@ -15,7 +15,7 @@ const MOST = 10_000;
 const TOGETHER = 300_000;
 const COMINGS = /^(joined|left|quit|lost)$/;
 /** Notes that answer what the person has just sent. */
-const ANSWERS = /^(alone|automatic|detail|done|elsewhere|password|refused|secret|slip|unanswered|wary)$/;
+const ANSWERS = /^(alone|automatic|detail|done|elsewhere|password|refused|secret|slip|unanswered|unsent|wary)$/;
 
 /** Each nick has one of 12 colours, all of the same lightness. @param {string} nick */
 function tint(nick) {
@@ -300,7 +300,7 @@ export class Log {
     }
     const isTimed = /^(banned|muted)$/.test(code) && second;
     const args = [first.replace(/^(name|guest|pattern):/, ""), isTimed ? T.span(Number(second)) : second, third];
-    what.append(...parts(key, nick, ...args));
+    what.append(...parts(key, nick, ...args.slice(0, 2), row.why ? refusal(row.why) : third));
     // What the text has no place for, such as a reason, stands behind it.
     for (const [i, more] of [...args, row.text].entries()) {
       const isTold = /^(made|lost)$/.test(code) || T.t(key).includes(`{${i + 1}}`);

@@ -946,6 +946,10 @@ export class Stay {
   refuse(talk, row, { code, text }) {
     Object.assign(row, { state: "refused", why: { code, text }, way: null });
     this.s.mark(talk, row);
+    // Whoever wrote it by a command looks at another talk.
+    const all = [...typed(row)];
+    const start = all.slice(0, 60).join("") + (all.length > 60 ? "…" : "");
+    if (talk.id !== this.s.current) this.s.note(null, "", "unsent", row.why, [talk.name, start]);
   }
 
   /** @param {Talk} talk @param {Row} row */

@@ -150,6 +150,7 @@ note.password Von jetzt an gilt das neue Passwort.
 note.secret Das sieht aus wie {1} mit einem Passwort und wurde niemandem gesagt. Setze / davor.
 note.slip Meinst du {1}? Setze / davor. Oder sende es noch einmal, dann wird es so gesagt.
 note.unanswered Unklar, ob das geschah
+note.unsent Nicht an {1} gesendet: „{2}“. {3}
 note.wall {1} sagt allen
 note.wary {1} wurde nicht ausgeführt, und das kann ein Passwort sein, also wurde es niemandem gesagt. Sende es noch einmal, um es hier zu sagen.
 notIn Du bist nicht in {0}

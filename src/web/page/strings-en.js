@@ -128,6 +128,7 @@ note.password The new password holds from now on.
 note.secret This looks like {1} with a password, so nobody was told. Put / in front of it.
 note.slip Is {1} meant? Put / in front of it. Or send it once more, and it is said as it is.
 note.unanswered Not known whether this was done
+note.unsent Not sent to {1}: “{2}”. {3}
 note.wall {1} tells everybody
 note.wary {1} was not carried out, and this may be a password, so nobody was told. Send it once more to say it here.
 notIn You are not in {0}
