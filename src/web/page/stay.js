@@ -81,6 +81,8 @@ export class Stay {
   /** Who has a rank in a room, by folded names, whether they are there or not; and rooms of which that is being asked. */
   #ranked = /** @type {WeakMap<Talk, Set<string>>} */ (new WeakMap());
   #asking = /** @type {WeakSet<Talk>} */ (new WeakSet());
+  /** Since when the names of those who wrote to us have their owners, where that may be later; "" while it is asked, or if they have none. */
+  #owned = /** @type {WeakMap<Talk, string>} */ (new WeakMap());
   /** What was typed last and not said, as it looks like a command. */
   #doubted = "";
   /** The command for a password that was given last and has not been carried out: who expects to be asked for one types it next. */
@@ -476,13 +478,34 @@ export class Stay {
   /** Since when the name of whom we talk with has its owner. So it is known whether they are who they were when they come back.
    * @param {Talk} talk */
   #know(talk) {
+    this.#since(talk, (since) => {
+      if (!talk.isGone) talk.since = since;
+      else if (since && since === talk.since && this.isOnline(talk.name)) talk.isGone = false;
+    });
+  }
+
+  /** Asks since when a name has its owner; "" if it has none. @param {Talk} talk @param {(since: string) => void} then */
+  #since(talk, then) {
     const { id } = talk;
     this.s.ask(`/account ${talk.name}`, (f, rows) => {
       if (f?.is !== "done" || talk.id !== id) return;
-      const since = /^name (\S+)/.exec(rows[0])?.[1] ?? "";
-      if (!talk.isGone) talk.since = since;
-      else if (since && since === talk.since && this.isOnline(talk.name)) talk.isGone = false;
+      then(/^name (\S+)/.exec(rows[0])?.[1] ?? "");
       this.s.isDirty = this.s.change.talks = true;
+    });
+  }
+
+  /** Somebody has written to us, who owned their name if it has had an owner since before that day, or since before they wrote: nobody else is
+   * called so then. @param {Talk} talk @param {number} time */
+  #wrote(talk, time) {
+    const owned = this.#owned.get(talk);
+    if (talk.since || talk.isGone || owned === "") return;
+    if (owned) talk.since = owned;
+    if (owned || talk.since !== null) return;
+    const day = new Date(time).toISOString().slice(0, 10);
+    this.#owned.set(talk, "");
+    this.#since(talk, (since) => {
+      if (since < day) talk.since ??= since || null;
+      else this.#owned.set(talk, since);
     });
   }
 
@@ -747,6 +770,7 @@ export class Stay {
     if (own && !own.isGone && (!other || own === other)) {
       // Another name has another owner, or none.
       if (!other) own.since = null;
+      this.#owned.delete(own);
       return this.s.rekey(own, `@${to}`);
     }
     if (own === other || !isNews) return;
@@ -914,6 +938,7 @@ export class Stay {
   /** A message has come. Whether it is one of ours: sent and without an echo, or of an unknown fate.
    * @param {Talk} talk @param {Line} line */
   settles(talk, { seq, time, nick, text }) {
+    if (talk.kind === "person" && nick !== this.s.me.nick) this.#wrote(talk, time);
     const is = (/** @type {Row} */ row) => row.mine && row.nick === nick && (row.way === "sent" || row.way === "limbo");
     const own = talk.rows.filter(is);
     const said = spoken(text);
