@@ -109,3 +109,17 @@ test("a password is asked for where nobody reads it, and the next word is not sa
   await anna.say("what was all that");
   assert.match(await bob.hears("> "), /> what was all that$/);
 });
+
+test("a private talk says at its head that it goes with the tab", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, web, PHONE)).enter("anna");
+  await anna.say("/query bob");
+  await anna.sees("once you close this tab, it is gone", "#log > p");
+  bob.say("/msg anna are you there?");
+  await anna.sees("are you there?");
+  await anna.sees("once you close this tab, it is gone", "#log > p");
+  await anna.shoot("private-head");
+  await anna.say("/join #lobby");
+  await anna.misses("#log > p");
+});

@@ -252,8 +252,8 @@ export class Chat {
     $("typing").replaceChildren(...(count ? parts(count > 3 ? "manyType" : `type${count}`, ...typing) : []));
     composer.label(talk && talk.maySay !== true ? T.t(talk.maySay, talk.name) : T.t("write", talk?.name ?? ""));
     const isOut = isRoom && !talk.joined;
-    const emptied = isOut ? (talk.isWanted ? "" : T.t("mayNot.outside")) : T.t(isRoom ? "emptyRoom" : "emptyTalk");
-    this.#log.empty(talk ? emptied : "");
+    const emptied = isOut ? (talk.isWanted ? "" : T.t("mayNot.outside")) : T.t("emptyRoom");
+    this.#log.empty(isRoom ? emptied : "");
     if (!talk && this.#shown) {
       this.#shown = null;
       this.#log.show(null);

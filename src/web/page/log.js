@@ -88,7 +88,8 @@ export class Log {
     this.#items.clear();
     this.#mark = talk?.unread ? talk.readKey : null;
     this.#isBare = Boolean(talk?.read.time) && !talk?.rows.some(({ seq }) => seq);
-    root.replaceChildren(this.#older);
+    const isPrivate = talk?.kind === "person";
+    root.replaceChildren(this.#older, isPrivate ? h("p", { class: "quiet" }, T.t("emptyTalk")) : "");
     root.ariaLabel = talk ? T.t("log", talk.name) : T.t("noRoom");
     root.ariaLive = "off";
     for (const row of talk?.rows.slice(-MOST) ?? []) this.#append(row);

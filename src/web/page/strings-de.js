@@ -45,7 +45,7 @@ drop Entfernen
 dropHere Dateien hier ablegen, um sie zu senden
 elsewhere Du bist hier in einem anderen Tab.
 emptyRoom Hier wurde noch nichts gesagt. Wer die Adresse dieser Seite öffnet, kommt in diesen Raum.
-emptyTalk Was hier gesagt wird, lest nur ihr beide, und der Server behält nichts davon.
+emptyTalk Was hier gesagt wird, lest nur ihr beide. Der Server behält nichts davon: Schließt du diesen Tab, ist es fort.
 enlarge {0} vergrößern
 erase Entfernen …
 event.away {0} ist weg

@@ -32,7 +32,7 @@ device This browser
 devoice Take back the voice
 drop Remove
 emptyRoom Nothing has been said here yet. Whoever opens the address of this page comes to this room.
-emptyTalk Only the two of you read what is said here, and the server keeps none of it.
+emptyTalk Only the two of you read what is said here. The server keeps none of it: once you close this tab, it is gone.
 enlarge Enlarge {0}
 erase Take away…
 event.away {0} is away
