@@ -123,3 +123,26 @@ test("a private talk says at its head that it goes with the tab", async (t) => {
   await anna.say("/join #lobby");
   await anna.misses("#log > p");
 });
+
+test("a new password can be looked at before it is one's own, and typing be kept to oneself", async (t) => {
+  const { port, web } = await serve(t, "--data", folder(t));
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, web, PHONE)).enter("anna");
+  await bob.hears("* anna joined");
+  await anna.loaded();
+  await anna.say("/register");
+  const field = await anna.finds("dialog input[autocomplete=new-password]");
+  await field.type("correct-horse");
+  const type = () => field.evaluate((el) => /** @type {HTMLInputElement} */ (el).type);
+  const tick = (/** @type {string} */ label) =>
+    anna.page.locator(`dialog ::-p-aria([name="${label}"][role="checkbox"])`).click();
+  assert.equal(await type(), "password");
+  await tick("Show the password");
+  assert.equal(await type(), "text");
+  await anna.shoot("password-shown");
+  await tick("Let others see when I type");
+  await anna.press("Own this name", "dialog");
+  await anna.press("Close", "dialog");
+  await anna.say("mine");
+  assert.equal(await bob.hears("#lobby "), "#lobby <anna> mine");
+});

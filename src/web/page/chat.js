@@ -43,7 +43,7 @@ export class Chat {
     this.choices = shell.choices;
     this.changed = shell.changed;
     this.composer = new Composer(
-      { say: (text) => this.#say(text), typing: (on) => session.typing(session.current, on) },
+      { say: (text) => this.#say(text), typing: (on) => session.typing(session.current, on && !this.choices().quiet) },
       drafts,
     );
     this.#lists = new Lists(session, {

@@ -251,9 +251,11 @@ sendTo An {0} senden
 setAway Setzen
 settings Einstellungen
 show Zeigen
+showPassword Passwort zeigen
 takeFree {0} nehmen
 talks Räume und Personen
 tell Sag mir, wenn mir jemand schreibt
+tellTyping Andere sehen lassen, wenn ich schreibe
 textName Text
 theme Helligkeit
 toEnd Zum Neuesten

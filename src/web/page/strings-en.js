@@ -208,7 +208,9 @@ save Save
 sendTo Send to {0}
 setAway Set
 show Show
+showPassword Show the password
 tell Tell me when somebody writes to me
+tellTyping Let others see when I type
 textName text
 theme Brightness
 toEnd To the newest
