@@ -146,3 +146,32 @@ test("a new password can be looked at before it is one's own, and typing be kept
   await anna.say("mine");
   assert.equal(await bob.hears("#lobby "), "#lobby <anna> mine");
 });
+
+test("whoever comes back to a room sees where they stopped, also behind pictures", async (t) => {
+  const { port, web } = await serve(t);
+  const anna = await (await Visitor.come(t, web, { ...PHONE, hash: "#club" })).enter("anna");
+  const bob = await Caller.come(t, port, "bob", "#club");
+  const drawn = await anna.page.evaluate(() => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [600, 800];
+    canvas.getContext("2d")?.fillRect(0, 0, 600, 400);
+    return canvas.toDataURL("image/png").split(",")[1];
+  });
+  bob.say(...Array.from({ length: 20 }, (_, i) => `before ${i + 1}`));
+  for (const name of ["one.png", "two.png"]) await bob.gives("#club", name, Buffer.from(drawn, "base64"));
+  await anna.page.waitForFunction(() => document.querySelectorAll("#log img").length === 2, { polling: 100 });
+  await anna.say("/join #lobby");
+  await anna.sees("#lobby", "h1");
+  await anna.page.reload();
+  await anna.isIn();
+  await anna.sees("#lobby", "h1");
+  bob.say(...Array.from({ length: 25 }, (_, i) => `after ${i + 1}`));
+  await anna.page.waitForSelector("#open-left");
+  await anna.page.click("#open-left");
+  await anna.sees("25", "#rooms .count");
+  await anna.page.click("#rooms [data-id='#club']");
+  await anna.page.waitForFunction(() => document.querySelectorAll("#log img").length === 2, { polling: 100 });
+  await anna.page.waitForNetworkIdle();
+  await anna.shoot("back");
+  await inSight(anna, "after 1");
+});

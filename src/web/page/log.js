@@ -56,10 +56,13 @@ export class Log {
   #came = [];
   #more = button(T.t("more"), () => this.#menu(), "more", "more");
   #older = button(T.t("older"), () => this.#acts.older(), "older");
-  /** Whoever looks at the end still does when a card has grown, or a keyboard has come up. */
+  /** Whether what is new is looked at since the talk was opened, and nobody has moved it. */
+  #isAtNew = false;
+  /** Whoever looks at the end, or at what is new, still does when a card has grown, or a keyboard has come up. */
   #sizes = new ResizeObserver(() => {
     this.#height = this.#root.clientHeight;
-    if (this.#end) this.#toEnd();
+    if (this.#isAtNew && this.#toNew()) this.#scrolled();
+    else if (this.#end) this.#toEnd();
     else this.#scrolled();
   });
   #height = 0;
@@ -76,6 +79,11 @@ export class Log {
     // A log that has just been given another height scrolls without anybody's doing: `#sizes` hears of it next.
     root.addEventListener("scroll", () => root.clientHeight === this.#height && this.#scrolled(), { passive: true });
     this.#sizes.observe(root);
+    const moved = () => {
+      this.#isAtNew = false;
+    };
+    for (const on of ["wheel", "touchmove", "pointerdown", "keydown"])
+      root.addEventListener(on, moved, { passive: true });
     for (const on of ["pointerover", "focusin"]) root.addEventListener(on, (e) => this.#point(e.target));
     root.addEventListener("keydown", (e) => this.#key(e));
   }
@@ -95,8 +103,15 @@ export class Log {
     for (const row of talk?.rows.slice(-MOST) ?? []) this.#append(row);
     this.#older.hidden = !talk?.hasOlder;
     this.#toEnd();
-    root.querySelector(".new")?.scrollIntoView({ block: "center" });
+    this.#isAtNew = this.#toNew();
     this.#scrolled();
+  }
+
+  /** Whether there is something new to be gone to. */
+  #toNew() {
+    const mark = this.#root.querySelector(".new");
+    mark?.scrollIntoView({ block: "center" });
+    return mark !== null;
   }
 
   /** What stands there while nothing else does. @param {string} text */
@@ -311,6 +326,7 @@ export class Log {
   }
 
   #toEnd() {
+    this.#isAtNew = false;
     this.#root.scrollTop = this.#root.scrollHeight;
     this.#end = true;
   }
