@@ -175,3 +175,14 @@ test("whoever comes back to a room sees where they stopped, also behind pictures
   await anna.shoot("back");
   await inSight(anna, "after 1");
 });
+
+test("a name that is refused is not taken for one that is somebody's", async (t) => {
+  const { web } = await serve(t);
+  const anna = await Visitor.come(t, web, PHONE);
+  await (await anna.finds("#gate input[name=name]")).type("Anna Karenina\n");
+  await anna.sees("A name is one word", "#gate");
+  await anna.page.type("#gate input[name=name]", "x\n");
+  await anna.sees("A name is one word", "#gate");
+  assert.equal(await anna.page.$eval("#gate details", (el) => el.open), false);
+  assert.equal(await anna.page.$eval("#gate input[name=own]", (el) => el.value), "");
+});
