@@ -176,15 +176,15 @@ test("whose name has no password is told so, and asked before they go without on
   await betty.misses("#bar p");
   await betty.say("/logout");
   await betty.sees("Log out all the same?", "dialog");
-  await betty.press("Close", "dialog");
+  await betty.press("Cancel", "dialog");
   await betty.page.click("#me");
   await betty.press("Log out", "dialog");
   await betty.sees("Log out all the same?", "dialog");
-  await betty.press("Close", "dialog");
+  await betty.press("Cancel", "dialog");
   await betty.page.click("#me");
   await betty.press("Forget me here", "dialog");
   await betty.sees("Betty has no password yet", "dialog:last-of-type");
-  await betty.press("Close", "dialog:last-of-type");
+  await betty.press("Cancel", "dialog:last-of-type");
   await betty.sees("Betty has no password yet", "dialog fieldset");
   await betty.stands("settings-no-password");
   assert.equal(await betty.page.$("dialog input[autocomplete=current-password]"), null);

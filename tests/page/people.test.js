@@ -7,7 +7,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { astray } from "../../src/web/page/stay.js";
+import { astray } from "../../src/web/page/slips.js";
 import { chance, Cutter, Person, serve } from "./shell.js";
 
 /** Somebody in #lobby under this name. */
@@ -128,6 +128,72 @@ test("what looks like a command without its slash is not said at once", async (t
     anna.texts("#lobby"),
     ["help", "kick nobody", "who", "rooms", "passwd correct-horse"].map((text) => `bob: ${text}`),
   );
+});
+
+test("one word after a command for a password that was not carried out is not said at once", async (t) => {
+  const port = await serve(t, "--data", folder(t));
+  const [anna, bob] = [await come(t, port, "anna"), await come(t, port, "bob")];
+  const say = (...texts) => {
+    for (const text of texts) bob.session.say("#lobby", text);
+  };
+  const note = () => lobby(bob).rows.findLast(({ kind }) => kind === "note");
+  const isRefused = async (...texts) => {
+    const refusals = () => lobby(bob).rows.filter(({ code }) => code === "refused").length;
+    const [before, trouble] = [refusals(), bob.session.trouble];
+    say(...texts);
+    const isNew = (session) => session.trouble && session.trouble !== trouble;
+    await bob.until(`${texts[0]} is refused`, (session) => refusals() > before || isNew(session));
+  };
+  const said = [];
+  const isSaid = async (text) => {
+    said.push(`bob: ${text}`);
+    await anna.until(text, () => anna.texts("#lobby").length >= said.length);
+    assert.deepEqual(anna.texts("#lobby").slice(0, said.length), said);
+  };
+  for (const line of ["/register bob", "/login anna wrong-horse", "/passwd correct-horse", "/drop x", "/token"]) {
+    const command = line.split(" ")[0];
+    // While it has no answer the word goes back however often it is sent.
+    await isRefused(line, "correct-horse", "correct-horse");
+    bob.unsaid.length = 0;
+    say("better-horse");
+    assert.deepEqual([bob.unsaid.pop()?.text, note().code, note().args[0]], ["better-horse", "wary", command], line);
+    // Who means it sends it once more, and who says something else says it.
+    say("better-horse");
+    await isSaid("better-horse");
+    say("hello");
+    await isSaid("hello");
+    await isRefused(line);
+    say("what is that", "hello");
+    await isSaid("what is that");
+    await isSaid("hello");
+  }
+  // So it is behind a line that was held back.
+  for (const line of ["login bob correct-horse", "passwd"]) {
+    say(line, "correct-horse");
+    assert.equal(note().code, "wary");
+    say("what is that");
+    await isSaid("what is that");
+  }
+  // What was carried out lacks nothing.
+  say("/register correct-horse");
+  await bob.until("it is his", (session) => session.me.owned && session.token);
+  say("thanks");
+  await isSaid("thanks");
+});
+
+test("what a command did not send to somebody is told where one is", async (t) => {
+  const port = await serve(t);
+  const bob = await come(t, port, "bob");
+  const notes = () => lobby(bob).rows.filter(({ code }) => code === "unsent");
+  bob.session.say("#lobby", `/msg nobody ${"ä".repeat(70)}`);
+  await bob.until("it is refused", () => notes().length === 1);
+  assert.deepEqual([notes()[0].args, notes()[0].why.code], [["nobody", `${"ä".repeat(60)}…`], "no-such-nick"]);
+  // Where it stands already it is not told once more.
+  bob.session.look("@nobody");
+  bob.session.say("@nobody", "hello");
+  const { rows } = bob.session.talks.get("@nobody");
+  await bob.until("it is refused", () => rows.at(-1).state === "refused");
+  assert.deepEqual([rows.length, notes().length], [2, 1]);
 });
 
 test("an op puts people in order by menus", async (t) => {
@@ -450,6 +516,41 @@ test("who owns a name logs in by a token that is kept, and no password is", asyn
     (session) => session.state === "naming" && again.kept.local.token === undefined && !session.me.owned,
   );
   await anna.until("she is there", (session) => session.state === "in");
+});
+
+test("a name that is refused changes nothing that is kept", async (t) => {
+  const port = await serve(t, "--data", folder(t));
+  const greta = await come(t, port, "Greta");
+  await greta.session.register("correct-horse");
+  await greta.until("it is hers", (session) => session.me.owned);
+  const anna = await come(t, port, "anna");
+  await anna.session.register("correct-horse");
+  await anna.until("a token", (session) => session.me.owned && session.token);
+  const isRefused = (session) => session.trouble?.code === "owned" && session.trouble.name === "Greta";
+  anna.session.say("#lobby", "/nick Greta");
+  await anna.until("it is refused", isRefused);
+  anna.session.save();
+  assert.equal(anna.kept.local.name, "anna");
+  const again = await come(t, port, null, { local: anna.kept.local, session: {} });
+  assert.deepEqual([again.session.me.nick, again.session.me.owned], ["anna", true]);
+  // Nor does one that is asked for while there is no connection, whether the place is kept meanwhile or not.
+  for (const isKept of [true, false]) {
+    anna.lose();
+    anna.session.rename("Greta");
+    anna.session.save();
+    assert.equal(anna.kept.local.name, "anna");
+    if (!isKept) anna.session.rest.place.end();
+    await anna.until("it is refused", (session) => session.state === "in" && isRefused(session));
+    assert.deepEqual([anna.session.me.nick, anna.session.name, anna.session.me.owned], ["anna", "anna", true]);
+  }
+  // What is free is hers, and she comes back by her own.
+  for (const name of ["Annette", "anna"]) {
+    anna.session.rename(name);
+    await anna.until("she is called so", (session) => session.me.nick === name && !session.trouble);
+    anna.session.save();
+    assert.equal(anna.kept.local.name, name);
+  }
+  assert.equal(anna.session.me.owned, true);
 });
 
 test("who comes in by an operator's token is known to have no password, until one is set", async (t) => {

@@ -107,6 +107,43 @@ test("a name that somebody has is asked for again, with one that is free", async
   assert.deepEqual({ code, name, free }, { code: "taken", name: "anna", free: "anna3" });
 });
 
+test("who owned their name when they wrote is the same person when they come back", async () => {
+  const WROTE = "[-@2026-12-01T10:00:00.000Z] <Greta> are you there?";
+  const account = (since) => [
+    ...(since ? [`- name ${since} 2026-12-01`] : []),
+    `+ account Greta ${since ? "owned" : "free"}`,
+  ];
+  for (const [before, meanwhile, after, isSame] of [
+    ["2026-11-30", [], "2026-11-30", true],
+    ["2026-11-30", [], "2026-12-01", false],
+    // Who made it theirs on that day may be another one than who wrote, unless they write once more.
+    ["2026-12-01", [], "2026-12-01", false],
+    ["2026-12-01", [`@Greta ${WROTE}`], "2026-12-01", true],
+    ["", [`@Greta ${WROTE}`], "", false],
+  ]) {
+    const world = await inLobby();
+    world.hear("* presence 2 +Greta", `@Greta ${WROTE}`);
+    assert.deepEqual(world.sent(), ["/account Greta"]);
+    world.hear(...account(before), ...meanwhile);
+    assert.deepEqual(world.sent(), [], "that is asked once");
+    world.hear("* presence 3 -Greta", "* presence 4 +Greta");
+    const asked = world.sent();
+    if (asked.length) world.hear(...account(after));
+    const { maySay } = world.session.talks.get("@Greta");
+    assert.deepEqual(
+      [asked.length, maySay],
+      [isSame || after > before ? 1 : 0, isSame || "mayNot.gone"],
+      before + after,
+    );
+  }
+  // Nor is it they once they have gone while that is asked, or are called otherwise.
+  const world = await inLobby();
+  world.hear("* presence 2 +Greta", `@Greta ${WROTE}`, "* presence 3 -Greta", "* presence 4 +Greta");
+  assert.deepEqual(world.sent(), ["/account Greta"]);
+  world.hear(...account("2026-12-01"), `@Greta ${WROTE}`);
+  assert.equal(world.session.talks.get("@Greta").maySay, "mayNot.gone");
+});
+
 test("a name of two words is refused before it is sent, and one word is offered", async () => {
   const world = await start();
   world.open();

@@ -17,7 +17,7 @@ fn run(browser: &str, program: &str) {
     }
     let output = Command::new("node")
         .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
-        .args(["talk", "use", "states", "files", "safety", "parts"].map(|name| format!("{name}.test.js")))
+        .args(["talk", "use", "answers", "states", "files", "safety", "parts"].map(|name| format!("{name}.test.js")))
         .current_dir(folder)
         .env("CHINWAG", binary())
         .env("BROWSER", browser)

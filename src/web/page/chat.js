@@ -43,7 +43,7 @@ export class Chat {
     this.choices = shell.choices;
     this.changed = shell.changed;
     this.composer = new Composer(
-      { say: (text) => this.#say(text), typing: (on) => session.typing(session.current, on) },
+      { say: (text) => this.#say(text), typing: (on) => session.typing(session.current, on && !this.choices().quiet) },
       drafts,
     );
     this.#lists = new Lists(session, {
@@ -151,9 +151,23 @@ export class Chat {
   /** @param {string} text */
   async #say(text) {
     const id = this.session.current;
+    const [, asks, nick] = /^\/(register|passwd|login)(?: +(\S+))? *$/i.exec(text) ?? [];
+    if (asks && (!nick || /login/i.test(asks))) return this.#askPassword(asks.toLowerCase(), nick, text);
     if (/^\/logout\s*$/i.test(text) && this.lacksPassword) (await this.rest())?.dialogs.logout(this);
     else if (text.split("\n").length <= 20) this.session.say(id, text);
     else if (!(await (await this.rest())?.files.long(id, text))) this.composer.set(text);
+  }
+
+  /** A command lacks its password, which is asked for where nobody reads it. @param {string} command @param {string | undefined} nick @param {string} text */
+  async #askPassword(command, nick, text) {
+    const all = await this.rest();
+    if (!all) return this.composer.set(text);
+    // Whoever closes that may still type it.
+    this.session.with((rest) => {
+      rest.wary = `/${command}`;
+    });
+    if (command === "login") all.dialogs.login(this, nick);
+    else all.dialogs.password(this);
   }
 
   #read() {
@@ -166,8 +180,17 @@ export class Chat {
     const { state, trouble } = session;
     const talk = this.here();
     if (state === "in" && trouble?.retryAt) return [T.t("regain")];
-    if (state === "in" && trouble && trouble !== this.#known && trouble.code !== "bad-key")
-      return [trouble, [T.t("ok"), () => this.#dismiss()]];
+    if (state === "in" && trouble && trouble !== this.#known && trouble.code !== "bad-key") {
+      const isOwned = trouble.code === "owned";
+      const login = async () => {
+        this.#dismiss();
+        (await this.rest())?.dialogs.login(this, trouble.name ?? "");
+      };
+      /** @type {[string, () => void][]} */
+      const acts =
+        isOwned || (trouble.code === "refused" && trouble.command === "login") ? [[T.t("login"), login]] : [];
+      return [isOwned ? T.t("ownedHere") : trouble, ...acts, [T.t("ok"), () => this.#dismiss()]];
+    }
     const warned = () => {
       this.#isWarned = true;
       this.#shell.draw();
@@ -229,8 +252,8 @@ export class Chat {
     $("typing").replaceChildren(...(count ? parts(count > 3 ? "manyType" : `type${count}`, ...typing) : []));
     composer.label(talk && talk.maySay !== true ? T.t(talk.maySay, talk.name) : T.t("write", talk?.name ?? ""));
     const isOut = isRoom && !talk.joined;
-    const emptied = isOut ? (talk.isWanted ? "" : T.t("mayNot.outside")) : T.t(isRoom ? "emptyRoom" : "emptyTalk");
-    this.#log.empty(talk ? emptied : "");
+    const emptied = isOut ? (talk.isWanted ? "" : T.t("mayNot.outside")) : T.t("emptyRoom");
+    this.#log.empty(isRoom ? emptied : "");
     if (!talk && this.#shown) {
       this.#shown = null;
       this.#log.show(null);

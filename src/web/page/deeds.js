@@ -45,6 +45,7 @@ export function login(s, name, password) {
     return s.now(s.clock);
   }
   s.tell(null);
+  if (s.entered) stay(s).wary = "/login";
   safely(s, `/login ${name.trim()} ${password.trim()}`, (f, rows) => did(s, f, rows, "", name));
 }
 
@@ -66,6 +67,7 @@ export function unlock(s, password, isKnown) {
 export function register(s, password, old) {
   const line = s.me.owned ? `/passwd ${old ? `${old} ` : ""}${password}` : `/register ${password}`;
   s.tell(null);
+  stay(s).wary = cut(line)[0];
   const isNew = s.me.owned;
   safely(s, line, (f) => {
     did(s, f, [], line, s.me.nick);
@@ -89,7 +91,7 @@ export function forget(s) {
   Object.assign(s, {
     name: "",
     password: "",
-    hadName: false,
+    had: "",
     entered: false,
     token: null,
     waiting: [],
@@ -310,6 +312,7 @@ function did(s, f, rows, line, name) {
   if (f?.is === "refused" && f.code === "refused") s.wrong++;
   if (f?.is === "refused") s.tell(f, { name, tries: f.code === "refused" ? Math.max(5 - s.wrong, 0) : null });
   if (f?.is !== "done") return;
+  if (SECRET.test(f.command)) stay(s).wary = "";
   const [first, rest] = cut(f.text);
   const [, , ...words] = line.split(" ");
   /** @param {string} event @param {...string} args */

@@ -16,9 +16,10 @@ let count = 0;
  * @param {string | (Node | string)[]} title
  * @param {(Node | false | null)[]} kids
  * @param {[string, string, string?][]} buttons label, word, look; the first is what Enter does
+ * @param {string} [end] what the button says that does none of it
  * @returns {Promise<string | null>}
  */
-export function ask(title, kids, buttons) {
+export function ask(title, kids, buttons, end = buttons.length ? "cancel" : "close") {
   return new Promise((resolve) => {
     const id = `dialog${++count}`;
     const submit = (/** @type {Event} */ e) => {
@@ -31,7 +32,7 @@ export function ask(title, kids, buttons) {
     const row = buttons.map(([label, word, look], i) =>
       i ? button(label, () => box.close(word), look) : h("button", { class: look ?? "main", autofocus: isSafe }, label),
     );
-    const close = button(T.t("close"), () => box.close(""));
+    const close = button(T.t(end), () => box.close(""));
     const head = h("h2", { id, tabindex: -1, autofocus: !hasField && !isSafe }, ...title);
     const form = h("form", { onsubmit: submit }, head, ...kids, h("div", { class: "buttons" }, ...row, close));
     const box = h("dialog", { "aria-labelledby": id }, form);
@@ -61,6 +62,12 @@ export const tick = (key, on, changed, off) =>
     }),
     h("span", {}, T.t(key)),
   );
+
+/** Lets one look at what one types, as a slip in a password is found only much later. @param {...ReturnType<typeof field>} of */
+const seen = (...of) =>
+  tick("showPassword", false, (on) => {
+    for (const { input } of of) input.type = on ? "text" : "password";
+  });
 
 /** @param {string} key @param {[string, string][]} options value, label @param {string | undefined} value @param {(value: string) => void} changed */
 const select = (key, options, value = "", changed) =>
@@ -246,8 +253,21 @@ function shortcuts() {
   ask(T.t("keys"), groups, []);
 }
 
-/** @param {Page} page */
-async function settings(page) {
+/** Comes in by a name that has a password. @param {Page} page @param {string} [nick] */
+export async function login(page, nick = "") {
+  page.shut();
+  const own = field("ownName", { autocomplete: "username", required: true, value: nick, autofocus: !nick });
+  const secret = { type: "password", autocomplete: "current-password", pattern: "\\S+", title: T.t("oneWord") };
+  const word = field("password", { ...secret, required: true, autofocus: !!nick });
+  if (await ask(T.t("login"), [own.label, word.label, seen(word)], [[T.t("login"), "login"]]))
+    page.session.login(own.input.value, word.input.value);
+}
+
+/** Has a password chosen for the name that one has. @param {Page} page */
+export const password = (page) => settings(page, true);
+
+/** @param {Page} page @param {boolean} [isPassword] whether a password is to be typed there */
+async function settings(page, isPassword) {
   const notifier = (await page.rest())?.notifier;
   if (!notifier) return;
   page.shut();
@@ -261,8 +281,19 @@ async function settings(page) {
   const name = field("myName", { value: me.nick, autocomplete: "nickname", maxlength: 60 });
   const away = field("away", { value: me.away ?? "", placeholder: T.t("awayLike"), maxlength: 200 });
   const secret = { pattern: "\\S{8,}", title: T.t("oneWord"), required: true };
-  const old = field("oldPassword", { type: "password", autocomplete: "current-password", required: true });
-  const pass = field("newPassword", { type: "password", autocomplete: "new-password", ...secret });
+  const hasOld = me.owned && !page.lacksPassword;
+  const old = field("oldPassword", {
+    type: "password",
+    autocomplete: "current-password",
+    required: true,
+    autofocus: isPassword && hasOld,
+  });
+  const pass = field("newPassword", {
+    type: "password",
+    autocomplete: "new-password",
+    autofocus: isPassword && !hasOld,
+    ...secret,
+  });
   const may = notifier.state();
   const can = may === "on" || may === "off";
   const part = (/** @type {string} */ key, /** @type {(Node | string | false)[]} */ ...kids) =>
@@ -298,7 +329,8 @@ async function settings(page) {
         "you",
         line(name, "rename", () => session.rename(name.input.value.trim())),
         line(away, "setAway", () => session.away(away.input.value.trim() || null)),
-        line(pass, me.owned ? "choose" : "register", register, ...(me.owned && !page.lacksPassword ? [old] : [])),
+        line(pass, me.owned ? "choose" : "register", register, ...(hasOld ? [old] : [])),
+        seen(pass, old),
         page.lacksPassword && h("p", { class: "quiet" }, ...parts("noPassword", me.nick)),
         me.owned &&
           button(T.t("logout"), () => {
@@ -306,6 +338,7 @@ async function settings(page) {
             logout(page);
           }),
         !me.owned && h("p", { class: "quiet" }, T.t("registerWhy")),
+        !me.owned && button(T.t("haveName"), () => login(page)),
       ),
       part(
         "notify",
@@ -336,6 +369,7 @@ async function settings(page) {
           set("language"),
         ),
         tick("fold", choices.fold, set("fold")),
+        tick("tellTyping", !choices.quiet, (on) => set("quiet")(!on)),
       ),
       part("help", button(T.t("keys"), shortcuts)),
       part(
@@ -509,7 +543,7 @@ export const open = {
   "open-right": (page) => drawer($("right"), () => page.address()),
   room: (page) => room(page, $("room")),
   find: goTo,
-  me: settings,
+  me: (page) => settings(page),
 };
 
 /** The keys that work everywhere. @param {Page} page */

@@ -172,7 +172,7 @@ export class Files {
         class: "show",
         "aria-label": T.t("enlarge", name),
         onclick: () =>
-          ask([bdi(name)], [h("div", { class: "picture" }, img())], [[T.t("save"), "save"]]).then(
+          ask([bdi(name)], [h("div", { class: "picture" }, img())], [[T.t("save"), "save"]], "close").then(
             (word) => word && save(got.blob, name),
           ),
       },

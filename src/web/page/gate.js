@@ -28,6 +28,7 @@ export function gate(session, room, before) {
   const locked = state === "locked";
   const closed = locked && box.dataset.way === "login";
   const isLogin = closed || (trouble?.name && /^(refused|insecure)$/.test(code));
+  const isMine = isLogin || code === "owned";
   const tries = trouble?.tries == null ? "" : ` ${T.n("tries", trouble.tries)}`;
   const problem = code && code !== "locked" && h("p", { id: "problem", class: "problem", role: "alert" }, why, tries);
   const wrong = { "aria-describedby": problem && "problem", "aria-invalid": problem && "true" };
@@ -50,7 +51,7 @@ export function gate(session, room, before) {
     name: "own",
     autocomplete: "username",
     required: true,
-    value: now.own || trouble?.name || before.own,
+    value: now.own || (isMine && trouble?.name) || before.own,
   });
   const word = field("password", { name: "word", ...secret, ...(isLogin ? wrong : {}) });
   /** @param {() => void} then @param {...(Node | string | false | null | undefined)} kids */
@@ -98,7 +99,7 @@ export function gate(session, room, before) {
   else {
     const more = h(
       "details",
-      { open: isLogin || code === "owned" || before.own },
+      { open: isMine || !!before.own },
       h("summary", {}, h("span", {}, T.t("haveName"))),
       login,
     );

@@ -14,8 +14,8 @@ const MOST = 10_000;
 /** Rows of one person within so many ms stand under one name. */
 const TOGETHER = 300_000;
 const COMINGS = /^(joined|left|quit|lost)$/;
-/** Notes on what was typed here. */
-const ANSWERS = /^(alone|automatic|detail|done|elsewhere|password|refused|secret|slip|unanswered)$/;
+/** Notes that answer what the person has just sent. */
+const ANSWERS = /^(alone|automatic|detail|done|elsewhere|password|refused|secret|slip|unanswered|unsent|wary)$/;
 
 /** Each nick has one of 12 colours, all of the same lightness. @param {string} nick */
 function tint(nick) {
@@ -56,10 +56,13 @@ export class Log {
   #came = [];
   #more = button(T.t("more"), () => this.#menu(), "more", "more");
   #older = button(T.t("older"), () => this.#acts.older(), "older");
-  /** Whoever looks at the end still does when a card has grown, or a keyboard has come up. */
+  /** Whether what is new is looked at since the talk was opened, and nobody has moved it. */
+  #isAtNew = false;
+  /** Whoever looks at the end, or at what is new, still does when a card has grown, or a keyboard has come up. */
   #sizes = new ResizeObserver(() => {
     this.#height = this.#root.clientHeight;
-    if (this.#end) this.#toEnd();
+    if (this.#isAtNew && this.#toNew()) this.#scrolled();
+    else if (this.#end) this.#toEnd();
     else this.#scrolled();
   });
   #height = 0;
@@ -76,6 +79,11 @@ export class Log {
     // A log that has just been given another height scrolls without anybody's doing: `#sizes` hears of it next.
     root.addEventListener("scroll", () => root.clientHeight === this.#height && this.#scrolled(), { passive: true });
     this.#sizes.observe(root);
+    const moved = () => {
+      this.#isAtNew = false;
+    };
+    for (const on of ["wheel", "touchmove", "pointerdown", "keydown"])
+      root.addEventListener(on, moved, { passive: true });
     for (const on of ["pointerover", "focusin"]) root.addEventListener(on, (e) => this.#point(e.target));
     root.addEventListener("keydown", (e) => this.#key(e));
   }
@@ -88,14 +96,22 @@ export class Log {
     this.#items.clear();
     this.#mark = talk?.unread ? talk.readKey : null;
     this.#isBare = Boolean(talk?.read.time) && !talk?.rows.some(({ seq }) => seq);
-    root.replaceChildren(this.#older);
+    const isPrivate = talk?.kind === "person";
+    root.replaceChildren(this.#older, isPrivate ? h("p", { class: "quiet" }, T.t("emptyTalk")) : "");
     root.ariaLabel = talk ? T.t("log", talk.name) : T.t("noRoom");
     root.ariaLive = "off";
     for (const row of talk?.rows.slice(-MOST) ?? []) this.#append(row);
     this.#older.hidden = !talk?.hasOlder;
     this.#toEnd();
-    root.querySelector(".new")?.scrollIntoView({ block: "center" });
+    this.#isAtNew = this.#toNew();
     this.#scrolled();
+  }
+
+  /** Whether there is something new to be gone to. */
+  #toNew() {
+    const mark = this.#root.querySelector(".new");
+    mark?.scrollIntoView({ block: "center" });
+    return mark !== null;
   }
 
   /** What stands there while nothing else does. @param {string} text */
@@ -118,10 +134,12 @@ export class Log {
   /** @param {Rows} change of the talk that is shown */
   change({ added, changed, removed, older }) {
     if (!this.#jobs.length) requestAnimationFrame(() => this.#work());
-    // Whoever says, sends or asks something sees what comes of it, also if that is refused at once.
-    const isOwn = added.some(({ kind, code, mine, state }) =>
-      kind === "note" ? ANSWERS.test(code) : mine && (state !== "sure" || kind === "file"),
-    );
+    // Whoever says, sends or does something sees what comes of it, also if that is refused at once: what goes back to where they type
+    // may be sent once more.
+    const isOwn = added.some(({ kind, code, mine, state }) => {
+      if (kind === "note") return ANSWERS.test(code);
+      return mine && (state !== "sure" || kind === "file" || (kind === "event" && !COMINGS.test(code)));
+    });
     this.#jobs.push(() => {
       // What was missed while the page was closed may come behind the first look.
       if (this.#isBare && added.some(({ seq }) => seq)) return this.show(this.#talk);
@@ -298,7 +316,7 @@ export class Log {
     }
     const isTimed = /^(banned|muted)$/.test(code) && second;
     const args = [first.replace(/^(name|guest|pattern):/, ""), isTimed ? T.span(Number(second)) : second, third];
-    what.append(...parts(key, nick, ...args));
+    what.append(...parts(key, nick, ...args.slice(0, 2), row.why ? refusal(row.why) : third));
     // What the text has no place for, such as a reason, stands behind it.
     for (const [i, more] of [...args, row.text].entries()) {
       const isTold = /^(made|lost)$/.test(code) || T.t(key).includes(`{${i + 1}}`);
@@ -308,6 +326,7 @@ export class Log {
   }
 
   #toEnd() {
+    this.#isAtNew = false;
     this.#root.scrollTop = this.#root.scrollHeight;
     this.#end = true;
   }

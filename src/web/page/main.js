@@ -5,7 +5,7 @@ import { Link } from "./link.js";
 import { Session } from "./session.js";
 import { choose } from "./strings.js";
 
-/** @typedef {{ theme?: string, language?: string, notify?: boolean, hideText?: boolean, fold?: boolean, offered?: boolean }} Choices */
+/** @typedef {{ theme?: string, language?: string, notify?: boolean, hideText?: boolean, fold?: boolean, quiet?: boolean, offered?: boolean }} Choices */
 /** @import { Why } from "./types" */
 /** @typedef {"localStorage" | "sessionStorage"} Storage */
 /** @typedef {[text: string | Why, ...acts: [label: string, act: () => void][]] | null} Bar */
@@ -231,7 +231,7 @@ addEventListener("pagehide", () => {
   session.save();
   if (session.rest) return;
   // What saves it has not come.
-  local = { ...local, name: session.name };
+  local = { ...local, name: session.had || session.name };
   keepLocal();
   keepStay();
 });

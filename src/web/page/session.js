@@ -56,9 +56,9 @@ export class Session {
   fetch = this.deed("fetch");
   cancel = this.deed("cancel");
 
-  /** The name that we want, and whether we had it before. */
+  /** The name that we want, and the one that we had last. */
   name = "";
-  hadName = false;
+  had = "";
   token = /** @type {{ nick: string, token: string } | null} */ (null);
   /** What unlocks the server, for the next connection. Stands in no storage. */
   password = "";
@@ -104,8 +104,7 @@ export class Session {
   /** @param {{ kept: Kept, hooks: Hooks }} o */
   constructor({ kept: { local, session }, hooks }) {
     this.#hooks = hooks;
-    this.name = string(local.name);
-    this.hadName = !!this.name;
+    this.name = this.had = string(local.name);
     if (string(local.token?.nick) && string(local.token.token)) this.token = local.token;
     for (const room of list(local.rooms)) {
       if (string(room?.id)[0] === "#")
@@ -224,11 +223,11 @@ export class Session {
       this.tell({ code: "words", text: "" }, { name, free });
       return this.end();
     }
-    this.name = words[0];
-    this.hadName = false;
-    this.rest?.settled();
     this.tell(null);
-    if (this.isIn) this.askName();
+    // Whoever is in keeps their name until they are called otherwise.
+    if (this.entered) this.waiting.push({ nick: words[0] });
+    else this.name = words[0];
+    if (this.isIn && !this.entered) this.askName();
     this.end();
   }
 
@@ -371,9 +370,9 @@ export class Session {
     else if (this.password && text.includes("/pass")) this.unlock(this.password, true);
   }
 
-  /** Asks to be called as we want to be: with what proves that the name is ours, if there is that. */
-  askName() {
-    const { name, token } = this;
+  /** Asks to be called so: with what proves that the name is ours, if there is that. */
+  askName(name = this.name) {
+    const { token } = this;
     const isOwn = token && !this.rest?.doubts && (!name || fold(token.nick) === fold(name));
     /** @type {Then} */
     const then = (f) => {
@@ -388,6 +387,7 @@ export class Session {
     else {
       // One guest's name is as good as another's.
       this.name = this.me.nick;
+      this.rest?.settled();
       this.named();
     }
   }
@@ -402,8 +402,8 @@ export class Session {
   /** We are called so now, as we wished. @param {string} nick */
   called(nick) {
     const before = this.me.nick;
-    this.me.nick = this.name = nick;
-    this.hadName = this.isDirty = this.change.state = true;
+    this.me.nick = this.name = this.had = nick;
+    this.isDirty = this.change.state = true;
     this.rest?.settled();
     this.tell(null);
     for (const talk of before === nick ? [] : this.talks.values()) {

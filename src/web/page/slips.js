@@ -6,6 +6,11 @@ import { cut } from "./view.js";
 const WRONG = /^[\\|?!.\-7／∕⁄](pass|passwd|login|register|token|drop) +[^ ]/i;
 /** What an operator gives to whoever is to have a name. */
 const TOKEN = /^token:[\w-]{43}$/;
+/** Lines with a secret in them, by the rule of `commands/mistyped.rs`, whatever stands around the slash but another one. */
+const SECRET =
+  /^[\s\p{Cf}\u0085\u2800]*\/\s*((?:pass|login|register|token|drop)\S*|(?:identify|id|auth|authenticate|sasl|ns|nickserv|msgserv|cs|chanserv|ghost|recover|regain|release|oper|su|changepassword|changepass|chpass|setpass|setpassword|newpass|newpassword|pw|pwd|quote|raw)(?=\s+\S))/iu;
+const FOR_ONE = /^[\s\p{Cf}\u0085\u2800]*\/\s*(msg|query|w|tell|whisper)\s+\S/iu;
+
 /** Other names of commands. */
 export const ALIASES = new Map([
   ["part", "leave"],
@@ -77,4 +82,13 @@ export function slip(line, isKnown) {
     SHAPES.some(([names, shape]) => names.test(command) && shape.test(about)) ||
     (OF_NICK.test(command) && isKnown(about));
   return isMeant ? { name: command, isSecret: false } : null;
+}
+
+/** The command that stands where it would be said, with a secret in it or something for one person: behind a blank, or among other lines.
+ * @param {string} text */
+export function astray(text) {
+  const isAlone = !text.trim().includes("\n");
+  if (isAlone && /^\/[a-z?]/i.test(text)) return null;
+  const found = text.split("\n").map((line) => SECRET.exec(line) ?? (isAlone ? null : FOR_ONE.exec(line)));
+  return found.find((one) => one)?.[1].toLowerCase() ?? null;
 }

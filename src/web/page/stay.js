@@ -3,7 +3,7 @@
 import { fold, spoken } from "./talks.js";
 import { Place } from "./place.js";
 import { list, string } from "./session.js";
-import { slip } from "./slips.js";
+import { astray, slip } from "./slips.js";
 import { cut, row as detail } from "./view.js";
 
 /** @import { Session } from "./session.js" */
@@ -39,10 +39,8 @@ const MISSED = 2000;
 const BEFORE = 30;
 /** Those that name somebody, who may be another person on the next connection. */
 const OF_PERSON = /^\/(ignore|op|deop|voice|devoice|founder|kick|ban|mute|invite|uninvite|kill|block) /;
-/** Lines with a secret in them, by the rule of `commands/mistyped.rs`, whatever stands around the slash but another one. */
-const SECRET =
-  /^[\s\p{Cf}\u0085\u2800]*\/\s*((?:pass|login|register|token|drop)\S*|(?:identify|id|auth|authenticate|sasl|ns|nickserv|msgserv|cs|chanserv|ghost|recover|regain|release|oper|su|changepassword|changepass|chpass|setpass|setpassword|newpass|newpassword|pw|pwd|quote|raw)(?=\s+\S))/iu;
-const FOR_ONE = /^[\s\p{Cf}\u0085\u2800]*\/\s*(msg|query|w|tell|whisper)\s+\S/iu;
+/** Commands that take a password. */
+const OF_SECRET = /^\/(register|login|passwd|drop|pass|token)(?=\s|$)/i;
 
 /** How the refusal begins of what guests may not say in a room. */
 const OF_OWNERS = /^only people who own their names speak /;
@@ -75,15 +73,6 @@ export function parts(text, most) {
   return out;
 }
 
-/** The command that stands where it would be said, with a secret in it or something for one person: behind a blank, or among other lines.
- * @param {string} text */
-export function astray(text) {
-  const isAlone = !text.trim().includes("\n");
-  if (isAlone && /^\/[a-z?]/i.test(text)) return null;
-  const found = text.split("\n").map((line) => SECRET.exec(line) ?? (isAlone ? null : FOR_ONE.exec(line)));
-  return found.find((one) => one)?.[1].toLowerCase() ?? null;
-}
-
 export class Stay {
   /** Since when our own dead connection may have our name, and when that is asked for again. */
   #regain = /** @type {{ since: number, at: number } | null} */ (null);
@@ -92,8 +81,14 @@ export class Stay {
   /** Who has a rank in a room, by folded names, whether they are there or not; and rooms of which that is being asked. */
   #ranked = /** @type {WeakMap<Talk, Set<string>>} */ (new WeakMap());
   #asking = /** @type {WeakSet<Talk>} */ (new WeakSet());
+  /** Since when the names of those who wrote to us have their owners, where that may be later; "" while it is asked, or if they have none. */
+  #owned = /** @type {WeakMap<Talk, string>} */ (new WeakMap());
   /** What was typed last and not said, as it looks like a command. */
   #doubted = "";
+  /** The command for a password that was given last and has not been carried out: who expects to be asked for one types it next. */
+  wary = "";
+  /** Commands that wait for what carries them out. */
+  #typed = 0;
   /** Since when this connection has been a good one. */
   #inSince = Number.POSITIVE_INFINITY;
   #tries = 0;
@@ -313,11 +308,12 @@ export class Stay {
     if (byToken && f.code === "refused") this.#doubt();
     // There is another way in.
     if (this.s.phase === "new" && this.s.password) return this.s.unlock(this.s.password, true);
+    const isOurs = name === this.s.name;
     // Our own dead connection may have it.
-    if ((f.code === "taken" && this.s.hadName) || f.code === "busy")
+    if (isOurs && ((f.code === "taken" && this.s.had === name) || f.code === "busy"))
       this.#regain ??= { since: this.s.clock, at: this.s.clock + AGAIN };
     const free = /^(taken|owned|held)$/.test(f.code) ? this.#free(name) : null;
-    this.s.tell(f, { name, free, retryAt: this.#regain?.at ?? null });
+    this.s.tell(f, { name, free, retryAt: (isOurs && this.#regain?.at) || null });
     if (this.s.phase === "new") return;
     if (this.s.entered || this.#regain) this.s.named();
     else this.s.set("naming");
@@ -427,7 +423,7 @@ export class Stay {
     const isKept = (/** @type {Row} */ row) => row.way === null;
     this.hooks.keep({
       local: {
-        name: this.s.name,
+        name: this.s.had || this.s.name,
         token: this.s.token,
         rooms: talks.filter((talk) => talk.kind === "room" && talk.isWanted).map(({ id, read }) => ({ id, ...read })),
       },
@@ -482,13 +478,34 @@ export class Stay {
   /** Since when the name of whom we talk with has its owner. So it is known whether they are who they were when they come back.
    * @param {Talk} talk */
   #know(talk) {
+    this.#since(talk, (since) => {
+      if (!talk.isGone) talk.since = since;
+      else if (since && since === talk.since && this.isOnline(talk.name)) talk.isGone = false;
+    });
+  }
+
+  /** Asks since when a name has its owner; "" if it has none. @param {Talk} talk @param {(since: string) => void} then */
+  #since(talk, then) {
     const { id } = talk;
     this.s.ask(`/account ${talk.name}`, (f, rows) => {
       if (f?.is !== "done" || talk.id !== id) return;
-      const since = /^name (\S+)/.exec(rows[0])?.[1] ?? "";
-      if (!talk.isGone) talk.since = since;
-      else if (since && since === talk.since && this.isOnline(talk.name)) talk.isGone = false;
+      then(/^name (\S+)/.exec(rows[0])?.[1] ?? "");
       this.s.isDirty = this.s.change.talks = true;
+    });
+  }
+
+  /** Somebody has written to us, who owned their name if it has had an owner since before that day, or since before they wrote: nobody else is
+   * called so then. @param {Talk} talk @param {number} time */
+  #wrote(talk, time) {
+    const owned = this.#owned.get(talk);
+    if (talk.since || talk.isGone || owned === "") return;
+    if (owned) talk.since = owned;
+    if (owned || talk.since !== null) return;
+    const day = new Date(time).toISOString().slice(0, 10);
+    this.#owned.set(talk, "");
+    this.#since(talk, (since) => {
+      if (since < day) talk.since ??= since || null;
+      else this.#owned.set(talk, since);
     });
   }
 
@@ -743,7 +760,7 @@ export class Stay {
     if (this.s.ignored.delete(nick)) this.s.ignored.add(to);
     this.s.change.people = true;
     if (nick !== this.s.me.nick) return;
-    this.s.me.nick = this.s.name = to;
+    this.s.me.nick = this.s.name = this.s.had = to;
     this.s.change.state = true;
   }
 
@@ -753,6 +770,7 @@ export class Stay {
     if (own && !own.isGone && (!other || own === other)) {
       // Another name has another owner, or none.
       if (!other) own.since = null;
+      this.#owned.delete(own);
       return this.s.rekey(own, `@${to}`);
     }
     if (own === other || !isNews) return;
@@ -785,7 +803,19 @@ export class Stay {
     const talk = this.s.find(talkId) ?? (talkId[0] === "@" ? this.s.opened_(talkId) : undefined);
     const isCommand = /^\/[a-z?]/i.test(text) && !/^\/me /.test(text) && !text.trim().includes("\n");
     if (!talk) return;
-    if (isCommand) return void this.s.deed("typed")(talk, text.trimEnd());
+    if (isCommand) {
+      this.wary = OF_SECRET.exec(text)?.[0].toLowerCase() ?? "";
+      this.#typed++;
+      return void this.s
+        .deed("typed")(talk, text.trimEnd())
+        .then(() => this.#typed--);
+    }
+    if (this.#mayBePassword(text)) {
+      this.#doubted = text;
+      this.s.unsaid(talkId, text);
+      return this.s.note(talk, "", "wary", null, [this.wary]);
+    }
+    this.wary = "";
     const { shut } = this.s;
     if (shut && this.#doubted !== text) {
       this.#doubted = text;
@@ -797,8 +827,17 @@ export class Stay {
     const held = lines.find((one) => one?.isSecret) ?? (lines.length > 1 ? null : lines[0]);
     if (!held || (!held.isSecret && this.#doubted === text)) return this.speak(talk, text.replace(/^\/\//, "/"));
     this.#doubted = text;
+    this.wary = OF_SECRET.exec(`/${held.name}`)?.[0] ?? "";
     this.s.unsaid(talkId, text);
     this.s.note(talk, "", held.isSecret ? "secret" : "slip", null, [`/${held.name}`]);
+  }
+
+  /** Whether this may be the password that a command lacked. That is asked once, but each time while the command has no answer: the rule of
+   * the client (`client/model/session/secret.rs`). @param {string} text */
+  #mayBePassword(text) {
+    if (!this.wary || /\s/.test(text.trim())) return false;
+    const isOpen = [...this.s.asked, ...this.s.waiting].some((one) => "line" in one && OF_SECRET.test(one.line));
+    return isOpen || this.#typed > 0 || this.#doubted !== text;
   }
 
   /** Says it there whatever it looks like. @param {Talk} talk @param {string} text */
@@ -869,6 +908,7 @@ export class Stay {
       if ("row" in next && next.talk.kind === "person" && this.s.asked.some(({ line }) => line === MEANWHILE)) return;
       this.s.waiting.shift();
       if ("line" in next) this.s.ask(next.line, next.then);
+      else if ("nick" in next) this.s.askName(next.nick);
       else if ("row" in next) this.#send(next.talk, next.row);
       else this.s.enterRoom(next.talk, next.key);
     }
@@ -898,6 +938,7 @@ export class Stay {
   /** A message has come. Whether it is one of ours: sent and without an echo, or of an unknown fate.
    * @param {Talk} talk @param {Line} line */
   settles(talk, { seq, time, nick, text }) {
+    if (talk.kind === "person" && nick !== this.s.me.nick) this.#wrote(talk, time);
     const is = (/** @type {Row} */ row) => row.mine && row.nick === nick && (row.way === "sent" || row.way === "limbo");
     const own = talk.rows.filter(is);
     const said = spoken(text);
@@ -930,6 +971,10 @@ export class Stay {
   refuse(talk, row, { code, text }) {
     Object.assign(row, { state: "refused", why: { code, text }, way: null });
     this.s.mark(talk, row);
+    // Whoever wrote it by a command looks at another talk.
+    const all = [...typed(row)];
+    const start = all.slice(0, 60).join("") + (all.length > 60 ? "…" : "");
+    if (talk.id !== this.s.current) this.s.note(null, "", "unsent", row.why, [talk.name, start]);
   }
 
   /** @param {Talk} talk @param {Row} row */

@@ -45,7 +45,7 @@ drop Entfernen
 dropHere Dateien hier ablegen, um sie zu senden
 elsewhere Du bist hier in einem anderen Tab.
 emptyRoom Hier wurde noch nichts gesagt. Wer die Adresse dieser Seite öffnet, kommt in diesen Raum.
-emptyTalk Was hier gesagt wird, lest nur ihr beide, und der Server behält nichts davon.
+emptyTalk Was hier gesagt wird, lest nur ihr beide. Der Server behält nichts davon: Schließt du diesen Tab, ist es fort.
 enlarge {0} vergrößern
 erase Entfernen …
 event.away {0} ist weg
@@ -150,7 +150,9 @@ note.password Von jetzt an gilt das neue Passwort.
 note.secret Das sieht aus wie {1} mit einem Passwort und wurde niemandem gesagt. Setze / davor.
 note.slip Meinst du {1}? Setze / davor. Oder sende es noch einmal, dann wird es so gesagt.
 note.unanswered Unklar, ob das geschah
+note.unsent Nicht an {1} gesendet: „{2}“. {3}
 note.wall {1} sagt allen
+note.wary {1} wurde nicht ausgeführt, und das kann ein Passwort sein, also wurde es niemandem gesagt. Sende es noch einmal, um es hier zu sagen.
 notIn Du bist nicht in {0}
 notify Benachrichtigungen
 notify.denied Dieser Browser verbietet sie dieser Seite; seine Einstellungen für die Seite können das ändern.
@@ -168,6 +170,7 @@ open Los
 original Auch mitsenden, wo und wann Fotos gemacht wurden und was die Kamera sonst notiert hat
 ownName Dein Name
 owned {0} gehört jetzt dir
+ownedHere Dieser Name gehört jemandem. Bist du das, melde dich an.
 ownedHow Mit dem Passwort kommst du von überall unter diesem Namen herein: „Ich habe hier einen Namen“.
 password Passwort
 pending Wartet darauf, gesendet zu werden
@@ -248,9 +251,11 @@ sendTo An {0} senden
 setAway Setzen
 settings Einstellungen
 show Zeigen
+showPassword Passwort zeigen
 takeFree {0} nehmen
 talks Räume und Personen
 tell Sag mir, wenn mir jemand schreibt
+tellTyping Andere sehen lassen, wenn ich schreibe
 textName Text
 theme Helligkeit
 toEnd Zum Neuesten

@@ -32,7 +32,7 @@ device This browser
 devoice Take back the voice
 drop Remove
 emptyRoom Nothing has been said here yet. Whoever opens the address of this page comes to this room.
-emptyTalk Only the two of you read what is said here, and the server keeps none of it.
+emptyTalk Only the two of you read what is said here. The server keeps none of it: once you close this tab, it is gone.
 enlarge Enlarge {0}
 erase Take away…
 event.away {0} is away
@@ -128,7 +128,9 @@ note.password The new password holds from now on.
 note.secret This looks like {1} with a password, so nobody was told. Put / in front of it.
 note.slip Is {1} meant? Put / in front of it. Or send it once more, and it is said as it is.
 note.unanswered Not known whether this was done
+note.unsent Not sent to {1}: “{2}”. {3}
 note.wall {1} tells everybody
+note.wary {1} was not carried out, and this may be a password, so nobody was told. Send it once more to say it here.
 notIn You are not in {0}
 notify Notifications
 notify.denied This browser forbids them to this page: its settings for this page can change that.
@@ -142,6 +144,7 @@ op Let keep order
 open Go
 original Also send where and when photos were taken, and all else that the camera noted
 owned {0} is yours now
+ownedHere This name belongs to somebody. If that is you, log in.
 ownedHow With the password you come in by this name from anywhere: “I have a name here”.
 pending Waiting to be sent
 rank.founder founder
@@ -205,7 +208,9 @@ save Save
 sendTo Send to {0}
 setAway Set
 show Show
+showPassword Show the password
 tell Tell me when somebody writes to me
+tellTyping Let others see when I type
 textName text
 theme Brightness
 toEnd To the newest

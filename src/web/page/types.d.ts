@@ -98,4 +98,4 @@ export type Trouble = Why & {
 export type Reply = Done | Refused;
 /** Null: the answer was lost with the connection. */
 export type Then = (reply: Reply | null, rows: string[]) => void;
-export type Waiting = { row: Row; talk: Talk } | { talk: Talk; key?: string } | { line: string; then: Then };
+export type Waiting = { row: Row; talk: Talk } | { talk: Talk; key?: string } | { line: string; then: Then } | { nick: string };
