@@ -89,6 +89,14 @@ impl Hub {
         names.iter().for_each(|name| self.rooms.put_away(name));
     }
 
+    /// The number of the next message of a room. The log may have lost its end, or be an older one, and what was taken back is named
+    /// by its number: so none of these is given again.
+    pub(super) fn next_seq(&self, room: RoomId) -> u64 {
+        let room = &self.rooms[room];
+        let erased = self.register().room(&room.name).map_or(0, Rules::last_erased);
+        room.last_seq().max(erased) + 1
+    }
+
     /// Whether a room is new to whoever comes in: nobody is in it, and nothing of it is left that anybody may be shown.
     pub(super) fn is_new(&self, name: &RoomName) -> bool {
         let Some(last) = self.rooms.only_messages(name) else { return false };
