@@ -265,7 +265,7 @@ impl Os {
         home: Home,
         settings: &Settings,
         reader: Reader,
-        restore: impl FnMut(PastRoom),
+        mut restore: impl FnMut(PastRoom),
     ) -> io::Result<(Self, Register, Vec<PastFile>)> {
         let starting = |e: io::Error| cannot("wait for connections", &e);
         let poll = Poll::new().map_err(starting)?;
@@ -292,10 +292,10 @@ impl Os {
             names = Some(begun.map_err(|e| cannot("start the threads of the names", &e))?);
             let past = journal::load(rooms, settings.history, limits::ROOMS).map_err(|e| reading(rooms, e))?;
             let mut ends = BTreeMap::new();
-            let note_end = |room: &PastRoom| {
+            past.for_each(|room| {
                 ends.insert(room.name, room.last_seq);
-            };
-            past.inspect(note_end).for_each(restore);
+                restore(room);
+            });
             warn_of_lost(&register, &ends);
             files = spool::load(home.spool(), home.next_id()).map_err(|e| reading(home.spool(), e))?;
             let begun = Journal::start(rooms.to_owned(), Some(Arc::clone(hold)), logging, Arc::clone(&waker));
