@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::control::connect;
+use crate::home::user_name;
 use crate::limits;
 use crate::listener::reason;
 use crate::wire::{Code, ServerLine, farewell};
@@ -89,11 +90,8 @@ fn warn(text: &str) {
 /// To whom this belongs, or where we may not look, the innermost folder around it that we may look at.
 fn owner(path: &Path) -> Option<(&Path, String)> {
     let (what, data) = path.ancestors().find_map(|what| Some((what, fs::symlink_metadata(what).ok()?)))?;
-    let uid = data.uid().to_string();
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let mut users = users.lines().map(|line| line.splitn(4, ':').collect::<Vec<_>>());
-    let name = users.find(|fields| fields.get(2) == Some(&&*uid)).map(|fields| fields[0].to_owned());
-    Some((what, name.unwrap_or(format!("'#{uid}'"))))
+    let uid = data.uid();
+    Some((what, user_name(uid).unwrap_or(format!("'#{uid}'"))))
 }
 
 /// How a room is typed, of which a shell may have seen nothing but a comment.

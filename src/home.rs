@@ -26,6 +26,10 @@ const TEMPORARY: &str = "chinwag-spool-";
 const SPOOL: &str = "spool";
 const ROOMS: &str = "rooms";
 
+/// What is lost with these folders.
+const FILES: &str = "the files";
+const LOGS: &str = "the logs";
+
 /// The file that tells which IDs of files are used.
 const NEXT_ID: &str = "next-id";
 
@@ -104,8 +108,8 @@ impl Hold {
         *held = folder.or(held.take());
         *old = anew;
         warn!("{} was gone; it is made anew", path.display());
-        make_again(&self.dir.join(ROOMS), "the logs")?;
-        make_again(&self.dir.join(SPOOL), "the files")
+        make_again(&self.dir.join(ROOMS), LOGS)?;
+        make_again(&self.dir.join(SPOOL), FILES)
     }
 }
 
@@ -183,9 +187,13 @@ impl Home {
         let held = take(&lock, dir)?;
         usable(dir).map_err(|e| about("new files in it", &e, dir, dir))?;
         let ids = Ids::open(dir).map_err(|e| about("next-id in it", &e, &dir.join(NEXT_ID), dir))?;
-        let (spool, rooms) = (dir.join(SPOOL), dir.join(ROOMS));
-        for (folder, name) in [(&spool, "spool in it"), (&rooms, "rooms in it")] {
-            make_own_folder(folder).and_then(|()| usable(folder)).map_err(|e| about(name, &e, folder, dir))?;
+        let (spool, rooms, has_run) = (dir.join(SPOOL), dir.join(ROOMS), has_had(dir, LEDGER));
+        for (folder, name, lost) in [(&spool, "spool in it", FILES), (&rooms, "rooms in it", LOGS)] {
+            let again = if has_run { make_again(folder, lost) } else { Ok(()) };
+            again
+                .and_then(|()| make_own_folder(folder))
+                .and_then(|()| usable(folder))
+                .map_err(|e| about(name, &e, folder, dir))?;
         }
         let data = fs::metadata(dir)?;
         if let Some(warning) = foreign.or(open_to_others(dir, &data)) {
@@ -230,8 +238,12 @@ impl Home {
         } else if disk.is_some_and(|(_, free, all)| free == 0 && all > 0) {
             warn!("cannot reserve IDs for files: no more files fit on the disk of {} (df -i)", dir.display());
         }
-        for name in [SPOOL, ROOMS] {
+        for (name, lost) in [(SPOOL, FILES), (ROOMS, LOGS)] {
             let folder = dir.join(name);
+            if has_had(dir, LEDGER) && fs::symlink_metadata(&folder).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+            {
+                warn!("{} is gone, and {lost} in it; a start makes it anew", folder.display());
+            }
             let looked =
                 no_link(&folder).and_then(|()| if folder.is_dir() { usable(&folder) } else { look_to_make(&folder) });
             looked.map_err(|e| about(&format!("{name} in it"), &e, &folder, dir))?;
@@ -432,15 +444,37 @@ fn remove_left_over(parent: &Path) {
 /// What is wrong with something in a data folder that cannot be opened, and what helps: it gets another mode if it is our own, and else all
 /// in the folder is given to whom it must belong to.
 pub fn denied(path: &Path, dir: &Path) -> String {
-    let (user, dir) = (geteuid().as_raw(), dir.display());
+    let (user, at, dir) = (geteuid().as_raw(), dir, dir.display());
     match chmod(path) {
         Some(chmod) => format!(
             "permission denied; the user {user}, as which the server runs, must be able to read and write there: {chmod}"
         ),
-        None => format!(
-            "permission denied; it must belong to the user that the server runs as, as all in its folder: chown -R {user} {dir}"
-        ),
+        None => match of_another(at) {
+            Some(hint) => format!("permission denied; {hint}"),
+            None => format!(
+                "permission denied; it must belong to the user that the server runs as, as all in its folder: chown -R {user} {dir}"
+            ),
+        },
     }
+}
+
+/// What to do where a folder is another user's, who is not root: it is theirs whose server runs there, whoever asks. One that this
+/// machine does not know may come from another.
+fn of_another(dir: &Path) -> Option<String> {
+    let (own, owner) = (geteuid().as_raw(), fs::metadata(dir).ok()?.uid());
+    let name = user_name(owner).filter(|_| owner != 0 && owner != own)?;
+    let dir = dir.display();
+    Some(format!(
+        "{dir} belongs to {name}: if the server runs as that user, try sudo -u {name}; if it is to run as the user {own}, and no other uses \
+         that folder: chown -R {own} {dir}"
+    ))
+}
+
+/// What this machine calls a user, if it knows them.
+pub fn user_name(uid: u32) -> Option<String> {
+    let (users, uid) = (fs::read_to_string("/etc/passwd").ok()?, uid.to_string());
+    let mut users = users.lines().map(|line| line.splitn(4, ':').collect::<Vec<_>>());
+    users.find(|fields| fields.get(2) == Some(&&*uid)).map(|fields| fields[0].to_owned())
 }
 
 /// How we get into what is ours and has a mode that keeps us out: this, the folder where it is to be, or one on the way there.
@@ -516,10 +550,13 @@ pub fn about(what: &str, e: &io::Error, path: &Path, dir: &Path) -> io::Error {
         io::ErrorKind::PermissionDenied => &*match foreign(dir) {
             // Nobody is to give away what is not the server's.
             Some(why) => format!("; {why}"),
-            None => format!(
-                "; the user {user}, as which the server runs, must be able to write there: {}",
-                chmod(path).unwrap_or_else(|| format!("chown -R {user} {}", dir.display()))
-            ),
+            None => match (chmod(path), of_another(dir)) {
+                (None, Some(hint)) => format!("; {hint}"),
+                (chmod, _) => format!(
+                    "; the user {user}, as which the server runs, must be able to write there: {}",
+                    chmod.unwrap_or_else(|| format!("chown -R {user} {}", dir.display()))
+                ),
+            },
         },
         io::ErrorKind::ReadOnlyFilesystem => "; mount it so that it can be written to, or give another folder",
         io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => "; move away what stands there",
@@ -750,13 +787,17 @@ impl Ids {
     /// The ID that the next file gets.
     fn read(dir: &Path) -> io::Result<u64> {
         let spool = dir.join(SPOOL);
+        let no_number = || {
+            io::Error::other(
+                "it holds no number; write one into it that is greater than the ID of any file so far, or remove it, and the next file \
+                 is a million higher",
+            )
+        };
         match read_text(&dir.join(NEXT_ID)) {
             // That is what a loss of power leaves.
             Ok(text) if text.bytes().all(|b| b == 0) => Ok(Self::after_all_in(&spool)),
-            Ok(text) => text.trim().parse().ok().filter(|&next| next < Self::LAST).ok_or_else(|| {
-                io::Error::other("it holds no number; write one into it that is greater than the ID of any file so far, or remove it, and the next file \
-                     is a million higher")
-            }),
+            Ok(text) => text.trim().parse().ok().filter(|&next| next < Self::LAST).ok_or_else(no_number),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(no_number()),
             Err(e) if e.kind() == io::ErrorKind::NotFound && spool.exists() => Ok(Self::after_all_in(&spool)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(1),
             Err(e) => Err(e),

@@ -606,7 +606,7 @@ impl Hub {
             Request::Block { whom, scope, time, reason } => self.block(whom, (scope, time, reason), turn),
             Request::Unblock(id) => self.unblock(id, turn),
             Request::Blocks => {
-                let answer = self.list_blocks(turn);
+                let answer = Answer::blocks();
                 return Ok(self.tell(answer, turn));
             }
             Request::Server(change) => self.server(change, turn),

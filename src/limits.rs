@@ -308,6 +308,8 @@ pub const LOG_NEWEST: usize = LOG_WAITING / 2;
 /// Files of the spool kept open, and room logs, and those that are to be synced, so that descriptors are left for people. Where
 /// there are few descriptors, fewer are.
 pub const FILES_OPEN: usize = 32;
+/// No room comes to this number of a message, so a greater one is damage, and would soon leave no room to count.
+pub const LAST_SEQ: u64 = 1 << 60;
 /// Rooms that may have a log; a new room takes the place of one before anything is said there. Each has a few inodes on disk. In
 /// memory, one that is only known takes up to [`KNOWN_ROOM`].
 pub const LOGS: usize = 20_000;

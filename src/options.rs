@@ -438,6 +438,11 @@ fn addresses(wanted: &[(Carrier, String)]) -> Result<Vec<(SocketAddr, Carrier)>,
                 Carrier::WebTls(..) => with_port("127.0.0.1", WEB_TLS_PORT),
                 Carrier::Plain | Carrier::Proxied(_) => SERVER.to_owned(),
             };
+            let why = match address.parse::<u16>() {
+                Ok(_) => "a port stands behind a colon".to_owned(),
+                Err(_) if !address.contains([':', ',', ' ']) => "its port is missing".to_owned(),
+                Err(_) => why,
+            };
             let one = if address.contains([',', ' ']) {
                 "one address, and the option once more for each other one"
             } else {

@@ -25,7 +25,7 @@ use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
 pub use crate::commands::has_keys;
 pub use refusal::{bad_nick, bad_room};
 
-use refusal::{code, explain};
+use refusal::{code, explain, explain_to};
 
 /// What `* hello` calls the server.
 pub const VERSION: &str = concat!("chinwag/", env!("CARGO_PKG_VERSION"));
@@ -358,7 +358,7 @@ pub fn reply(out: &mut String, reply: &Reply, style: Style) {
         }
         Reply::Done(done) => ServerLine::Done(encode_done(done)).write(out),
         Reply::Refused { verb, why } => {
-            ServerLine::Refused { command: name(*verb), code: code(why), text: &explain(why) }.write(out);
+            ServerLine::Refused { command: name(*verb), code: code(why), text: &explain_to(*verb, why) }.write(out);
         }
     }
     out.push_str(style.end());

@@ -3,6 +3,7 @@
 //! The server runs over [`Os`]. Nothing in the loop knows that: whatever else keeps these promises can drive it, with
 //! connections that are no sockets and a clock that is not the world's.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use crate::journal::{self, Journal};
 use crate::ledger::{self, AuditLog, Ledger};
 use crate::limits;
 use crate::listener::{self, Carrier, Listeners, Opening, TOKENS, cannot, reason};
-use crate::names::{PlaceToken, Text};
+use crate::names::{PlaceToken, RoomName, Text};
 use crate::passwords::Passwords;
 use crate::peer::Peer;
 use crate::register::{Entry, Register};
@@ -264,7 +265,7 @@ impl Os {
         home: Home,
         settings: &Settings,
         reader: Reader,
-        restore: impl FnMut(PastRoom),
+        mut restore: impl FnMut(PastRoom),
     ) -> io::Result<(Self, Register, Vec<PastFile>)> {
         let starting = |e: io::Error| cannot("wait for connections", &e);
         let poll = Poll::new().map_err(starting)?;
@@ -290,7 +291,12 @@ impl Os {
                 .and_then(|ledger| Ok((ledger, Passwords::start(Arc::clone(&waker))?)));
             names = Some(begun.map_err(|e| cannot("start the threads of the names", &e))?);
             let past = journal::load(rooms, settings.history, limits::ROOMS).map_err(|e| reading(rooms, e))?;
-            past.for_each(restore);
+            let mut ends = BTreeMap::new();
+            past.for_each(|room| {
+                ends.insert(room.name, room.last_seq);
+                restore(room);
+            });
+            warn_of_lost(&register, &ends);
             files = spool::load(home.spool(), home.next_id()).map_err(|e| reading(home.spool(), e))?;
             let begun = Journal::start(rooms.to_owned(), Some(Arc::clone(hold)), logging, Arc::clone(&waker));
             journal = Some(begun.map_err(|e| cannot("start the threads of the logs", &e))?);
@@ -405,11 +411,15 @@ impl Os {
 /// is told, and nothing is made or changed.
 pub fn look(dir: &Path, settings: &Settings) -> io::Result<()> {
     let [ledger, rooms, spool] = ["ledger", "rooms", "spool"].map(|name| dir.join(name));
-    ledger::look(&ledger, SystemTime::now(), settings.name_ttl)
+    let register = ledger::look(&ledger, SystemTime::now(), settings.name_ttl)
         .map_err(|e| cannot(&format!("use {}", ledger.display()), &e))?;
     // What it says of what stands in its place is to be said here too.
     drop(AuditLog::new(dir.join("audit.log"), 0));
-    let look_at_rooms = |folder: &Path| journal::look(folder, settings.history, limits::ROOMS);
+    let look_at_rooms = |folder: &Path| {
+        let ends = journal::look(folder, settings.history, limits::ROOMS)?;
+        warn_of_lost(&register, &ends.into_iter().collect());
+        Ok(())
+    };
     let look_at_files = |folder: &Path| {
         let (files, now) = (spool::look(folder)?, SystemTime::now());
         let goes = |PastFile { description, digest, .. }: &PastFile| {
@@ -430,6 +440,23 @@ pub fn look(dir: &Path, settings: &Settings) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Says of which rooms the ledger knows more than the logs have. It has the numbers of messages that were taken back, which are given to
+/// no other.
+fn warn_of_lost(register: &Register, ends: &BTreeMap<RoomName, u64>) {
+    for (room, rules) in register.rooms().filter(|(_, rules)| !rules.is_forgotten()) {
+        let (end, erased) = (ends.get(room).copied(), rules.last_erased());
+        // A guests' room without a log is made anew by whoever comes.
+        if end.unwrap_or(0) < erased && (end.is_some() || !rules.is_of_guests()) {
+            let has = end.map_or("has no message".to_owned(), |end| format!("ends with message {end}"));
+            let next = erased + 1;
+            log::warn!(
+                "the log of {room} {has}, and the ledger knows of messages up to {erased}: some of it is lost, or it is an older one; the \
+                 next message is {next}"
+            );
+        }
+    }
 }
 
 /// What would keep [`Os::open`] from opening the operator's door at `path`, but that another server listens there; its folder is the

@@ -88,7 +88,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "sockets threads clock instants system log",
     ),
     ("reload", "limits effect home control tls web listener", "sockets threads clock instants log"),
-    ("ctl", "wire limits control listener", "sockets files clock instants"),
+    ("ctl", "wire limits home control listener", "sockets files clock instants"),
     ("outbox", "names limits effect", ""),
     ("connection", "names time limits meters metrics event effect linebuf framing plain peer web transport outbox", ""),
     ("registry", "names time limits event peer transport outbox connection", ""),

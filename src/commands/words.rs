@@ -213,6 +213,7 @@ pub(super) fn span(word: &str) -> Option<Duration> {
         (at, 'm' | 'M') => (&word[..at], 60),
         (at, 'h' | 'H') => (&word[..at], 3_600),
         (at, 'd' | 'D') => (&word[..at], 86_400),
+        (at, 'w' | 'W') => (&word[..at], 7 * 86_400),
         _ => return None,
     };
     self::number(number).map(|number| Duration::from_secs(number.saturating_mul(unit)))

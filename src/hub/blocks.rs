@@ -13,7 +13,6 @@ use crate::request::Barred;
 use crate::settings::{Accounts, ServerSetting};
 use crate::time::{Now, end_of};
 
-use super::answer::Answer;
 use super::bans::short_reason;
 use super::{Alarm, Hub, Locked, Turn};
 
@@ -93,9 +92,10 @@ impl Hub {
     ) -> Result<Done, Fault> {
         let reason = short_reason(reason)?;
         let who = self.to_block(whom, scope, turn)?;
-        self.end_blocks_over(turn);
-        let blocks = self.register().blocks();
-        let is_full = blocks.len() >= limits::BLOCKS || self.register().lines() >= limits::LEDGER_LINES;
+        if self.has_no_place() {
+            self.end_blocks_over(turn);
+        }
+        let (blocks, is_full) = (self.register().blocks(), self.has_no_place());
         let known = blocks.of(who).filter(|block| block.holds(turn.now.wall)).cloned();
         let id = match &known {
             Some(block) => block.id,
@@ -179,24 +179,23 @@ impl Hub {
         conns.len()
     }
 
-    /// Blocks that have ended are there no more.
+    fn has_no_place(&self) -> bool {
+        self.register().blocks().len() >= limits::BLOCKS || self.register().lines() >= limits::LEDGER_LINES
+    }
+
+    /// Blocks that have ended make place for others. Before that they stay in the ledger, as the clock may have been wrong by which
+    /// they have.
     fn end_blocks_over(&mut self, turn: &mut Turn<'_, impl Output>) {
         let over = self.register().blocks().over(self.accounts.surely(turn.now).wall);
         self.note(over.into_iter().map(Entry::Unblock).collect(), turn.out);
     }
 
     pub(super) fn unblock(&mut self, id: u64, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
-        self.end_blocks_over(turn);
         let known = self.register().blocks().get(id).filter(|block| block.holds(turn.now.wall));
         let who = known.ok_or(Fault::NoSuchBlock(id))?.who;
         self.audit(Deed::Unblock { id, who }, turn);
         self.note(vec![Entry::Unblock(id)], turn.out);
         Ok(Done::Unblock(id))
-    }
-
-    pub(super) fn list_blocks(&mut self, turn: &mut Turn<'_, impl Output>) -> Answer {
-        self.end_blocks_over(turn);
-        Answer::blocks()
     }
 
     pub(super) fn server(

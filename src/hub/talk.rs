@@ -50,7 +50,7 @@ impl Hub {
         let from = self.nick(turn.who)?;
         let way = self.people.way(turn.conn).ok_or(Fault::NoTarget)?;
         let (origin, silent) = (way.origin, if way.echo { Except::Nobody } else { Except::Conn(turn.conn) });
-        let (seq, at) = (self.rooms[room].last_seq() + 1, turn.now.wall);
+        let (seq, at) = (self.next_seq(room), turn.now.wall);
         let line = Logged { seq, at, from, kind, text: text.clone() };
         if self.settings.log.is_some() {
             self.keep_line(room, line.clone(), turn.out);

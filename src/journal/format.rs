@@ -10,9 +10,6 @@ use crate::names::{Nick, Text};
 use crate::text::is_safe;
 use crate::time::in_millis;
 
-/// No room comes to this number, so a greater one is damage, and would soon leave no room to count.
-const LAST: u64 = 1 << 60;
-
 /// What stands before the text of an action.
 const ACTION: &str = "/me ";
 
@@ -40,7 +37,7 @@ pub fn encode(out: &mut String, line: &Logged) {
 pub fn parse(line: &[u8]) -> Option<Logged> {
     let whole = std::str::from_utf8(line).ok()?;
     let mut fields = whole.splitn(4, ' ');
-    let seq = fields.next()?.parse().ok().filter(|&seq| seq < LAST)?;
+    let seq = fields.next()?.parse().ok().filter(|&seq| seq < limits::LAST_SEQ)?;
     let at: SystemTime = humantime::parse_rfc3339(fields.next()?).ok()?;
     let from = Nick::new(fields.next()?.strip_prefix('<')?.strip_suffix('>')?).ok()?;
     // Of a line with nothing but invalid bytes, each becomes a character of three.

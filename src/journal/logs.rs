@@ -210,12 +210,13 @@ pub fn load(folder: &Path, wanted: usize, remembering: usize) -> io::Result<impl
     Ok(read_rooms(folder, rooms, (wanted, remembering), Damaged::SetAside))
 }
 
-/// What would keep [`load`] from reading the logs. What it would set aside is told, and nothing is changed.
-pub fn look(folder: &Path, wanted: usize, remembering: usize) -> io::Result<()> {
+/// The rooms that [`load`] would find, each with the number of its last message, or what would keep it from reading the logs. What it would
+/// set aside is told, and nothing is changed.
+pub fn look(folder: &Path, wanted: usize, remembering: usize) -> io::Result<Vec<(RoomName, u64)>> {
     let rooms = list(folder, limits::LOGS)?;
     are_ours(folder, &rooms)?;
-    read_rooms(folder, rooms, (wanted, remembering), Damaged::Told).for_each(drop);
-    Ok(())
+    let rooms = read_rooms(folder, rooms, (wanted, remembering), Damaged::Told);
+    Ok(rooms.map(|room| (room.name, room.last_seq)).collect())
 }
 
 fn read_rooms(

@@ -101,8 +101,9 @@ pub fn load(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<(
     Ok((register, file))
 }
 
-/// What would keep [`load`] from reading a ledger. What it would set aside is told, and whose names would lapse; nothing is changed.
-pub fn look(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<()> {
+/// What [`load`] would read in a ledger, or what would keep it from that. What it would set aside is told, and whose names would lapse;
+/// nothing is changed.
+pub fn look(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<Register> {
     let (register, bytes, good) = gather(path)?;
     let today = Day::of(now);
     let lapsed = ttl.map(|ttl| register.expired(ttl, today)).unwrap_or_default();
@@ -129,7 +130,7 @@ pub fn look(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<(
             described(torn)
         );
     }
-    Ok(())
+    Ok(register)
 }
 
 /// How names are had again whose time was over by a clock that said this day.

@@ -112,6 +112,20 @@ pub(super) fn explain(why: &Fault) -> String {
     }
 }
 
+/// The same of what was refused to a command.
+pub(super) fn explain_to(verb: Verb, why: &Fault) -> String {
+    let text = explain(why);
+    match why {
+        // Who made trouble has gone when the operator comes.
+        Fault::NoSuchNick(name) if matches!(verb, Verb::Where | Verb::Block) && text.ends_with("/who lists who is") => {
+            format!(
+                "{text}; the server's log tells from where somebody came who has gone (is {name}), and /block takes an address"
+            )
+        }
+        _ => text,
+    }
+}
+
 /// That this is no command, and which of those that are known may be meant.
 fn unknown(name: &Text, is_known: impl Fn(Verb) -> bool) -> String {
     format!("/{name}: no such command; {}/help lists them", guess(name, is_known))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::entry::{Ban, Entry, Founder, Role, Rule, Who};
+use crate::limits;
 use crate::names::{Nick, RoomName, Text};
 
 /// What is so of a room besides what is said in it.
@@ -93,6 +94,11 @@ impl Rules {
     pub fn is_erased(&self, seq: u64) -> bool {
         let after = self.erased.partition_point(|(first, _)| *first <= seq);
         self.erased[..after].last().is_some_and(|(_, last)| seq <= *last)
+    }
+
+    /// The number of the last message that is shown to nobody; 0 if there is none, or if it is one that no room comes to.
+    pub fn last_erased(&self) -> u64 {
+        self.erased.last().map(|(_, last)| *last).filter(|last| last + 1 < limits::LAST_SEQ).unwrap_or(0)
     }
 
     /// How many of the messages from one number to another are shown.

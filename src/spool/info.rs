@@ -71,7 +71,15 @@ pub fn load(folder: &Path, next: u64) -> io::Result<Vec<PastFile>> {
             Ok(None) if is_foreign(folder, id, next) => {
                 warn!("left alone is {}, which no file here was ever called", folder.join(id.to_string()).display());
             }
-            Ok(None) => forget(folder, id),
+            Ok(None) => {
+                if is_undescribed(folder, id) {
+                    info!(
+                        "file {id} in {} goes: it was still coming when the server ended, or {id}.info is gone",
+                        folder.display()
+                    );
+                }
+                forget(folder, id);
+            }
             // It is no fault of the file's, and can be put right.
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
                 return look(folder).and_then(|_| Err(not_ours(&folder.join(id.to_string()), &e)));
@@ -97,6 +105,9 @@ pub fn look(folder: &Path) -> io::Result<Vec<PastFile>> {
             }
         }
         match read_one(folder, id) {
+            Ok(None) if is_undescribed(folder, id) => {
+                warn!("a start removes file {id} in {}: it is still coming, or {id}.info is gone", folder.display());
+            }
             Ok(found) => past.extend(found.map(|(file, _)| file)),
             Err(e) => warn!("file {id} in {} cannot be read, and a start removes it: {e}", folder.display()),
         }
@@ -166,6 +177,11 @@ pub(super) fn hash(path: &Path) -> io::Result<(u64, Sha256)> {
 /// Whether something is in the folder that somebody else has put there under a number.
 fn is_foreign(folder: &Path, id: FileId, next: u64) -> bool {
     id.0 >= next && !path(folder, id).exists()
+}
+
+/// Whether there are bytes of a file about which nothing is written down.
+fn is_undescribed(folder: &Path, id: FileId) -> bool {
+    !path(folder, id).exists() && fs::metadata(folder.join(id.to_string())).is_ok_and(|data| data.len() > 0)
 }
 
 /// Removes the files that nothing is written down about, which end with the process, and of which the last came before `next`.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use testkit::data::{Folder, NOT_KEPT, assert_numbered, history, kill, listing, seq, share, stop, unstamped};
-use testkit::{binary, noise};
+use testkit::{Client, binary, noise};
 
 /// Lines that each room has before it is damaged.
 const LINES: usize = 20;
@@ -303,6 +303,69 @@ fn what_is_none_of_its_own_is_left_alone() {
     bob.until("#x <bob> hello");
     bob.send("/join #a\nhello");
     bob.until("#a <bob> hello");
+}
+
+#[test]
+fn numbers_that_were_taken_back_are_given_to_no_other_message() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut ann = server.in_room("ann", "#den");
+    ann.ask("/set echo on", "+ set echo on");
+    ann.ask("/register correct-horse", "+ register ann");
+    ann.send("/join #tea\n/leave #den");
+    ann.until("+ leave #den");
+    let say = |ann: &mut Client, text: &str| {
+        ann.send(&format!("/msg #tea {text}"));
+        ann.until("+ msg #tea");
+    };
+    say(&mut ann, "one");
+    let before = fs::read(folder.log("tea")).unwrap();
+    for n in 2..=5 {
+        say(&mut ann, &format!("spam {n}"));
+    }
+    ann.ask("/erase #tea 3 5", "+ erase #tea 3");
+    drop(ann);
+    stop(server);
+    let whole = fs::read(folder.log("tea")).unwrap();
+    // The last number that there is, and what is left of the log then: all, what an older copy of it has, nothing, no file.
+    for (log, told, shown) in [
+        (Some(&whole), None, 2),
+        (Some(&before), Some("the log of #tea ends with message 1, "), 1),
+        (Some(&Vec::new()), Some("the log of #tea has no message, "), 0),
+        (None, Some("the log of #tea has no message, "), 0),
+    ] {
+        match log {
+            Some(log) => fs::write(folder.log("tea"), log).unwrap(),
+            None => fs::remove_file(folder.log("tea")).unwrap(),
+        }
+        let checked = Command::new(binary()).args(["check", "--data"]).arg(&folder.path).output().unwrap();
+        let checked = String::from_utf8(checked.stderr).unwrap();
+        let server = folder.serve(&[]);
+        let mut bob = server.in_room("bob", "#tea");
+        bob.send("new");
+        bob.settle();
+        let lines = history(&mut bob, "#tea", 0);
+        let last = lines.last().map(String::as_str).unwrap_or_default();
+        assert!(lines.len() == shown + 1 && seq(last) == 6 && unstamped(last) == "<bob> new", "{lines:?}");
+        drop(bob);
+        // It is there after a restart too.
+        stop(server);
+        let server = folder.serve(&[]);
+        let mut bob = server.in_room("bob", "#tea");
+        assert_eq!(history(&mut bob, "#tea", 0), lines);
+        drop(bob);
+        let log = stop(server).1;
+        assert!(!log.contains("the log of #tea"), "nothing is missing any more: {log}");
+        match told {
+            Some(told) => {
+                assert!(
+                    checked.contains(told) && checked.contains("; the next message is 6\n"),
+                    "not {told}: {checked}"
+                );
+            }
+            None => assert!(!checked.contains("the log of"), "{checked}"),
+        }
+    }
 }
 
 #[test]

@@ -247,6 +247,57 @@ fn check_warns_of_what_a_start_loses_or_cannot_have() {
 }
 
 #[test]
+fn who_is_not_the_user_of_the_server_is_told_whose_folder_it_is() {
+    /// A user that every machine knows.
+    const DAEMON: u32 = 1;
+    if !rustix::process::getuid().is_root() || !have(&["setpriv"]) {
+        return;
+    }
+    let parent = tempfile::tempdir().unwrap();
+    let data = parent.path().join("data");
+    fs::set_permissions(parent.path(), Permissions::from_mode(0o711)).unwrap();
+    fs::create_dir(&data).unwrap();
+    chown(&data, Some(DAEMON), Some(DAEMON)).unwrap();
+    // Shut to others, and open to them.
+    for bits in [0o700, 0o755] {
+        fs::set_permissions(&data, Permissions::from_mode(bits)).unwrap();
+        for mode in ["check", "serve"] {
+            let mut command = Command::new("setpriv");
+            command.args([&format!("--reuid={OTHER}"), &format!("--regid={OTHER}"), "--clear-groups", binary()]);
+            let (code, told) = told_by(mode, &data, &mut command);
+            let data = data.display();
+            let want = format!("; {data} belongs to daemon: if the server runs as that user, try sudo -u daemon; ");
+            assert!(code == Some(1) && told.contains(&want), "{mode}: {told}");
+            assert!(told.ends_with(&format!(": chown -R {OTHER} {data}\n")), "{mode}: {told}");
+        }
+    }
+}
+
+#[test]
+fn what_is_gone_of_a_folder_is_told() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut ann = server.in_room("ann", "#a");
+    assert_eq!(share(&mut ann, "#a", b"x", "x"), 1);
+    drop(ann);
+    stop(server);
+    let at = |name: &str| folder.path.join(name);
+    fs::remove_file(at("spool/1.info")).unwrap();
+    fs::remove_dir_all(at("rooms")).unwrap();
+    for (mode, then, file) in
+        [("check", "a start makes it anew", "a start removes file 1 in "), ("serve", "it is made anew", "file 1 in ")]
+    {
+        let (code, told) = told_by(mode, &folder.path, &mut Command::new(binary()));
+        let gone = format!("{} ", at("rooms").display());
+        let line = told.lines().find(|line| line.contains(&gone) && line.contains(", and the logs in it; "));
+        assert!(code == Some(0) && line.is_some_and(|line| line.ends_with(then)), "{mode}: {told}");
+        assert!(told.contains(file) && told.contains("1.info is gone"), "{mode}: {told}");
+    }
+    let told = told_by("serve", &folder.path, &mut Command::new(binary())).1;
+    assert!(!told.contains("gone"), "{told}");
+}
+
+#[test]
 fn a_folder_that_is_none_of_a_servers_is_not_called_one() {
     let others = tempfile::tempdir().unwrap();
     fs::write(others.path().join("notes.txt"), "mine").unwrap();
@@ -272,10 +323,15 @@ fn a_number_that_is_lost_is_told_with_what_helps() {
     assert_eq!(share(&mut ann, "#a", b"x", "x"), 1);
     drop(ann);
     stop(server);
-    fs::write(folder.path.join("next-id"), "abc\n").unwrap();
-    for mode in ["check", "serve"] {
-        let (code, told) = told_by(mode, &folder.path, &mut Command::new(binary()));
-        assert!(code == Some(1) && told.ends_with(", or remove it, and the next file is a million higher\n"), "{told}");
+    for garbage in [&b"abc\n"[..], b"\xff\xfe\x80"] {
+        fs::write(folder.path.join("next-id"), garbage).unwrap();
+        for mode in ["check", "serve"] {
+            let (code, told) = told_by(mode, &folder.path, &mut Command::new(binary()));
+            assert!(
+                code == Some(1) && told.ends_with(", or remove it, and the next file is a million higher\n"),
+                "{told}"
+            );
+        }
     }
     fs::remove_file(folder.path.join("next-id")).unwrap();
     let server = folder.serve(&[]);
@@ -356,9 +412,13 @@ fn one_start_with_the_clock_ahead_takes_nothing_for_good() {
     drop((ann, bob));
     stop(server);
     let mut ahead = Command::new(binary());
-    ahead.env("LD_PRELOAD", &preload).env("FAKETIME", "+200d").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    let (code, told) = told_by("serve", &folder.path, ahead.env("FAKETIME_DISABLE_SHM", "1"));
-    assert_eq!(code, Some(0), "{told}");
+    ahead.args(folder.arguments(&[])).env("LD_PRELOAD", &preload).env("FAKETIME", "+200d");
+    let server = Server::start_with(ahead.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DISABLE_SHM", "1"));
+    // Nor does whoever looks then, or blocks somebody else.
+    assert_eq!(ctl("/blocks\n"), ["+ blocks 0"]);
+    assert!(ctl("/unblock 1\n")[0].starts_with("! unblock gone "));
+    assert_eq!(ctl("/block 198.51.100.0/24 2h\n").last().unwrap(), "+ block 2 198.51.100.0/24 0");
+    stop(server);
     let server = folder.serve(&[]);
     assert!(ctl("/blocks\n")[0].contains("203.0.113.0/24"));
     let mut ann = server.person("somebody");

@@ -460,7 +460,15 @@ fn check_says_what_a_start_would_say_and_changes_nothing() {
         ("rat 5", "chinwag: HERE/a.conf:1: there is no option rat; is rate meant?\n"),
         (
             "listen nowhere",
-            "chinwag: HERE/a.conf:1: cannot listen on nowhere: invalid socket address; give an address, as in 127.0.0.1:2428, or :PORT for all\n",
+            "chinwag: HERE/a.conf:1: cannot listen on nowhere: its port is missing; give an address, as in 127.0.0.1:2428, or :PORT for all\n",
+        ),
+        (
+            "listen 27200",
+            "chinwag: HERE/a.conf:1: cannot listen on 27200: a port stands behind a colon; give an address, as in 127.0.0.1:2428",
+        ),
+        (
+            "listen ::1:x",
+            "chinwag: HERE/a.conf:1: cannot listen on ::1:x: invalid port value; give an address, as in 127.0.0.1:2428",
         ),
         ("data a.conf", "chinwag: HERE/a.conf:1: cannot keep files in HERE/a.conf: it cannot be made a folder: "),
         ("motd gone", "chinwag: HERE/a.conf:1: cannot read HERE/gone: no such file or directory\n"),

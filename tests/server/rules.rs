@@ -849,7 +849,7 @@ fn a_time_that_is_none_is_told_and_becomes_no_reason() {
         "/mute hans 30 Minuten, zu laut",
         "/ban hans 2 Stunden",
         "/ban hans 3rd time",
-        "/ban spam* 1w",
+        "/ban spam* 1y",
         "/ban #club hans 1.5h",
     ] {
         let reply = company.ask("ann", line);
@@ -862,6 +862,7 @@ fn a_time_that_is_none_is_told_and_becomes_no_reason() {
         ("/mute hans 2m 3rd time", "muted guest:hans 120 3rd time"),
         ("/mute hans too loud", "muted guest:hans 86400 too loud"),
         ("/mute hans 60 secretly", "muted guest:hans 60 secretly"),
+        ("/mute hans 2w too loud", "muted guest:hans 1209600 too loud"),
     ] {
         company.done("ann", line);
         assert_eq!(company.heard("hans"), [format!("#club * ann {told}")], "{line}");

@@ -217,6 +217,7 @@ impl<W: World> Crowd<W> {
                     let password = Some(password);
                     self.promise(who, due.sent, nick.as_str(), Promise::Owned { password, token: None });
                 }
+                self.note_ranks_kept(who);
             }
             Done::Passwd => {
                 let Asked::Passwd(password) = due.asked else { panic!("{who} has asked for no password") };
@@ -299,13 +300,14 @@ impl<W: World> Crowd<W> {
                 self.bans.remove(&(room.clone(), *id));
                 self.mutes.remove(&(room, *id));
             }
-            Done::Room { room, rule: Some(("hidden", value)) } => {
+            Done::Room { room, rule: Some((rule, value)) } => {
                 let room = fold(room.as_str()).into_owned();
-                if *value == "on" {
-                    self.hidden.insert(room)
-                } else {
-                    self.hidden.remove(&room)
-                };
+                if *rule == "hidden" && *value == "on" {
+                    self.hidden.insert(room);
+                } else if *rule == "hidden" {
+                    self.hidden.remove(&room);
+                }
+                self.note_ranks_kept(who);
             }
             Done::Leave(room) => {
                 let room = fold(room.as_str()).into_owned();
