@@ -41,12 +41,16 @@ pub enum Outcome {
     NotShown(String),
 }
 
+/// Terminals that show no pictures, and may show what they are asked about them: the consoles of Linux and the BSDs, the one in Emacs,
+/// and what is wired up.
+const PICTURELESS: &[&str] = &["linux", "wsvt25", "vt100", "vt102", "vt220", "eterm", "cons25"];
+
 /// What stands between us and the terminal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Between {
     Nothing,
     Tmux,
-    /// It takes questions for titles, and shows no pictures.
+    /// It takes questions for titles or shows them, and shows no pictures.
     Screen,
 }
 
@@ -233,7 +237,7 @@ fn between() -> Between {
         Between::Screen
     } else if !variable("TMUX").is_empty() || term.starts_with("tmux") {
         Between::Tmux
-    } else if term.starts_with("screen") {
+    } else if term.starts_with("screen") || PICTURELESS.iter().any(|name| term.starts_with(name)) {
         Between::Screen
     } else {
         Between::Nothing

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use memchr::memchr;
 use mio::Waker;
-use rustix::event::PollFlags;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::client::patient;
+use crate::client::screen::terminal::is_behind;
 use crate::limits::LINE;
 use crate::listener::reason;
 
@@ -20,6 +21,9 @@ pub const WAITING: usize = 100;
 
 /// How soon behind another a line comes that was pasted with it: nobody types one so quickly.
 const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// How long is waited before it is looked whether the terminal is ours again.
+const BEHIND: Duration = Duration::from_millis(200);
 
 /// What is told of a line that was not ended before Ctrl-D.
 pub const HALF: &str = "the line that you had begun is not said, as Enter did not end it";
@@ -35,6 +39,14 @@ pub struct Patient(pub io::Stdin);
 impl Read for Patient {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         loop {
+            // The kernel stops whoever reads the terminal of others, again and again, so that it would not end when it is asked to.
+            while is_behind() {
+                thread::sleep(BEHIND);
+            }
+            // In a terminal, reading itself must not be what waits: it goes on by itself where we were stopped meanwhile.
+            if self.0.is_terminal() && poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None).is_err() || is_behind() {
+                continue;
+            }
             match self.0.read(bytes) {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => patient::wait(io::stdin(), PollFlags::IN)?,
                 read => return read,

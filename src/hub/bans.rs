@@ -36,6 +36,7 @@ impl Hub {
         let subject = self.subject(nick, turn)?;
         let who = self.member(id, subject)?;
         self.may_put_out(id, subject, turn)?;
+        self.meet(who, turn);
         self.put_out(id, who, &Happening::Kicked { nick: subject.nick, reason }, turn)?;
         Ok(Done::Kick { room, nick: subject.nick })
     }
@@ -116,6 +117,7 @@ impl Hub {
                 if by_name >= Some(Rank::Op) {
                     return Err(Fault::IsOp { nick: Text::new(subject.nick.as_str()), room });
                 }
+                self.meet_subject(subject, turn);
                 match (subject.owned, subject.who.and_then(|who| self.people.get(who))) {
                     (Some(owned), _) => (Who::Name(owned), None, None),
                     (None, Some(guest)) => {

@@ -302,8 +302,8 @@ impl Hub {
         }
     }
 
-    /// Something is given to somebody, which may be meant for another one who had that name.
-    fn meet_subject(&mut self, subject: Subject, turn: &mut Turn<'_, impl Output>) {
+    /// Something is given or done to somebody, which may be meant for another one who had that name.
+    pub(super) fn meet_subject(&mut self, subject: Subject, turn: &mut Turn<'_, impl Output>) {
         subject.who.into_iter().for_each(|who| self.meet(who, turn));
     }
 

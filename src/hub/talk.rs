@@ -543,7 +543,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn ignore(&mut self, whom: Named<'_, Nick>, turn: &Turn<'_, impl Output>) -> Result<Done, Fault> {
+    pub(super) fn ignore(&mut self, whom: Named<'_, Nick>, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let other = self.find_person(whom, turn)?;
         let (who, nick) = (other.id, other.nick());
         self.may(turn.who, Action::Ignore(other))?;
@@ -557,6 +557,7 @@ impl Hub {
         if is_full && gone.is_none() {
             return Err(Fault::TooMany(Quota::Ignored));
         }
+        self.meet(who, turn);
         let Some(ignored) = self.people.get_mut(who).map(Person::to_be_ignored) else { return Err(Fault::NoTarget) };
         let Some(person) = self.people.get_mut(turn.who) else { return Err(Fault::NoTarget) };
         let list = &mut person.rare_mut().ignored;

@@ -1,14 +1,16 @@
 //! Files and pictures in a terminal.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use testkit::data::listing;
 use testkit::proxy::Proxy;
 use testkit::pty::{Emulator, Speaks, Terminal};
-use testkit::{Client, Server, binary, eventually, noise};
+use testkit::{Client, Server, binary, eventually, have, noise, skip};
 
 use super::terminal::{alice, come_in, connect, contains, enter, lobby, told, typed};
 
@@ -274,4 +276,75 @@ fn a_bar_is_drawn_ten_times_a_second_at_most() {
         let drawn = String::from_utf8_lossy(&terminal.raw()).matches(sign).count();
         assert!((1..=most).contains(&(drawn as u128)), "{drawn} of {most}");
     }
+}
+
+#[test]
+fn the_status_row_is_drawn_ten_times_a_second_at_most_while_a_file_comes() {
+    let (server, mut bob) = lobby();
+    let id = share(&mut bob, "big.bin", &noise(30_000_000, 3));
+    let here = tempfile::tempdir().unwrap();
+    let terminal =
+        alice(&server.address(), &["--downloads", here.path().to_str().unwrap()], (80, 24), Emulator::Reflowing);
+    let draws = || terminal.raw().windows(8).filter(|window| window == b"\x1b[?2026h").count();
+    let (before, since) = (draws(), Instant::now());
+    enter(&terminal, &format!("/get {id}"));
+    told(&terminal, "saved ");
+    // Each key is drawn at once, and so is what is told.
+    let most = usize::try_from(since.elapsed().as_millis() / 100).unwrap() + 15;
+    assert!(draws() - before <= most, "{} in the place of {most}", draws() - before);
+}
+
+#[test]
+fn what_is_fetched_goes_where_the_desktop_says() {
+    let (server, mut bob) = lobby();
+    let id = share(&mut bob, "cat.txt", b"meow");
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join(".config")).unwrap();
+    fs::write(home.path().join(".config/user-dirs.dirs"), "XDG_DOWNLOAD_DIR=\"$HOME/Eingang\"\n").unwrap();
+    let mut command = connect(&server.address(), &[]);
+    command.env("HOME", home.path()).env_remove("XDG_CONFIG_HOME");
+    let terminal = Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing);
+    come_in(&terminal, &server.address());
+    enter(&terminal, &format!("/get {id}"));
+    eventually("it is there", || fs::read(home.path().join("Eingang/cat.txt")).is_ok_and(|bytes| bytes == b"meow"));
+}
+
+#[test]
+fn without_a_home_folder_what_is_fetched_comes_here() {
+    if !rustix::process::geteuid().is_root() {
+        skip("only root can be somebody whom the system does not know, and who so has no home folder");
+        return;
+    }
+    if !have(&["setpriv"]) {
+        return;
+    }
+    let (server, mut bob) = lobby();
+    let id = share(&mut bob, "cat.txt", b"meow");
+    let here = tempfile::tempdir().unwrap();
+    fs::set_permissions(here.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let start = |options: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--reuid",
+            "65533",
+            "--regid",
+            "65533",
+            "--clear-groups",
+            binary(),
+            "connect",
+            "--nick",
+            "alice",
+        ]);
+        command.args(["--join", "#lobby"]).args(options).arg(server.address());
+        command.env_remove("HOME").current_dir(here.path());
+        Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing)
+    };
+    let mut refused = start(&["--downloads", "~/x"]);
+    told(&refused, "there is no home folder, so --downloads takes a path without ~");
+    assert_eq!(refused.wait_exit().code(), Some(1));
+    let terminal = start(&[]);
+    come_in(&terminal, &server.address());
+    enter(&terminal, &format!("/get {id}"));
+    eventually("it is there", || fs::read(here.path().join("cat.txt")).is_ok_and(|bytes| bytes == b"meow"));
+    assert_eq!(listing(here.path()), ["cat.txt"]);
 }

@@ -292,16 +292,18 @@ fn stopped_from_outside_it_goes_on_as_it_was() {
 
 #[test]
 fn a_terminal_that_takes_nothing_keeps_nobody_from_ending_it() {
-    let (server, mut bob) = lobby();
-    let mut terminal = alice(&server.address(), &[], (60, 15), Emulator::Reflowing);
-    terminal.pause();
-    for _ in 0..100 {
-        bob.send(&"x".repeat(4000));
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
+        let (server, mut bob) = lobby();
+        let mut terminal = alice(&server.address(), &[], (60, 15), Emulator::Reflowing);
+        terminal.pause();
+        for _ in 0..100 {
+            bob.send(&"x".repeat(4000));
+        }
+        bob.settle();
+        let client = Pid::from_raw(terminal.pid().try_into().unwrap()).unwrap();
+        kill_process(client, signal).unwrap();
+        assert!(terminal.wait_exit().success(), "{signal:?}");
     }
-    bob.settle();
-    let client = Pid::from_raw(terminal.pid().try_into().unwrap()).unwrap();
-    kill_process(client, Signal::TERM).unwrap();
-    assert!(terminal.wait_exit().success());
 }
 
 #[test]
@@ -351,9 +353,13 @@ fn files_that_others_made_not_to_wait_do_no_harm() {
 
 #[test]
 fn the_terminal_is_asked_about_pictures_only_when_one_is_to_be_shown() {
-    for (name, value) in
-        [("TMUX", "/tmp/tmux-0/default,1,0"), ("STY", "1.x"), ("TERM", "screen-256color"), ("TERM", "xterm")]
-    {
+    for (name, value) in [
+        ("TMUX", "/tmp/tmux-0/default,1,0"),
+        ("STY", "1.x"),
+        ("TERM", "screen-256color"),
+        ("TERM", "linux"),
+        ("TERM", "xterm"),
+    ] {
         let (server, mut bob) = lobby();
         let folder = tempfile::tempdir().unwrap();
         let address = server.address();

@@ -1,9 +1,12 @@
 //! What is typed into the client, and what of it others hear.
 
+use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 
-use testkit::eventually;
+use rustix::process::{Pid, Signal, kill_process};
 use testkit::pty::{Emulator, Speaks, Terminal};
+use testkit::{binary, eventually};
 
 use crate::terminal::{alice, below, come_in, connect, enter, input, lobby, told, typed};
 
@@ -189,5 +192,52 @@ fn a_server_that_does_not_greet_is_told_of_before_it_is_given_up() {
         drop(connection);
         assert!(!terminal.wait_exit().success());
         assert!(terminal.screen().lines.iter().any(|line| line == "not sent: #lobby hello"), "{}", terminal.screen());
+    }
+}
+
+#[test]
+fn without_the_terminal_it_ends_when_it_is_asked_to() {
+    let (server, _bob) = lobby();
+    let address = server.address();
+    let client = "set -m; \"$0\" connect --nick alice --join '#lobby' $2 $1";
+    let end =
+        "p=$(jobs -p); kill $p; kill -CONT $p; while kill -0 $p 2>&-; do wait $p; done; echo it has ended; read x";
+    let stopped = "until [ \"$(cut -d ' ' -f 3 /proc/$!/stat)\" = T ]; do :; done";
+    for (options, script) in [
+        // Where others have the terminal it stops by itself, also when it is to go on there.
+        ("", format!("{client} & {stopped}; {end}")),
+        ("", format!("{client} & {stopped}; kill -CONT $!; {stopped}; {end}")),
+        // It is stopped from outside.
+        ("--color=never", format!("{client}; {end}")),
+        ("--plain", format!("{client}; {end}")),
+    ] {
+        let mut command = Command::new("bash");
+        command.args(["-c", &script, binary(), &address, options]);
+        let mut terminal = Terminal::start(&mut command, 60, 15, Emulator::Reflowing, Speaks::Nothing);
+        if !options.is_empty() {
+            told(&terminal, "in #lobby: ");
+            let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", terminal.pid())).unwrap();
+            kill_process(Pid::from_raw(children.trim().parse().unwrap()).unwrap(), Signal::STOP).unwrap();
+        }
+        told(&terminal, "it has ended");
+        terminal.keys("\n");
+        terminal.wait_exit();
+    }
+}
+
+#[test]
+fn a_pipe_in_the_place_of_what_was_typed_before_holds_nobody_up() {
+    let (server, mut bob) = lobby();
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".local/state/chinwag");
+    fs::create_dir_all(&folder).unwrap();
+    assert!(Command::new("mkfifo").arg(folder.join("history")).status().unwrap().success());
+    let mut command = connect(&server.address(), &[]);
+    command.env("HOME", home.path()).env_remove("XDG_STATE_HOME");
+    let terminal = Terminal::start(&mut command, 60, 15, Emulator::Reflowing, Speaks::Nothing);
+    come_in(&terminal, &server.address());
+    for text in ["one", "two"] {
+        enter(&terminal, text);
+        bob.until(&format!("#lobby <alice> {text}"));
     }
 }

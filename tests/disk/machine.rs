@@ -884,3 +884,37 @@ fn a_server_that_is_there_without_its_locks_keeps_another_from_starting() {
     drop(door);
     folder.serve(&[]);
 }
+
+#[test]
+fn a_start_reads_each_of_ten_thousand_rooms_a_few_times_at_most() {
+    let text = log(60, 60, 2026);
+    let folder = with_logs((0..10_000).map(|n| (format!("r{n}"), text.clone())));
+    let server = folder.serve(&[]);
+    let io = fs::read_to_string(format!("/proc/{}/io", server.pid())).unwrap();
+    let figure = |name: &str| io.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse::<u64>().unwrap();
+    let (read, calls) = (figure("rchar: "), figure("syscr: "));
+    let most = 10_000 * 4 * text.len() as u64;
+    assert!(read < most && calls < 10_000 * 30, "{read} bytes were read in {calls} calls");
+    let mut alice = server.in_room("alice", "#r9999");
+    alice.send("/history #r9999 60");
+    assert_eq!(alice.until_starting("+ history #r9999 60").len(), 61);
+}
+
+#[test]
+fn a_log_that_cannot_be_read_keeps_nobody_from_the_history_of_another_room() {
+    let folder = with_logs([("a".to_owned(), log(6_000, 60, 2026))].into_iter());
+    fs::create_dir(folder.log("x")).unwrap();
+    let server = folder.serve(&[]);
+    let (mut alice, mut dave) = (server.in_room("alice", "#a"), server.in_room("dave", "#x"));
+    for round in 0..3 {
+        dave.send(&format!("/msg #x {round}"));
+        dave.until("+ msg #x");
+        dave.send("/history #x 500");
+        dave.until_starting("+ history #x ");
+        // It is more than a room remembers, so it is read from the log.
+        alice.send("/history 500");
+        let lines = alice.until_starting("+ history #a ");
+        assert_eq!(lines.last().unwrap(), "+ history #a 500");
+        assert!(lines[lines.len() - 501].starts_with("- [5501@"), "{}", lines[0]);
+    }
+}

@@ -678,3 +678,16 @@ test("nothing that a server says breaks a page or fills its memory", async () =>
     }
   }
 });
+
+test("who was left out of something asks who is there", async () => {
+  const world = await inLobby();
+  world.hear("* presence 1 +anna +bob", "#lobby [2@2026-11-22T18:26:24.367Z] <bob> hello");
+  serve(world);
+  for (const told of ["missed 0 after 2", "missed 3 after 2"]) {
+    world.hear(`#lobby * anna ${told}`);
+    assert.ok(world.out.includes("/who"), told);
+    serve(world);
+  }
+  world.hear("#lobby [6@2026-11-22T18:26:25.367Z] <bob> again");
+  assert.ok(!world.sent().includes("/who"));
+});

@@ -663,3 +663,24 @@ fn the_log_holds_nothing_of_what_people_wrote() {
     let (_, log) = server.wait();
     assert!(log.lines().count() > 3 && !log.contains("xyzzy"), "{log}");
 }
+
+#[test]
+fn a_limit_that_stands_in_the_way_of_a_start_is_named() {
+    let check = |limit: &str, more: &str, want: &[&str]| {
+        let script = format!("{limit}; exec {more} \"$0\" serve --listen 127.0.0.1:0 $1");
+        let many = "--listen 127.0.0.1:0 ".repeat(60);
+        let output = timed().args(["bash", "-c", &script, binary(), &many]).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        let told = told.lines().find(|line| line.starts_with("chinwag: ")).unwrap_or(&told);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(want.iter().all(|want| told.contains(want)), "{told}");
+    };
+    check("ulimit -n 64", "", &["cannot listen on 127.0.0.1:0: too many open files; raise the limit with ulimit -n"]);
+    if !rustix::process::geteuid().is_root() {
+        check("ulimit -u 1", "", &["cannot start the thread of ", ": resource temporarily unavailable; ", "ulimit -u"]);
+    } else if have(&["setpriv"]) {
+        // No such limit holds for root.
+        let other = "setpriv --reuid 65533 --regid 65533 --clear-groups bash -c 'ulimit -u 1; exec \"$0\" \"$@\"'";
+        check(":", other, &["cannot start the thread of ", ": resource temporarily unavailable; ", "ulimit -u"]);
+    }
+}

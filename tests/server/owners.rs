@@ -5,6 +5,7 @@ use std::time::Duration;
 use chinwag::commands;
 use chinwag::effect::Entered;
 use chinwag::ledger;
+use chinwag::limits;
 use chinwag::names::{ConnId, Nick, RoomName};
 use chinwag::register::entry::Founder;
 use chinwag::register::{Entry, Register};
@@ -635,4 +636,17 @@ fn a_rank_of_a_guest_is_kept_once_it_is_given_to_the_name_that_they_own_by_now()
         slow.ask("gus", line);
     }
     assert!(listed(&mut slow).contains(&"- op gus".to_owned()));
+}
+
+#[test]
+fn one_name_more_than_there_may_be_has_no_room() {
+    let day = Day::new("2026-12-01").unwrap();
+    let name = |n: usize| Nick::new(&format!("n{n}")).unwrap();
+    let mut register = Register::default();
+    for n in 0..limits::NAMES {
+        assert!(register.has_room(), "{n}");
+        register.apply(Entry::Name { nick: name(n), since: day, password: None });
+    }
+    // Were it taken all the same, the next start would refuse the ledger.
+    assert!(!register.has_room());
 }

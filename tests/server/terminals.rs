@@ -531,3 +531,84 @@ fn a_slow_reader_is_told_of_events_that_were_left_out_where_no_message_was() {
         assert_eq!(told, want, "{left_out}");
     }
 }
+
+#[test]
+fn over_tcp_too_a_slow_reader_is_told_of_events_that_were_left_out() {
+    let server = Server::start(&["--rate", "0"]);
+    let (mut alice, mut bob) = two(&server);
+    bob.send("one");
+    bob.settle();
+    // What fills her connection is private: in the room nothing more is said.
+    let text = "x".repeat(4000);
+    let mut last = String::new();
+    while !last.starts_with("! msg busy ") {
+        bob.send(&format!("/msg alice {text}"));
+        last = bob.line().unwrap();
+    }
+    bob.ask("/topic tea", "+ topic #a tea");
+    let told = alice.until("#a * alice missed 0 after 1");
+    assert!(!told.iter().any(|line| line.starts_with("#a * bob topic")), "{told:?}");
+    alice.ask("/topic", "+ topic #a tea");
+}
+
+#[test]
+fn what_people_share_and_do_as_ops_makes_them_busy() {
+    let server = Server::start(&["--rate", "0"]);
+    let mut vic = server.person("vic");
+    let deeds = [
+        "/send #r0 0 x",
+        "/op vic",
+        "/voice vic",
+        "/invite vic",
+        "/kick vic",
+        "/mute vic",
+        "/ban vic",
+        "/room slow 5",
+        "/erase 1",
+    ];
+    let mut people: Vec<Client> = (0..deeds.len())
+        .map(|n| {
+            let mut person = server.in_room(&format!("p{n}"), &format!("#r{n}"));
+            person.ask(&format!("/msg #r{n} hello"), &format!("+ msg #r{n}"));
+            vic.send(&format!("/join #r{n}"));
+            vic.until_starting(&format!("+ join #r{n} "));
+            person
+        })
+        .collect();
+    let mut idle = |n: usize| -> u64 {
+        vic.send(&format!("/who p{n}"));
+        let row = vic.until_starting(&format!("- p{n} ")).pop().unwrap();
+        row.split(' ').nth(3).unwrap().trim_end_matches('s').parse().unwrap()
+    };
+    for (n, deed) in deeds.iter().enumerate() {
+        let before = idle(n);
+        eventually("somebody is idle", || idle(n) > before.max(2));
+        let before = idle(n);
+        people[n].send(deed);
+        let told = people[n].settle();
+        assert!(!told.iter().any(|line| line.starts_with('!')), "{deed}: {told:?}");
+        assert!(idle(n) < before, "{deed}");
+    }
+}
+
+#[test]
+fn what_is_done_to_a_name_that_has_changed_hands_is_told() {
+    for (line, reply) in [
+        ("/kick bob", "+ kick #a bob"),
+        ("/ban bob", "+ ban #a 1 "),
+        ("/mute bob", "+ mute #a 1 "),
+        ("/ignore bob", "+ ignore bob"),
+    ] {
+        let server = Server::start(&[]);
+        let (mut alice, mut bob) = two(&server);
+        bob.ask("/msg alice hello", "+ msg alice");
+        alice.expect("@bob <bob> hello");
+        bob.send("/quit");
+        bob.rest();
+        let _other = server.in_room("bob", "#a");
+        alice.until("#a * bob joined");
+        alice.send(line);
+        let told = alice.until_starting(reply);
+        assert!(told.iter().any(|line| line.starts_with("* notice bob is somebody else now ")), "{line}: {told:?}");
+    }
+}

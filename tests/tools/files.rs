@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 use std::thread;
 
@@ -391,4 +391,27 @@ fn no_name_leads_out_of_the_folder() {
     let (folder, _) = with_file(0);
     let at = format!("127.0.0.1:{}", impostor(&long));
     assert_eq!(good(&run(folder.path(), GET, &["-d", "got", &at, "1"])), format!("got/{}", &long[..250]));
+}
+
+#[test]
+fn a_fetched_file_is_on_the_disk_before_it_has_its_name() {
+    if !can_run() {
+        return;
+    }
+    let server = Server::start(&[]);
+    let (folder, _) = with_file(5_000);
+    let _bob = server.in_room("bob", "#lobby");
+    let at = server.address();
+    let id = good(&run(folder.path(), SEND, &["-n", "alice", &at, "#lobby", "cat.png"]));
+    // It tells what was there when it was called.
+    let programs = folder.path().join("programs");
+    fs::create_dir(&programs).unwrap();
+    let sync = programs.join("sync");
+    fs::write(&sync, "#!/bin/sh\n[ $# -eq 2 ] && [ -f \"$2\" ] && [ ! -e got/cat.png ] && wc -c <\"$2\" >synced\n")
+        .unwrap();
+    fs::set_permissions(&sync, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let arguments = ["-j", "#lobby", "-d", "got", &at, &id];
+    assert_eq!(good(&run_with(folder.path(), GET, &arguments, &[("PATH", &path)])), "got/cat.png");
+    assert_eq!(fs::read_to_string(folder.path().join("synced")).unwrap().trim(), "5000");
 }

@@ -32,6 +32,9 @@ pub struct Terminal {
 /// How many processes are between us and whoever leads to the terminal, at most.
 const ANCESTORS: usize = 20;
 
+/// How often we stop for want of the terminal, at most. Nobody stops where no shell is left that could have us go on.
+const STOPS: usize = 100;
+
 /// Whether the terminal is reached over mosh. It keeps nothing but the rows of its window, and cuts them off at the foot when that
 /// gets lower. Whatever else is between it and us keeps what it shows.
 pub fn is_over_mosh() -> bool {
@@ -51,7 +54,8 @@ pub fn is_over_mosh() -> bool {
 }
 
 impl Terminal {
-    /// Takes the terminal over, until `ended` says that we were asked to end. It is an error if standard input is none.
+    /// Takes the terminal over, until `ended` says that we were asked to end; unless we are asked before it is ours. It is an error if
+    /// standard input is none.
     pub fn open(ended: Arc<AtomicBool>) -> io::Result<Self> {
         let before = tcgetattr(stdin())?;
         let (hook, saved) = (std::panic::take_hook(), before.clone());
@@ -76,14 +80,37 @@ impl Terminal {
         })
     }
 
+    /// Whether we were asked to end while others have the terminal. Whatever we did with it then, the kernel would stop us.
+    fn is_lost(&self) -> bool {
+        self.ended.load(Ordering::Relaxed) && is_behind()
+    }
+
+    /// Stops as long as others have the terminal, as the kernel would at the first change of it. But the kernel stops us for the same
+    /// change again when we go on, so that we would never hear who wants us to end.
+    fn wait_for_front(&self) -> io::Result<()> {
+        for _ in 0..STOPS {
+            if !is_behind() || self.ended.load(Ordering::Relaxed) {
+                break;
+            }
+            kill_current_process_group(Signal::TTOU)?;
+        }
+        Ok(())
+    }
+
     /// Shows `text`, with the escape sequences in it. It is an error if the terminal takes it not, and we were asked to end.
     pub fn show(&self, text: &str) -> io::Result<()> {
+        if self.is_lost() {
+            return Ok(());
+        }
         let is_given_up = || self.ended.load(Ordering::Relaxed);
         self.output.write(text.as_bytes(), is_given_up)
     }
 
     /// What was typed and not read yet, some of it; nothing if there is nothing. It is an error if the terminal is gone.
     pub fn read<'a>(&self, bytes: &'a mut [u8]) -> io::Result<&'a [u8]> {
+        if self.is_lost() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let mut input = [PollFd::from_borrowed_fd(stdin(), PollFlags::IN)];
         // The terminal is shared with whoever started us, so it is not made non-blocking for all.
         match poll(&mut input, Some(&Timespec::default())) {
@@ -108,6 +135,10 @@ impl Terminal {
 
     /// Raw mode, with pastes marked as such, and with word of whether somebody looks at the terminal.
     pub fn take(&self) -> io::Result<()> {
+        self.wait_for_front()?;
+        if self.is_lost() {
+            return Ok(());
+        }
         let mut raw = self.before.clone();
         raw.make_raw();
         tcsetattr(stdin(), OptionalActions::Now, &raw)?;
@@ -115,6 +146,9 @@ impl Terminal {
     }
 
     fn give_back(&self) -> io::Result<()> {
+        if self.is_lost() {
+            return Ok(());
+        }
         // What it does not take must not keep it in our modes.
         let shown = self.show("\x1b[?1004l\x1b[?2004l");
         tcsetattr(stdin(), OptionalActions::Now, &self.before)?;
@@ -141,6 +175,11 @@ pub fn forget_unread() {
 /// Whether the terminal is ours. The kernel stops whoever changes the terminal of others.
 fn is_in_front() -> bool {
     tcgetpgrp(stdin()).is_ok_and(|front| front == getpgrp())
+}
+
+/// Whether the terminal is that of others: we were started or sent into the background. One that nobody controls is nobody's.
+pub fn is_behind() -> bool {
+    tcgetpgrp(stdin()).is_ok_and(|front| front != getpgrp())
 }
 
 /// The locale that somebody has set for what is written and shown, as `NAME=VALUE`, and whether that is in UTF-8.
