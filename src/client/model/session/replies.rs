@@ -887,7 +887,8 @@ mod tests {
         for line in coming.iter().chain(&["+ nick alice", "+ join #a 2", "+ query #a"]).chain(&rows) {
             session.told(crate::wire::ServerLine::parse(line), later);
         }
-        let told: Vec<String> = told(&mut session, &[]).into_iter().filter(|line| line.contains("while")).collect();
+        let past = ["+ ping restored", "+ op #a 0", "+ history #a 0"];
+        let told: Vec<String> = told(&mut session, &past).into_iter().filter(|line| line.contains("while")).collect();
         let want = [
             "shared with #a while you missed it: 2 files; /files #a tells more",
             "shared with @bob while you missed it: 1 file; /files @bob tells more",

@@ -392,7 +392,8 @@ impl Session {
                 self.tell_above(room);
                 if missing > 0 && self.ignored.is_empty() {
                     let missed = counted(missing, "message");
-                    self.note(format!("you missed {missed} in {room} that the server no longer has"));
+                    let told = format!("you missed {missed} in {room} that the server no longer has");
+                    self.news.push_back(News::Note(told));
                 }
                 if self.talks.room(room).is_some_and(|talk| talk.seen.has_earlier()) {
                     self.answer(format!("more was said in {room} before; /history {room} {MORE} shows it"));
