@@ -101,8 +101,10 @@ impl Session {
                 self.details += 1;
                 let command = name(line);
                 let place = RoomName::new(cut(cut(line).1).0).ok().map(Place::Room).or(self.talks.target());
-                if let Detail::Room { room, .. } = Detail::parse(command, text) {
-                    self.talks.hear_of(room);
+                match Detail::parse(command, text) {
+                    Detail::Room { room, .. } => self.talks.hear_of(room),
+                    Detail::File { file, .. } => self.talks.hear_of_file(file),
+                    _ => {}
                 }
                 self.is_operator |= command == "help" && is_of_operators(cut(text).0);
                 match (Detail::parse(command, text), place) {

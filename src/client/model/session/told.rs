@@ -177,6 +177,7 @@ impl Session {
             }
             What::File { file, size, name } => {
                 self.answers.push_back(TransferAnswer::Shared(file));
+                self.talks.hear_of_file(file);
                 let name = name.to_owned();
                 self.told_files.drain(..(self.told_files.len() + 1).saturating_sub(TOLD_FILES));
                 self.told_files.push_back((file, size, name.clone()));
@@ -199,7 +200,10 @@ impl Session {
             }
             What::Topic("") => format!("{who} cleared the topic"),
             What::Topic(text) => format!("{who} set the topic: {text}"),
-            What::Unfile { file, code } => format!("file {file} of {who} is no longer there ({})", code.as_str()),
+            What::Unfile { file, code } => {
+                self.talks.forget_file(file);
+                format!("file {file} of {who} is no longer there ({})", code.as_str())
+            }
             What::Away(text) => format!("{who} is away{}", reason(text)),
             What::Made { nick, rank: Rank::Nobody } => format!("{who} took the rank of {nick}"),
             What::Made { nick, rank } => format!("{who} made {nick} {}", rank.as_str()),
@@ -457,6 +461,21 @@ pub(super) fn time_text(seconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::client::model::session::tests::{answer, hear, online, sent, shown};
+    use crate::names::FileId;
+
+    #[test]
+    fn files_that_were_told_of_are_known_by_their_ids() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        let known = |session: &Session| session.talks.files().iter().map(|file| file.0).collect::<Vec<_>>();
+        hear(&mut session, &["#a * bob file 4 5 a.txt", "#a * alice file 5 5 b.txt"]);
+        assert_eq!(known(&session), [4, 5]);
+        session.typed("/files", now);
+        hear(&mut session, &["- 1 5 alice #a 60s ready old.txt", "- 4 5 bob #a 60s ready a.txt", "+ files 2"]);
+        assert_eq!(known(&session), [5, 1, 4]);
+        session.talks.hear_of_file(FileId(9));
+        hear(&mut session, &["#a * bob unfile 4 cancelled"]);
+        assert_eq!(known(&session), [5, 1, 9]);
+    }
 
     #[test]
     fn who_invites_us_or_puts_us_out_calls_for_us() {
