@@ -163,7 +163,8 @@ impl Session {
         let at = stamp.map(|stamp| stamp.at);
         let reason = |reason: &str| if reason.is_empty() { String::new() } else { format!(" ({reason})") };
         let text = match what {
-            What::Typing if self.without_typing => return,
+            // Another window of ours is not told of either.
+            What::Typing if self.without_typing || self.nick == Some(who) => return,
             What::Typing => return self.talks.typing(place, who, now),
             What::Idle => return self.talks.idle(place, who),
             What::Missed { .. } => {
@@ -475,6 +476,15 @@ mod tests {
         session.talks.hear_of_file(FileId(9));
         hear(&mut session, &["#a * bob unfile 4 cancelled"]);
         assert_eq!(known(&session), [5, 1, 9]);
+    }
+
+    #[test]
+    fn nobody_is_shown_that_they_type_themselves() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        // So it comes from another window of theirs.
+        hear(&mut session, &["#a * alice typing", "#a * bob typing"]);
+        let typists: Vec<_> = session.talks.typists(now).map(|(_, nick)| nick.to_string()).collect();
+        assert_eq!(typists, ["bob"]);
     }
 
     #[test]
