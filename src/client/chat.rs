@@ -525,8 +525,8 @@ impl Chat {
         let window = self.terminal.window();
         let width = usize::from(window.columns);
         if self.window.0 != Some(window) {
-            let is_lower = self.window.0.is_some_and(|before| window.rows < before.rows);
-            self.clearing |= is_lower && self.recent.is_some();
+            // What was cut off by then is seen again in one that is larger, too.
+            self.clearing |= self.window.0.is_some() && self.recent.is_some();
             // The first size that is seen is no change.
             self.window = (Some(window), self.window.0.map(|_| now));
         }
