@@ -24,7 +24,7 @@ use crate::client::model::session::{is_automatic, is_known, own_commands};
 use crate::client::screen::notify::{self, Notifier};
 use crate::client::screen::pictures::Window;
 use crate::client::screen::terminal::{Terminal, is_over_mosh, locale};
-use crate::client::screen::{self, Look, Rows, StatusRow, width};
+use crate::client::screen::{self, Look, Palette, Rows, StatusRow, width};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
 use crate::client::wire::transfers::{self, Picture};
@@ -152,7 +152,8 @@ impl Chat {
         let signals = Signals::open(registry, SIGNALS, ends.into_iter().chain(others)).map_err(|e| reason(&e))?;
         visit.client.link.register(&mut SourceFd(&0), KEYS).map_err(|e| reason(&e))?;
         let terminal = Terminal::open(ended.clone()).map_err(|e| reason(&e))?;
-        let look = Look { colour, zone: TimeZone::system() };
+        let term = std::env::var("TERM").unwrap_or_default();
+        let look = Look { colour, is_few: Palette::of(&term) != Palette::Many, zone: TimeZone::system() };
         Ok(Self {
             visit,
             terminal,
