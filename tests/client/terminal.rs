@@ -759,7 +759,8 @@ fn over_mosh_a_window_that_gets_lower_or_higher_loses_no_message() {
         terminal.wait_until_raw("the message in the larger window", |raw| is_over(raw, 4));
         let screen = typed(&terminal, "#lobby> x");
         let row = screen.rows.iter().position(|row| row.ends_with(&format!("{name} says 29")));
-        assert_eq!(row, is_again.then_some(17), "{screen}");
+        // Any other terminal brings back by itself what has gone up.
+        assert!(row == Some(17) || !is_again, "{screen}");
         terminal.keys("\x15\x04");
         bob.until("#lobby * alice quit");
     }
