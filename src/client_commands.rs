@@ -12,6 +12,7 @@ use chinwag::client::meet::meet;
 use chinwag::client::model::session::{Anew, Instead, Wish};
 use chinwag::client::oneshot::{Outgoing, Telling};
 use chinwag::client::saved::{self, Saved};
+use chinwag::client::screen::Palette;
 use chinwag::client::visit::{Bell, Options};
 use chinwag::client::wire::paths;
 use chinwag::client::wire::server::{Named, Scheme, Server, fingerprint};
@@ -235,7 +236,9 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
     let colour = match color.unwrap_or(When::Auto) {
         When::Always => true,
         When::Never => false,
-        When::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        When::Auto => {
+            variable("NO_COLOR").is_none() && Palette::of(&variable("TERM").unwrap_or_default()) != Palette::None
+        }
     };
     let bell = match options.bell.or(saved.one("bell", choice)?).unwrap_or(Ring::Always) {
         Ring::Always => Bell::Rings,

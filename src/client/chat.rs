@@ -24,7 +24,7 @@ use crate::client::model::session::{is_automatic, is_known, own_commands};
 use crate::client::screen::notify::{self, Notifier};
 use crate::client::screen::pictures::Window;
 use crate::client::screen::terminal::{Terminal, is_over_mosh, locale};
-use crate::client::screen::{self, Look, Rows, StatusRow, width};
+use crate::client::screen::{self, Look, Palette, Rows, StatusRow, width};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
 use crate::client::wire::transfers::{self, Picture};
@@ -152,7 +152,8 @@ impl Chat {
         let signals = Signals::open(registry, SIGNALS, ends.into_iter().chain(others)).map_err(|e| reason(&e))?;
         visit.client.link.register(&mut SourceFd(&0), KEYS).map_err(|e| reason(&e))?;
         let terminal = Terminal::open(ended.clone()).map_err(|e| reason(&e))?;
-        let look = Look { colour, zone: TimeZone::system() };
+        let term = std::env::var("TERM").unwrap_or_default();
+        let look = Look { colour, is_few: Palette::of(&term) != Palette::Many, zone: TimeZone::system() };
         Ok(Self {
             visit,
             terminal,
@@ -525,8 +526,8 @@ impl Chat {
         let window = self.terminal.window();
         let width = usize::from(window.columns);
         if self.window.0 != Some(window) {
-            let is_lower = self.window.0.is_some_and(|before| window.rows < before.rows);
-            self.clearing |= is_lower && self.recent.is_some();
+            // What was cut off by then is seen again in one that is larger, too.
+            self.clearing |= self.window.0.is_some() && self.recent.is_some();
             // The first size that is seen is no change.
             self.window = (Some(window), self.window.0.map(|_| now));
         }

@@ -162,7 +162,7 @@ impl Plain {
         let registry = visit.client.link.poll().registry();
         let signals = Signals::open(registry, SIGNALS, heard.map(|(signal, _)| signal)).map_err(|e| reason(&e))?;
         let input = input::lines(visit.client.link.waker())?;
-        let look = Look { colour: false, zone: TimeZone::system() };
+        let look = Look { colour: false, is_few: false, zone: TimeZone::system() };
         let mut plain = Self {
             day: look.day_of(SystemTime::now()),
             is_past: false,

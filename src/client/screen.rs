@@ -25,14 +25,43 @@ use crate::wire::{self, Rank};
 
 /// Colours of the 256 that can be read on a dark ground and on a light one.
 const COLOURS: [u8; 12] = [33, 37, 64, 71, 98, 127, 130, 133, 160, 166, 172, 205];
+/// Colours of the 16 that every terminal with colours has, and that can be read on a dark ground.
+const FEW_COLOURS: [u8; 5] = [31, 32, 33, 35, 36];
 /// Cells of a bar.
 const BAR: u64 = 8;
+
+/// Which colours a terminal has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Palette {
+    /// None.
+    None,
+    /// 16.
+    Few,
+    /// 256 or more.
+    Many,
+}
+
+impl Palette {
+    /// That of the terminal that `TERM` calls so. Most have many by now, whatever they are called.
+    pub fn of(term: &str) -> Self {
+        let is_hardware = term.strip_prefix("vt").is_some_and(|model| model.starts_with(|c: char| c.is_ascii_digit()));
+        if is_hardware || term.ends_with("-mono") {
+            Self::None
+        } else if term == "linux" || term.ends_with("-16color") {
+            Self::Few
+        } else {
+            Self::Many
+        }
+    }
+}
 
 /// Whether there are colours, and what time it is where we are.
 #[derive(Clone, Debug)]
 pub struct Look {
     /// Whether there are colours.
     pub colour: bool,
+    /// Whether these are 16 and no more.
+    pub is_few: bool,
     /// The time zone.
     pub zone: TimeZone,
 }
@@ -121,7 +150,11 @@ impl Look {
     }
 
     fn colour(&self, hash: u32, text: &str) -> String {
-        self.sgr(&format!("38;5;{}", COLOURS[hash as usize % COLOURS.len()]), text)
+        let code = match self.is_few {
+            true => FEW_COLOURS[hash as usize % FEW_COLOURS.len()].to_string(),
+            false => format!("38;5;{}", COLOURS[hash as usize % COLOURS.len()]),
+        };
+        self.sgr(&code, text)
     }
 
     /// The room's own mark of whoever has a rank, which does not look like a part of their name.
@@ -461,7 +494,7 @@ mod tests {
     use crate::names::FileId;
 
     fn look(colour: bool) -> Look {
-        Look { colour, zone: TimeZone::fixed(jiff::tz::offset(1)) }
+        Look { colour, is_few: false, zone: TimeZone::fixed(jiff::tz::offset(1)) }
     }
 
     fn shown(news: &News) -> String {
@@ -504,6 +537,28 @@ mod tests {
         assert_eq!(hash("bob"), hash("BOB"));
         let nick = format!("\x1b[38;5;{}mbob\x1b[0;1m", COLOURS[hash("bob") as usize % COLOURS.len()]);
         assert!(line.contains(&format!("\x1b[1m<{nick}> alice?\x1b[0m")), "{line:?}");
+    }
+
+    #[test]
+    fn no_terminal_gets_colours_that_it_has_not() {
+        for (term, want) in [
+            ("xterm-256color", Palette::Many),
+            ("tmux-256color", Palette::Many),
+            ("xterm", Palette::Many),
+            ("weird", Palette::Many),
+            ("", Palette::Many),
+            ("linux", Palette::Few),
+            ("xterm-16color", Palette::Few),
+            ("vt100", Palette::None),
+            ("vt220-am", Palette::None),
+            ("xterm-mono", Palette::None),
+        ] {
+            assert_eq!(Palette::of(term), want, "{term}");
+        }
+        for news in [said("#lobby", "bob", "alice?", Mark::ForUs), said("#dev", "carol", "hi", Mark::Plain)] {
+            let line = Look { is_few: true, ..look(true) }.news(&news, SystemTime::UNIX_EPOCH);
+            assert!(line.contains("\x1b[3") && !line.contains("38;5;"), "{line:?}");
+        }
     }
 
     #[test]

@@ -30,8 +30,6 @@ const ANSWERS: Duration = Duration::from_secs(8);
 const PARTING: Duration = Duration::from_millis(500);
 /// How many lines that have not been said are told at the end.
 const LEFT: usize = 20;
-/// File IDs that Tab knows.
-const FILES: usize = 100;
 /// How often the bell rings at most.
 pub const RINGING: Duration = Duration::from_secs(1);
 
@@ -82,7 +80,6 @@ pub struct Visit {
     pub address: String,
     /// Where what is fetched is saved.
     pub downloads: PathBuf,
-    files: Vec<FileId>,
     fold: Fold,
     /// Since when there have been messages all the time that are not sure, or commands that have no answer.
     unsure: Option<Instant>,
@@ -105,10 +102,10 @@ impl Visit {
         let mut fold = Fold::default();
         fold.set(is_on, &mut VecDeque::new());
         let client = Client::new(server, wish, downloads.clone()).map_err(|e| reason(&e))?;
-        let (files, shown) = (Vec::new(), VecDeque::new());
+        let shown = VecDeque::new();
         let (unsure, quitting, dropped) = (None, None, None);
         let (is_warned, has_failed) = (false, false);
-        Ok(Self { client, address, downloads, files, fold, unsure, quitting, is_warned, dropped, shown, has_failed })
+        Ok(Self { client, address, downloads, fold, unsure, quitting, is_warned, dropped, shown, has_failed })
     }
 
     /// One turn of the client, and what came of it. It is an error if the server cannot be reached, or turns us away, before it
@@ -128,9 +125,10 @@ impl Visit {
         self.shown.pop_front()
     }
 
-    /// Files that were shared lately.
-    pub fn files(&self) -> &[FileId] {
-        &self.files
+    /// Files of which the person may know, those that are on their way among them.
+    pub fn files(&self) -> Vec<FileId> {
+        let under_way = self.client.transfers.progress(Instant::now()).filter_map(|progress| progress.file);
+        self.client.session.talks.files().iter().copied().chain(under_way).collect()
     }
 
     /// Messages that are not sure to have been said, since `age` or longer; the oldest first.
@@ -359,11 +357,6 @@ impl Visit {
         let now = Instant::now();
         let mut out = VecDeque::new();
         while let Some(news) = self.client.session.poll_news() {
-            if let News::File { file, .. } = news {
-                self.files.retain(|known| *known != file);
-                self.files.drain(..(self.files.len() + 1).saturating_sub(FILES));
-                self.files.push(file);
-            }
             self.fold.take(news, now, &mut out);
         }
         self.fold.release(now, &mut out);
@@ -378,6 +371,7 @@ impl Visit {
         while let Some(end) = self.client.transfers.poll_end() {
             self.shown.push_back(match end {
                 TransferEnd::Sent { file, place, name } => {
+                    self.client.session.talks.hear_of_file(file);
                     Shown::News(News::Note(format!("{name} is shared with {place}, as file {file}")))
                 }
                 TransferEnd::Saved { path, .. } => {

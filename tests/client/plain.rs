@@ -422,11 +422,17 @@ fn it_is_told_where_what_was_said_before_begins_and_ends() {
     drop(terminal);
     // Who hears times read out may not compare them.
     let terminal = alice(&server.address(), &["--plain"]);
+    told(&terminal, "note: that was said before");
     bob.send("again");
     let lines = told(&terminal, "<bob> again").lines;
     let from = lines.iter().position(|line| line == before).expect("where it begins");
     assert!(lines[from + 1].ends_with("<bob> before") && lines[from + 2].ends_with("<bob> now"), "{lines:#?}");
-    assert!(lines[from + 3] == "note: that was said before" && lines[from + 4].ends_with("<bob> again"), "{lines:#?}");
+    // What stands between tells why one is not alice, while the server has not seen that the first one is gone.
+    assert!(
+        lines[from + 3] == "note: that was said before"
+            && lines[from + 4..].iter().any(|line| line.ends_with("<bob> again")),
+        "{lines:#?}"
+    );
 }
 
 #[test]

@@ -735,7 +735,7 @@ fn who_presses_ctrl_c_on_an_empty_line_is_told_how_to_leave() {
 }
 
 #[test]
-fn over_mosh_a_window_that_gets_lower_loses_no_message() {
+fn over_mosh_a_window_that_gets_lower_or_higher_loses_no_message() {
     let (server, mut bob) = lobby();
     let folder = tempfile::tempdir().unwrap();
     // What leads to the terminal is known by its name.
@@ -761,6 +761,12 @@ fn over_mosh_a_window_that_gets_lower_loses_no_message() {
         let row = screen.rows.iter().position(|row| row.ends_with(&format!("{name} says 29")));
         // Above the rows of ours, as many are shown as there is room for, and no others.
         assert_eq!(row, is_again.then_some(9), "{screen}");
+        terminal.resize(60, 20);
+        terminal.wait_until_raw("the message in the larger window", |raw| is_over(raw, 4));
+        let screen = typed(&terminal, "#lobby> x");
+        let row = screen.rows.iter().position(|row| row.ends_with(&format!("{name} says 29")));
+        // Any other terminal brings back by itself what has gone up.
+        assert!(row == Some(17) || !is_again, "{screen}");
         terminal.keys("\x15\x04");
         bob.until("#lobby * alice quit");
     }

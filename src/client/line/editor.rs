@@ -382,8 +382,12 @@ impl Editor {
                 }
                 None
             }
-            Key::Backspace => {
-                pop(&mut asked.ahead);
+            Key::Backspace | Key::AltBackspace | Key::Ctrl('u' | 'w') => {
+                match key {
+                    Key::Backspace => pop(&mut asked.ahead),
+                    Key::Ctrl('u') => asked.ahead.clear(),
+                    _ => pop_word(&mut asked.ahead),
+                }
                 asked.is_typing &= !asked.ahead.is_empty();
                 None
             }
@@ -505,6 +509,11 @@ fn split(line: &LineInput) -> (&str, &str) {
 /// Takes the last character away, with all that it is made of.
 fn pop(text: &mut String) {
     text.truncate(text.grapheme_indices(true).next_back().map_or(0, |(at, _)| at));
+}
+
+/// Takes the last word away, and the blanks behind it.
+fn pop_word(text: &mut String) {
+    text.truncate(text.trim_end().rfind(char::is_whitespace).map_or(0, |at| at + 1));
 }
 
 fn is_blank(line: &str) -> bool {

@@ -318,6 +318,8 @@ pub struct Session {
     waiting: VecDeque<Waiting>,
     lines: VecDeque<String>,
     news: VecDeque<News>,
+    /// What is shown below all that was said before and is still to come, as it would be seen by nobody above that.
+    last_news: VecDeque<News>,
     answers: VecDeque<TransferAnswer>,
     /// Files that waited to be known for whom they are.
     files: VecDeque<TransferRequest>,
@@ -383,6 +385,7 @@ impl Session {
             waiting: VecDeque::new(),
             lines: VecDeque::new(),
             news: VecDeque::new(),
+            last_news: VecDeque::new(),
             answers: VecDeque::new(),
             files: VecDeque::new(),
         }
@@ -395,7 +398,7 @@ impl Session {
 
     /// The next thing to be shown.
     pub fn poll_news(&mut self) -> Option<News> {
-        self.news.pop_front()
+        self.news.pop_front().or_else(|| if self.is_filling() { None } else { self.last_news.pop_front() })
     }
 
     /// The next answer for the transfers.
@@ -607,7 +610,7 @@ impl Session {
     }
 
     fn note(&mut self, text: String) {
-        self.news.push_back(News::Note(text));
+        self.tell(News::Note(text));
     }
 
     fn answer(&mut self, text: String) {
@@ -615,7 +618,13 @@ impl Session {
     }
 
     fn refuse(&mut self, text: String) {
-        self.news.push_back(News::Refused(text));
+        self.tell(News::Refused(text));
+    }
+
+    /// Shows news of what has become of something, where the person looks.
+    fn tell(&mut self, news: News) {
+        let is_early = self.phase == Phase::Restoring && self.is_filling();
+        if is_early { &mut self.last_news } else { &mut self.news }.push_back(news);
     }
 
     /// We are in. What was before the last connection was lost is asked for again.
@@ -705,6 +714,12 @@ mod tests {
     /// What is shown, forgetting the rest.
     pub(super) fn shown(session: &mut Session) -> Vec<News> {
         std::iter::from_fn(|| session.poll_news()).collect()
+    }
+
+    /// What is shown, and what waits below what rooms have still to tell.
+    pub(super) fn shown_in_all(session: &mut Session) -> Vec<News> {
+        let news = shown(session);
+        news.into_iter().chain(session.last_news.drain(..)).collect()
     }
 
     /// A session of alice's in these rooms, of which the last is the target.

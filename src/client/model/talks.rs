@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::client::model::seen::Seen;
-use crate::names::{Nick, Place, RoomName};
+use crate::names::{FileId, Nick, Place, RoomName};
 use crate::wire::Rank;
 
 /// Names that are remembered, to complete them.
@@ -15,6 +15,8 @@ const TYPISTS: usize = 500;
 const RANKED: usize = 500;
 /// Rooms that are remembered, to complete them.
 const ROOMS: usize = 1_000;
+/// Files that are remembered, to complete their IDs.
+const FILES: usize = 100;
 /// Rooms that we have left of which it is known what was shown.
 const LEFT: usize = 50;
 /// The rules by which guests have a room for themselves: one that they made and that has such a rule is forgotten with the last of them.
@@ -36,6 +38,8 @@ pub struct Talks {
     heard: BTreeSet<Nick>,
     /// Rooms of which we were told, whether we are in them or not.
     rooms: Vec<RoomName>,
+    /// Files of which we were told, the latest last.
+    files: Vec<FileId>,
     /// What has been seen of rooms that we have left, the latest last.
     left: Vec<(RoomName, Seen)>,
 }
@@ -215,6 +219,23 @@ impl Talks {
     pub fn known_rooms(&self) -> impl Iterator<Item = RoomName> {
         let left = self.left.iter().map(|(room, _)| *room);
         self.rooms().chain(self.rooms.iter().copied()).chain(left)
+    }
+
+    /// There is this file, as was just told.
+    pub fn hear_of_file(&mut self, file: FileId) {
+        self.forget_file(file);
+        self.files.drain(..(self.files.len() + 1).saturating_sub(FILES));
+        self.files.push(file);
+    }
+
+    /// That file is no longer there.
+    pub fn forget_file(&mut self, file: FileId) {
+        self.files.retain(|known| *known != file);
+    }
+
+    /// The files of which we know.
+    pub fn files(&self) -> &[FileId] {
+        &self.files
     }
 
     /// `who` is online.

@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn news_are_words() {
-        let look = Look { colour: false, zone: TimeZone::fixed(jiff::tz::offset(1)) };
+        let look = Look { colour: false, is_few: false, zone: TimeZone::fixed(jiff::tz::offset(1)) };
         let when = SystemTime::UNIX_EPOCH + Duration::from_secs(48_600);
         let at = Some(when);
         let (place, from) = (Place::new("#lobby").unwrap(), Nick::new("bob").unwrap());
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn times_of_the_servers_are_told_as_they_are_here() {
-        let look = Look { colour: false, zone: TimeZone::fixed(jiff::tz::offset(1)) };
+        let look = Look { colour: false, is_few: false, zone: TimeZone::fixed(jiff::tz::offset(1)) };
         let now = humantime::parse_rfc3339("2026-11-29T05:00:00Z").unwrap();
         for (text, want) in [
             ("banned from #a until 2026-11-29T06:28:49Z; ask", "banned from #a until 07:28; ask"),

@@ -203,6 +203,30 @@ mod tests {
     }
 
     #[test]
+    fn what_was_typed_before_the_answer_is_taken_back_as_elsewhere() {
+        use Key::{AltBackspace, Backspace, Char, Ctrl};
+        for (keys, left) in [
+            (&[Backspace][..], "is this"),
+            (&[Ctrl('w')], "is "),
+            (&[AltBackspace], "is "),
+            (&[Ctrl('w'), Ctrl('w')], ""),
+            (&[Ctrl('u')], ""),
+            (&[Ctrl('u'), Ctrl('w'), Ctrl('u')], ""),
+        ] {
+            let mut editor = editor("");
+            editor.paste("1\n2");
+            type_in(&mut editor, "is this?");
+            press(&mut editor, keys);
+            let then = if left.is_empty() { String::new() } else { format!("; then: {left}") };
+            assert_eq!(question_of(&editor), Some(format!("send these 2 lines to #a? y/n{then}")), "{keys:?}");
+            if left.is_empty() {
+                // Then a letter is an answer again.
+                assert_eq!(press(&mut editor, &[Char('y')]), say(&["1", "2"]), "{keys:?}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_pasted_for_others_than_all_is_said_to_nobody() {
         let long = "x".repeat(LINE_MAX);
         for (start, paste, why) in [

@@ -1,7 +1,10 @@
 //! What the person has done, as the server confirms it, in a sentence.
 
+use std::collections::VecDeque;
+
 use super::Session;
 use super::told::{banned_text, span_text};
+use crate::client::model::news::News;
 use crate::commands;
 use crate::limits::{GUEST_BAN, GUEST_BAN_MOST};
 use crate::names::{Place, RoomName};
@@ -117,12 +120,27 @@ impl Session {
         format!("you talk to nobody now; {how} changes that")
     }
 
+    /// Whether the window of somebody who stays is about to fill with that.
+    pub(super) fn is_filling(&self) -> bool {
+        self.stays && self.is_in() && !self.quitting && self.is_entering()
+    }
+
+    /// What the person has not been shown yet of what was noted and refused comes below what is about to fill the window.
+    pub(super) fn tell_below(&mut self) {
+        if self.is_filling() {
+            let is_late = |news: &News| matches!(news, News::Note(_) | News::Refused(_));
+            let (late, news): (VecDeque<_>, VecDeque<_>) = self.news.drain(..).partition(is_late);
+            self.news = news;
+            self.last_news.extend(late);
+        }
+    }
+
     /// Tells who has lost their target while rooms are entered that they talk to nobody: below what was said in these, where that is seen.
     pub(super) fn tell_nowhere(&mut self) {
         if self.is_nowhere && !self.is_entering() {
             self.is_nowhere = false;
             if self.talks.target().is_none() {
-                self.note(self.nowhere());
+                self.last_news.push_back(News::Note(self.nowhere()));
             }
         }
     }

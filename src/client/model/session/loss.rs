@@ -208,6 +208,7 @@ impl Session {
             self.ask(Command::Files, Pending::Missed(self.away_for, Vec::new()));
         }
         self.ask(Command::Ping("restored"), Pending::Restored);
+        self.tell_below();
     }
 
     /// Asks whether those whom we have been are still there.
@@ -258,8 +259,8 @@ impl Session {
 mod tests {
     use super::*;
     use crate::client::model::news::{News, Taken};
-    use crate::client::model::session::AGAIN;
     use crate::client::model::session::tests::{answer, hear, online, sent, shown};
+    use crate::client::model::session::{AGAIN, Wish};
 
     #[test]
     fn a_lost_name_is_asked_for_again() {
@@ -280,6 +281,73 @@ mod tests {
         assert_eq!(sent(&mut session), ["/nick alice"]);
         hear(&mut session, &["+ nick alice"]);
         assert!(!session.is_regaining(now) && session.next_tick().is_none());
+    }
+
+    /// What is shown of a session that was let in again after these lines were said in #a meanwhile.
+    fn shown_after_past(session: &mut Session) -> Vec<News> {
+        let past = |n: u64| format!("- [{n}@2026-11-22T14:30:0{n}.000Z] <bob> {n}");
+        let mut news = Vec::new();
+        for _ in 0..10 {
+            for line in sent(session) {
+                let rows = if line.starts_with("/history") { vec![past(1), past(2)] } else { Vec::new() };
+                let (command, rest) = cut(&line[1..]);
+                let first = cut(rest).0;
+                let done = match command {
+                    "who" => "+ who 1 1".to_owned(),
+                    "join" if first == "#locked" => "! join bad-key #locked has a key".to_owned(),
+                    "join" => format!("+ join {first} 2"),
+                    "history" => format!("+ history {first} 2"),
+                    "op" => format!("+ op {first} 0"),
+                    "files" => "+ files 0".to_owned(),
+                    "nick" => "! nick taken alice is somebody else; choose another name".to_owned(),
+                    _ => format!("+ {command} {rest}"),
+                };
+                let rows: Vec<&str> = rows.iter().map(String::as_str).chain([&*done]).collect();
+                hear(session, &rows);
+                news.extend(shown(session));
+            }
+        }
+        news
+    }
+
+    #[test]
+    fn what_was_not_done_is_told_below_what_was_missed() {
+        let (mut session, now) = (online(&["#locked", "#a"]), Instant::now());
+        session.lost("gone");
+        for line in ["/query bob", "/msg bob psst", "/kick carol"] {
+            session.typed(line, now);
+        }
+        shown(&mut session);
+        session.connected();
+        hear(&mut session, &["* hello alice x 2 online"]);
+        let mut news = shown(&mut session);
+        news.extend(shown_after_past(&mut session));
+        let last = news.iter().rposition(|news| matches!(news, News::Said { .. })).unwrap();
+        let below: Vec<_> = news[last + 1..].iter().collect();
+        for told in ["@bob may be somebody else by now, and has not got this: psst", "/kick carol is not done"] {
+            let is_told = |news: &&News| matches!(news, News::Refused(text) if text.starts_with(told));
+            assert!(below.iter().copied().any(|news| is_told(&news)), "{told}: {news:?}");
+        }
+        let told = News::Note("you are not in #locked any more: #locked has a key".to_owned());
+        assert!(below.contains(&&told), "{news:?}");
+    }
+
+    #[test]
+    fn why_one_is_called_otherwise_is_told_below_what_was_said_before() {
+        let rooms = ["#a", "#locked"].map(|room| RoomName::new(room).unwrap()).to_vec();
+        for person in [true, false] {
+            let nick = crate::names::Nick::new("alice").ok();
+            let rooms = rooms.clone();
+            let mut session = Session::new(Wish { nick, rooms, person, keeps_place: true, ..Wish::default() });
+            session.connected();
+            hear(&mut session, &["* hello guest1 x 2 online"]);
+            let news = shown_after_past(&mut session);
+            let last = news.iter().rposition(|news| matches!(news, News::Said { .. })).unwrap();
+            let why = "alice is somebody else; choose another name; you are guest1 now";
+            for told in [why, "#locked has a key"] {
+                assert!(news[last + 1..].contains(&News::Refused(told.to_owned())), "{told}: {news:?}");
+            }
+        }
     }
 
     #[test]
@@ -337,7 +405,13 @@ mod tests {
                 hear(&mut session, &["+ set stamp on", "+ join #a 1", rules, &format!("+ join #b {count}")]);
                 let why = format!("in #b no longer holds: {named}; {why}, and /room #b tells how it is");
                 let refused = |text: &str| News::Refused(text.to_owned());
+                assert_eq!(session.unsent().collect::<Vec<_>>(), ["#a hi"]);
+                // It is told below what was said in both rooms meanwhile.
+                assert_eq!(shown(&mut session), []);
+                hear(&mut session, &["+ query #b", "! who no-such-nick alice is not here", "+ files 0"]);
+                hear(&mut session, &["+ ping restored", "+ op #a 0", "+ history #a 0", "+ op #b 0", "+ history #b 0"]);
                 let want = [
+                    News::Note("connected again".to_owned()),
                     News::Note(why),
                     refused("the connection broke, and #b may not have got this: before"),
                     refused("others may read #b now, and it has not got this: psst"),
@@ -346,7 +420,6 @@ mod tests {
                     refused("so this is not said: and on"),
                 ];
                 assert_eq!(shown(&mut session), want);
-                assert_eq!(session.unsent().collect::<Vec<_>>(), ["#a hi"]);
                 let opened = TransferAnswer::Opened(RoomName::new("#b").unwrap());
                 assert!(std::iter::from_fn(|| session.poll_answer()).any(|answer| answer == opened));
             }

@@ -105,8 +105,10 @@ impl Session {
                 self.details += 1;
                 let command = name(line);
                 let place = RoomName::new(cut(cut(line).1).0).ok().map(Place::Room).or(self.talks.target());
-                if let Detail::Room { room, .. } = Detail::parse(command, text) {
-                    self.talks.hear_of(room);
+                match Detail::parse(command, text) {
+                    Detail::Room { room, .. } => self.talks.hear_of(room),
+                    Detail::File { file, .. } => self.talks.hear_of_file(file),
+                    _ => {}
                 }
                 self.is_operator |= command == "help" && is_of_operators(cut(text).0);
                 match (Detail::parse(command, text), place) {
@@ -920,7 +922,8 @@ mod tests {
         for line in coming.iter().chain(&["+ nick alice", "+ join #a 2", "+ query #a"]).chain(&rows) {
             session.told(crate::wire::ServerLine::parse(line), later);
         }
-        let told: Vec<String> = told(&mut session, &[]).into_iter().filter(|line| line.contains("while")).collect();
+        let past = ["+ ping restored", "+ op #a 0", "+ history #a 0"];
+        let told: Vec<String> = told(&mut session, &past).into_iter().filter(|line| line.contains("while")).collect();
         let want = [
             "shared with #a while you missed it: 2 files; /files #a tells more",
             "shared with @bob while you missed it: 1 file; /files @bob tells more",

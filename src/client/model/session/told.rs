@@ -163,7 +163,8 @@ impl Session {
         let at = stamp.map(|stamp| stamp.at);
         let reason = |reason: &str| if reason.is_empty() { String::new() } else { format!(" ({reason})") };
         let text = match what {
-            What::Typing if self.without_typing => return,
+            // Another window of ours is not told of either.
+            What::Typing if self.without_typing || self.nick == Some(who) => return,
             What::Typing => return self.talks.typing(place, who, now),
             What::Idle => return self.talks.idle(place, who),
             What::Missed { .. } => {
@@ -177,6 +178,7 @@ impl Session {
             }
             What::File { file, size, name } => {
                 self.answers.push_back(TransferAnswer::Shared(file));
+                self.talks.hear_of_file(file);
                 let name = name.to_owned();
                 self.note_file((file, size, name.clone()));
                 let news = News::File { place, at, from: who, file, size, name, age: Age::New };
@@ -200,7 +202,10 @@ impl Session {
             }
             What::Topic("") => format!("{who} cleared the topic"),
             What::Topic(text) => format!("{who} set the topic: {text}"),
-            What::Unfile { file, code } => format!("file {file} of {who} is no longer there ({})", code.as_str()),
+            What::Unfile { file, code } => {
+                self.talks.forget_file(file);
+                format!("file {file} of {who} is no longer there ({})", code.as_str())
+            }
             What::Away(text) => format!("{who} is away{}", reason(text)),
             What::Made { nick, rank: Rank::Nobody } => format!("{who} took the rank of {nick}"),
             What::Made { nick, rank } => format!("{who} made {nick} {}", rank.as_str()),
@@ -439,7 +444,8 @@ impl Session {
                 self.tell_above(room);
                 if missing > 0 && self.ignored.is_empty() {
                     let missed = counted(missing, "message");
-                    self.note(format!("you missed {missed} in {room} that the server no longer has"));
+                    let told = format!("you missed {missed} in {room} that the server no longer has");
+                    self.news.push_back(News::Note(told));
                 }
                 if self.talks.room(room).is_some_and(|talk| talk.seen.has_earlier()) {
                     self.answer(format!("more was said in {room} before; /history {room} {MORE} shows it"));
@@ -503,6 +509,30 @@ pub(super) fn time_text(seconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::client::model::session::tests::{answer, hear, online, sent, shown};
+    use crate::names::FileId;
+
+    #[test]
+    fn files_that_were_told_of_are_known_by_their_ids() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        let known = |session: &Session| session.talks.files().iter().map(|file| file.0).collect::<Vec<_>>();
+        hear(&mut session, &["#a * bob file 4 5 a.txt", "#a * alice file 5 5 b.txt"]);
+        assert_eq!(known(&session), [4, 5]);
+        session.typed("/files", now);
+        hear(&mut session, &["- 1 5 alice #a 60s ready old.txt", "- 4 5 bob #a 60s ready a.txt", "+ files 2"]);
+        assert_eq!(known(&session), [5, 1, 4]);
+        session.talks.hear_of_file(FileId(9));
+        hear(&mut session, &["#a * bob unfile 4 cancelled"]);
+        assert_eq!(known(&session), [5, 1, 9]);
+    }
+
+    #[test]
+    fn nobody_is_shown_that_they_type_themselves() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        // So it comes from another window of theirs.
+        hear(&mut session, &["#a * alice typing", "#a * bob typing"]);
+        let typists: Vec<_> = session.talks.typists(now).map(|(_, nick)| nick.to_string()).collect();
+        assert_eq!(typists, ["bob"]);
+    }
 
     #[test]
     fn who_invites_us_or_puts_us_out_calls_for_us() {

@@ -586,7 +586,7 @@ mod tests {
     use super::*;
     use crate::client::model::news::News;
     use crate::client::model::session::Wish;
-    use crate::client::model::session::tests::{hear, online, sent, shown};
+    use crate::client::model::session::tests::{hear, online, sent, shown, shown_in_all};
 
     #[test]
     fn typing_is_told_while_it_is_true_and_not_too_often() {
@@ -840,7 +840,7 @@ mod tests {
         }
         session.connected();
         hear(&mut session, &["* hello alice x 2 online"]);
-        assert!(shown(&mut session).contains(&News::Refused("so this is not sent: cat.png".to_owned())));
+        assert!(shown_in_all(&mut session).contains(&News::Refused("so this is not sent: cat.png".to_owned())));
         assert!(!session.has_files());
     }
 
@@ -902,7 +902,7 @@ mod tests {
         shown(&mut session);
         session.connected();
         hear(&mut session, &["* hello alice x 2 online"]);
-        let refused = shown(&mut session).into_iter().filter(|news| matches!(news, News::Refused(_))).count();
+        let refused = shown_in_all(&mut session).into_iter().filter(|news| matches!(news, News::Refused(_))).count();
         assert_eq!((refused, session.talks.target()), (6, None));
         assert_eq!(session.unsent().collect::<Vec<_>>(), ["/query #a", "1", "/join #b", "3"]);
         assert!(!sent(&mut session).iter().any(|line| line.contains("bob") || line.contains("guest7")));
