@@ -314,6 +314,8 @@ fn what_a_command_needs_of_passwords_is_asked_for_and_never_shown() {
         ask("battery-horses", "your password is another now", 1);
         ask("/drop", "type your password to give your name up", 1);
         ask("", "/drop is not done", 1);
+        // It may be the password, so it is not said at once.
+        ask("hello", "/drop is not done, and this would be said to #lobby", 1);
         terminal.keys(format!("hello{enter}"));
         bob.until_starting("#lobby <");
         ask("/drop", "type your password to give your name up", 2);
@@ -691,7 +693,7 @@ fn ranks_are_shown_beside_names_and_messages_that_were_taken_back_are_named() {
         // What is missing now was not forgotten, and the client does not say so.
         assert!(!holds(&terminal, "are no longer kept"));
         terminal.keys(format!("/search five {n}{enter}"));
-        told(&terminal, &format!("no message with “five {n}”"));
+        told(&terminal, &format!("no message and no file with “five {n}”"));
         // `/erase` takes numbers, so what is asked for shows them.
         terminal.keys(format!("/history 1{enter}"));
         told(&terminal, &format!("({}) <carol> three {n}", seq - 2));

@@ -104,7 +104,7 @@ fn a_conversation_is_lines_of_plain_text() {
     told(&terminal, "no: /nosuch");
     // The terminal shows keys that it knows nothing of, and hands them on.
     terminal.keys("\x1b[A\n");
-    told(&terminal, "no: the keys that move the cursor, and those with Ctrl, do nothing here");
+    told(&terminal, "no: the keys that move the cursor, and most with Ctrl, do nothing here");
     // What is dropped is a path.
     terminal.keys(format!("'{}' \n", file.display()));
     told(&terminal, "no: that is a file; /send '");
@@ -597,7 +597,7 @@ fn a_line_with_keys_that_move_the_cursor_is_not_said() {
     terminal.keys("see you to\x1b[D\x1b[Dmorrow\n");
     told(
         &terminal,
-        "no: the keys that move the cursor, and those with Ctrl, do nothing here, so nothing of that line is taken; type it again",
+        "no: the keys that move the cursor, and most with Ctrl, do nothing here, so nothing of that line is taken; type it again",
     );
     let heard = bob.settle();
     assert!(heard.iter().all(|line| !line.contains("<alice>")), "{heard:?}");
@@ -816,7 +816,7 @@ fn words_are_searched_here_and_on_the_server() {
             assert!(line.ends_with(want) && line.as_bytes()[2] == b':', "{line:?} in the place of {want:?}");
         }
         terminal.keys(format!("/search beer{end}"));
-        told(&terminal, "no message with “beer”");
+        told(&terminal, "no message and no file with “beer”");
         terminal.keys(format!("/quit{end}"));
         terminal.wait_exit();
         bob.until("#lobby * alice quit");

@@ -900,7 +900,7 @@ pub(super) mod tests {
     fn who_logs_in_once_more_sees_nothing_twice() {
         let mut session = online(&["#a"]);
         let room = ["- here bob", "+ join #b 1", "- op bob", "+ op #b 1"];
-        let past = ["- [1@2026-11-22T14:30:00.123Z] <carol> one", "+ history #b 1"];
+        let past = ["+ files 0", "- [1@2026-11-22T14:30:00.123Z] <carol> one", "+ history #b 1"];
         let others = ["+ join #a 1", "+ query #a", "+ op #a 0", "+ history #a 0"];
         for (login, want) in [
             ("first", &["you are bob", "in #b: @bob", "<carol> one"][..]),

@@ -647,7 +647,7 @@ mod tests {
         let files = [
             "- 1 13 bob #b 2000s ready one.txt",
             "- 2 13 bob #b 90s ready two.txt",
-            "- 3 13 carol #b 30s coming three.txt",
+            "- 3 13 carol #b 10s coming three.txt",
             "- 4 13 bob #b 31s ready seen.txt",
             "- 5 13 bob #a 30s ready elsewhere.txt",
             "+ files 5",
