@@ -469,10 +469,10 @@ impl Plain {
     }
 
     /// Tells news, unless the person has typed that, and sees it there. What goes elsewhere than where somebody was heard last is told
-    /// all the same, as the line that was typed does not show where it went. `others` are where the same happened, too.
+    /// a person all the same, as the line that they typed does not show where it went. `others` are where the same happened, too.
     fn told(&mut self, news: &News, others: &[Place]) {
         let heard = match news {
-            News::Said { place, .. } => self.heard.replace(*place).filter(|heard| heard != place),
+            News::Said { place, .. } => self.heard.replace(*place).filter(|heard| self.is_person && heard != place),
             _ => None,
         };
         if let News::Said { place, from, text, mark: Mark::Own, age: Age::New, .. } = news {
