@@ -404,7 +404,6 @@ impl Hub {
             (Entered::Failed, _) => Err(Fault::NotStored(Unstored::Failed)),
             (Entered::Written, Written::Register(nick)) => {
                 self.keep_invitations(nick, turn);
-                self.keep_ranks(nick, turn);
                 Ok(Some(Done::Register(nick)))
             }
             (Entered::Written, Written::Login(nick)) => self.come_in(nick, LoginBy::Token, turn),

@@ -14,7 +14,7 @@ use crate::policy::{Action, Actor, Doing, Entrance, Ruled, rules_any_room};
 use crate::register::Rules;
 use crate::register::entry::{BanKind, Entry, Founder, Role, Rule, RuleKind};
 use crate::request::{Named, Request, RulesPart};
-use crate::rooms::{Message, Room, RoomId};
+use crate::rooms::{Message, RoomId};
 use crate::rules::Someone;
 use crate::settings::Accounts;
 use crate::time::Day;
@@ -556,33 +556,6 @@ impl Hub {
         }
     }
 
-    /// Whose turn it is owns their name from now on, and what they are in rooms as a guest they are for good. Of a room that guests have
-    /// for themselves they were told that it goes with the last of them, and whoever is a voice there does not decide that one stays.
-    pub(super) fn keep_ranks(&mut self, nick: Nick, turn: &mut Turn<'_, impl Output>) {
-        let stays = |room: &Room, role| {
-            let rules = self.rules(room).rules;
-            let is_of_guests = matches!(rules.founder(), None | Some(Founder::Guest));
-            !is_of_guests || (role == Role::Op && !rules.goes_when_empty())
-        };
-        let ranked =
-            self.rooms.iter().filter(|(_, room)| room.book().role(turn.who).is_some_and(|role| stays(room, role)));
-        let rooms: Vec<RoomId> = ranked.map(|(id, _)| id).collect();
-        rooms.into_iter().for_each(|id| self.keep_rank(id, nick, turn));
-    }
-
-    /// What whose turn it is is in a room for as long as they stay, the owner of this name is for good. Where no more is taken down for
-    /// them it is as before.
-    fn keep_rank(&mut self, id: RoomId, nick: Nick, turn: &mut Turn<'_, impl Output>) {
-        let Some(role) = self.rooms[id].book().role(turn.who) else { return };
-        let (room, by_name) = (self.rooms[id].name, self.rules(&self.rooms[id]).rank_of_name(Some(&nick)));
-        if by_name < Some(role.into())
-            && self.founder_lasts(id).is_ok()
-            && self.note_of_room(room, Entry::Role { room, nick, role: Some(role) }, turn).is_ok()
-        {
-            self.rooms.book_mut(id).set_role(turn.who, None);
-        }
-    }
-
     /// The number of the ban that keeps somebody out of a room, if whose turn it is may know. Who comes from where a guest comes from
     /// who is banned is not told of, or anybody could be asked of whether they do.
     fn known_ban(&self, room: RoomId, subject: Subject, turn: &Turn<'_, impl Output>) -> Option<u64> {
@@ -648,12 +621,6 @@ impl Hub {
                     let goes = |hub: &Self| hub.register().room(&room).is_some_and(Rules::goes_when_empty);
                     let went = goes(self);
                     self.note_of_room(room, Entry::Rule { room, rule: rule.clone() }, turn)?;
-                    // The room is kept for a rule that the owner of a name sets, and so is their rank, or they could shut themselves out.
-                    if let Some(nick) =
-                        self.account(turn).filter(|&nick| !self.is_going(nick) && rule != rule.kind().at_first())
-                    {
-                        self.keep_rank(id, nick, turn);
-                    }
                     self.tell_rule(id, &rule, turn)?;
                     if !went && goes(self) {
                         let owning = self.accounts_here() != Accounts::Off;

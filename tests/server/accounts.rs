@@ -286,52 +286,6 @@ fn what_is_registered_outlives_a_server_that_is_killed_at_once() {
 }
 
 #[test]
-fn who_registers_is_for_good_what_they_were_as_a_guest() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = start(dir.path(), &[]);
-    let mut greta = server.in_room("greta", "#board");
-    let mut bert = server.in_room("bert", "#board");
-    greta.expect("#board * bert joined");
-    greta.ask("/op bert", "+ op #board bert");
-    greta.ask(&format!("/register {PASSWORD}"), "+ register greta");
-    greta.ask("/room invite-only on", "+ room #board invite-only on");
-    // Who is a guest still has their rank until they leave, and a room that is kept by now does not go with them.
-    bert.send("/leave");
-    bert.until("+ leave #board");
-    bert.send("/join #board");
-    bert.starting("! join invite-only ");
-    greta.send("/quit");
-    greta.until("+ quit");
-    let mut greta = server.person("somebody");
-    greta.send(&format!("/login greta {PASSWORD}\n/join #board\n/op"));
-    greta.until("+ join #board 1");
-    greta.until("- op greta");
-    greta.until("+ op #board 1");
-    greta.ask("/room invite-only off", "+ room #board invite-only off");
-    assert!(ledger(dir.path()).contains("role #board greta op\n"));
-    // A room that guests have for themselves goes with the last of them, as they were told.
-    let mut eve = server.in_room("eve", "#few");
-    eve.send("/room key sesame");
-    eve.until("+ room #few key sesame");
-    eve.ask(&format!("/register {PASSWORD}"), "+ register eve");
-    eve.ask("/leave", "+ leave #few");
-    assert!(!ledger(dir.path()).contains("role #few"));
-    // Whoever logs in, and then sets a rule, has the rank of the one who set it for good.
-    let mut other = server.in_room("other", "#late");
-    other.ask("/msg #late hello", "+ msg #late");
-    let mut bob = owner(&server, "bob");
-    bob.send("/quit");
-    bob.rest();
-    other.send(&format!("/login bob {PASSWORD}"));
-    other.until("+ login bob");
-    other.ask("/room key sesame", "+ room #late key sesame");
-    other.ask("/leave", "+ leave #late");
-    other.send("/join #late\n/op");
-    other.until("- op bob");
-    other.until("+ op #late 1");
-}
-
-#[test]
 fn who_was_invited_as_a_guest_and_registers_stays_invited() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path(), &[]);

@@ -632,7 +632,7 @@ fn a_rank_of_a_guest_is_kept_once_it_is_given_to_the_name_that_they_own_by_now()
     // One's own too.
     let mut slow = Slow::new();
     slow.connect("gus");
-    for line in ["/nick gus", "/join #g", "hello", "/register correct-horse", "/leave", "/join #g"] {
+    for line in ["/nick gus", "/join #g", "hello", "/register correct-horse", "/op gus", "/leave", "/join #g"] {
         slow.ask("gus", line);
     }
     assert!(listed(&mut slow).contains(&"- op gus".to_owned()));

@@ -217,7 +217,6 @@ impl<W: World> Crowd<W> {
                     let password = Some(password);
                     self.promise(who, due.sent, nick.as_str(), Promise::Owned { password, token: None });
                 }
-                self.note_ranks_kept(who);
             }
             Done::Passwd => {
                 let Asked::Passwd(password) = due.asked else { panic!("{who} has asked for no password") };
@@ -300,14 +299,13 @@ impl<W: World> Crowd<W> {
                 self.bans.remove(&(room.clone(), *id));
                 self.mutes.remove(&(room, *id));
             }
-            Done::Room { room, rule: Some((rule, value)) } => {
+            Done::Room { room, rule: Some(("hidden", value)) } => {
                 let room = fold(room.as_str()).into_owned();
-                if *rule == "hidden" && *value == "on" {
-                    self.hidden.insert(room);
-                } else if *rule == "hidden" {
-                    self.hidden.remove(&room);
-                }
-                self.note_ranks_kept(who);
+                if *value == "on" {
+                    self.hidden.insert(room)
+                } else {
+                    self.hidden.remove(&room)
+                };
             }
             Done::Leave(room) => {
                 let room = fold(room.as_str()).into_owned();

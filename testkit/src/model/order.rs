@@ -19,19 +19,6 @@ impl<W: World> Crowd<W> {
         client.is_owner && self.ranks.iter().any(|(of, holder)| of == room && is_theirs(holder))
     }
 
-    /// The owner of a name may have for good what they were in rooms as a guest.
-    pub(super) fn note_ranks_kept(&mut self, who: usize) {
-        let Client { person, nick, is_owner: true, .. } = &self.clients[who] else { return };
-        let (by_stay, name) = (Holder::Person(*person), key(nick));
-        let is_kept = |room: &str| {
-            let rules = RoomName::new(room).ok().and_then(|room| self.world.register().room(&room));
-            rules.is_some_and(|rules| rules.roles().iter().any(|(of, _)| is_like(of.as_str(), &name)))
-        };
-        let ranked = self.ranks.iter().filter(|(room, holder)| *holder == by_stay && is_kept(room));
-        let kept: Vec<String> = ranked.map(|(room, _)| room.clone()).collect();
-        self.ranks.extend(kept.into_iter().map(|room| (room, Holder::Owner(name.clone()))));
-    }
-
     /// Who is called so, as a rank or a ban is for them.
     pub(super) fn holder(&self, nick: &Nick) -> Holder {
         let is_it = |client: &&Client| !client.is_gone && is_like(&client.nick, nick.as_str());
