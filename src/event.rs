@@ -212,6 +212,8 @@ pub enum Event {
     /// With this rule, which guests alone have set in a room of their own, the room is forgotten when it is empty; whether anybody who owns
     /// a name could keep it.
     GoesWhenEmpty { room: RoomName, rule: RuleKind, owning: bool },
+    /// Who has just kept something of a room from others owns their name, and is op there only for as long as they stay.
+    RankGoes { room: RoomName, nick: Nick },
     /// What is said is in the log again before anybody hears it, and so is what was said meanwhile, unless it was too much; or all that
     /// was decided is written down.
     KeptAgain(Kept),

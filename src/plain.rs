@@ -485,6 +485,11 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             );
             ServerLine::Notice(&text).write(out);
         }
+        Event::RankGoes { room, nick } => {
+            let text =
+                format!("you are op of {room} only until you leave it, as you became that as a guest; /op {room} {nick} keeps it");
+            ServerLine::Notice(&text).write(out);
+        }
         Event::LeftOut { private: true } => ServerLine::Notice("private messages were left out").write(out),
         Event::LeftOut { private: false } => ServerLine::Notice("replies or news of the server were left out").write(out),
         Event::KeptAgain(Kept::History) => ServerLine::Notice("history is being kept again").write(out),

@@ -89,6 +89,6 @@ mod tests {
         assert_eq!(run("true", &input, 0).unwrap(), []);
         // It would never end.
         assert_eq!(run("yes", &[], 1000).unwrap_err().kind(), ErrorKind::FileTooLarge);
-        assert_eq!(run("/nonexistent", &[], 1000).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(run("no-such-program-of-chinwag", &[], 1000).unwrap_err().kind(), ErrorKind::NotFound);
     }
 }

@@ -534,9 +534,14 @@ impl Hub {
     ) -> Option<Rest> {
         let room = &self.rooms[search.room];
         let came_after = self.rules(room).sees_after(viewer.id);
-        let skips = |message: &Message| viewer.ignores(message.by) || self.rules(room).rules.is_erased(message.seq);
+        let rules = self.rules(room).rules;
+        let skips = |message: &Message| viewer.ignores(message.by) || rules.is_erased(message.seq);
         if !search.run((room, came_after), skips, slice) {
             return None;
+        }
+        // The log would give what was taken back message by message, and thousands may have been.
+        while let Some((first, _)) = rules.erased_with(search.next).filter(|_| search.next > 0) {
+            search.next = first.saturating_sub(1);
         }
         if room.is_kept() && search.next > came_after && search.most.lines > 0 {
             *needs = Some(Section::Before(search.next + 1));
@@ -556,6 +561,11 @@ impl Hub {
         telling: &mut Telling<'_, impl Output>,
     ) -> Option<()> {
         let rules = self.rules(room).rules;
+        while *after < last
+            && let Some((_, gone)) = rules.erased_with(*after + 1)
+        {
+            *after = gone.min(last);
+        }
         let below = room.first_seq().min(last.saturating_add(1));
         if room.is_kept() && after.saturating_add(1) < below && most.lines > 0 {
             *needs = Some(Section::After { seq: *after, below });

@@ -626,6 +626,13 @@ impl Hub {
                         let owning = self.accounts_here() != Accounts::Off;
                         turn.out.answer(turn.conn, &Event::GoesWhenEmpty { room, rule: rule.kind(), owning });
                     }
+                    // Else the owner of a name finds themselves shut out of a room that they made as a guest.
+                    let own = self.account(turn).filter(|nick| {
+                        rule.is_restriction() && self.rules(&self.rooms[id]).rank_of_name(Some(nick)).is_none()
+                    });
+                    if let Some(nick) = own {
+                        turn.out.answer(turn.conn, &Event::RankGoes { room, nick });
+                    }
                 }
                 Shown::Rule(rule)
             }

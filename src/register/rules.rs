@@ -92,8 +92,13 @@ impl Rules {
 
     /// Whether a message is shown to nobody, by its number.
     pub fn is_erased(&self, seq: u64) -> bool {
+        self.erased_with(seq).is_some()
+    }
+
+    /// The first and the last of the messages around this one that are shown to nobody, if it is one of these.
+    pub fn erased_with(&self, seq: u64) -> Option<(u64, u64)> {
         let after = self.erased.partition_point(|(first, _)| *first <= seq);
-        self.erased[..after].last().is_some_and(|(_, last)| seq <= *last)
+        self.erased[..after].last().copied().filter(|(_, last)| seq <= *last)
     }
 
     /// The number of the last message that is shown to nobody; 0 if there is none, or if it is one that no room comes to.

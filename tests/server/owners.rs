@@ -639,6 +639,28 @@ fn a_rank_of_a_guest_is_kept_once_it_is_given_to_the_name_that_they_own_by_now()
 }
 
 #[test]
+fn who_became_op_as_a_guest_is_told_so_before_they_shut_themselves_out() {
+    let mut slow = Slow::new();
+    slow.connect("gus");
+    let lines = ["/nick gus", "/join #g", "/register correct-horse"];
+    lines.iter().for_each(|line| drop(slow.ask("gus", line)));
+    let want = "* notice you are op of #g only until you leave it, as you became that as a guest; /op #g gus keeps it";
+    for (line, is_told) in [
+        ("/room topic-locked on", false),
+        ("/room invite-only on", true),
+        ("/op gus", false),
+        ("/room key sesame", false),
+    ] {
+        slow.memory.send("gus", format!("{line}\n").as_bytes());
+        let told = slow.told("gus");
+        assert!(told.last().is_some_and(|last| last.starts_with("+ ")), "{told:?}");
+        assert_eq!(told.iter().any(|line| line == want), is_told, "{line}: {told:?}");
+    }
+    slow.ask("gus", "/leave");
+    assert!(slow.ask("gus", "/join #g sesame").starts_with("+ join #g "));
+}
+
+#[test]
 fn one_name_more_than_there_may_be_has_no_room() {
     let day = Day::new("2026-12-01").unwrap();
     let name = |n: usize| Nick::new(&format!("n{n}")).unwrap();

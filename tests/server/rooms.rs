@@ -140,6 +140,35 @@ fn a_log_that_hangs_holds_an_answer_up_for_a_while() {
 }
 
 #[test]
+fn what_was_taken_back_is_passed_over_and_not_searched() {
+    let (mut hub, mut notes, id) = (Hub::new(logged(3)), Notes::default(), ConnId::new(1, 1));
+    let now = Now { at: Instant::START, wall: SystemTime::UNIX_EPOCH };
+    hub.connect(id, Origin::Loopback, Wire::Secure, now, &mut notes);
+    let ask = |hub: &mut Hub, notes: &mut Notes, line: &str| {
+        notes.told.clear();
+        hub.handle(id, now, commands::parse(line).unwrap(), notes);
+    };
+    ask(&mut hub, &mut notes, "/join #a");
+    (1..=6_000).for_each(|n| ask(&mut hub, &mut notes, &format!("line {n}")));
+    ask(&mut hub, &mut notes, "/erase 10 5998");
+    for (line, want) in [
+        ("/history 5", vec![7, 8, 9, 5_999, 6_000]),
+        ("/history after 8", vec![9, 5_999, 6_000]),
+        ("/history after 3000", vec![5_999, 6_000]),
+    ] {
+        ask(&mut hub, &mut notes, line);
+        notes.go_on_until_a_search(&mut hub, now);
+        assert!(!hub.is_answering(id), "{line} searches");
+        let seqs = notes.told.iter().filter_map(|(_, told)| match told {
+            Told::Detail(Detail::Line { seq, .. }) => Some(*seq),
+            _ => None,
+        });
+        assert_eq!(seqs.collect::<Vec<_>>(), want, "{line}");
+    }
+    hub.check();
+}
+
+#[test]
 fn searches_of_the_log_past_what_is_ignored_take_turns() {
     const ASKERS: u32 = 100;
     let (mut hub, mut notes) = (Hub::new(logged(3)), Notes::default());
