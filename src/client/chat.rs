@@ -23,7 +23,7 @@ use crate::client::model::news::{Extent, News};
 use crate::client::model::session::{is_automatic, is_known, own_commands};
 use crate::client::screen::notify::{self, Notifier};
 use crate::client::screen::pictures::Window;
-use crate::client::screen::terminal::{Terminal, is_over_mosh, locale};
+use crate::client::screen::terminal::{Terminal, locale, loses_rows};
 use crate::client::screen::{self, Look, Palette, Rows, StatusRow, width};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
@@ -177,7 +177,7 @@ impl Chat {
             gallery: Gallery::new(colour),
             above: String::new(),
             clearing: false,
-            recent: is_over_mosh().then(Default::default),
+            recent: loses_rows().then(Default::default),
             shown: None,
             paced: None,
             window: Default::default(),

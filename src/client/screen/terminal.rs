@@ -35,13 +35,17 @@ const ANCESTORS: usize = 20;
 /// How often we stop for want of the terminal, at most. Nobody stops where no shell is left that could have us go on.
 const STOPS: usize = 100;
 
-/// Whether the terminal is reached over mosh. It keeps nothing but the rows of its window, and cuts them off at the foot when that
-/// gets lower. Whatever else is between it and us keeps what it shows.
-pub fn is_over_mosh() -> bool {
-    let is_kept = ["TMUX", "STY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+/// Whether the terminal loses what stands in its window when that gets another size. mosh keeps nothing but the rows of its window, and
+/// cuts them off at the foot. GNU screen joins rows that it once cut, also where others were written over these since. Whatever else is
+/// between such a one and us keeps what it shows.
+pub fn loses_rows() -> bool {
+    let is_in = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if is_in("TMUX") || is_in("STY") {
+        return !is_in("TMUX");
+    }
     let mut process = Some(std::process::id());
     for _ in 0..ANCESTORS {
-        let Some(id) = process.filter(|&id| id > 1 && !is_kept) else { return false };
+        let Some(id) = process.filter(|&id| id > 1) else { return false };
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
         // It is `PID (NAME) STATE PARENT …`, and the name may hold anything.
         let Some((name, rest)) = stat.rsplit_once(')') else { return false };

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Session;
+use super::loss::lost;
 use super::told::{banned_text, span_text};
 use crate::client::model::news::News;
 use crate::commands;
@@ -125,10 +126,15 @@ impl Session {
         self.stays && self.is_in() && !self.quitting && self.is_entering()
     }
 
-    /// What the person has not been shown yet of what was noted and refused comes below what is about to fill the window.
+    /// What the person has not been shown yet of what was noted and refused comes below what is about to fill the window. That the
+    /// connection is lost stands above it, as it is not any more.
     pub(super) fn tell_below(&mut self) {
         if self.is_filling() {
-            let is_late = |news: &News| matches!(news, News::Note(_) | News::Refused(_));
+            let is_loss = |text: &str| self.losses.iter().any(|why| lost(why) == text);
+            let is_late = |news: &News| match news {
+                News::Note(text) => !is_loss(text),
+                _ => matches!(news, News::Refused(_)),
+            };
             let (late, news): (VecDeque<_>, VecDeque<_>) = self.news.drain(..).partition(is_late);
             self.news = news;
             self.last_news.extend(late);

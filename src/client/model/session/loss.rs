@@ -12,6 +12,11 @@ use crate::wire::Command;
 /// How many reasons are told of why there is no connection, before there is one again.
 const LOSSES: usize = 4;
 
+/// What is told of a lost connection.
+pub(super) fn lost(why: &str) -> String {
+    format!("the connection is lost: {why}; trying to get another")
+}
+
 impl Session {
     /// The connection is lost, for this reason, or could not be made again, and the server keeps our place for this time. Nothing is
     /// said until [`Session::taken_up`], unless that turns out to be not so, and [`Session::lost`] tells it.
@@ -95,7 +100,7 @@ impl Session {
         // What stands before a server that is away (ssh, a relay) may take each try and lose it again.
         if self.losses.len() < LOSSES && self.losses.iter().all(|told| told != why) {
             self.losses.push(why.to_owned());
-            self.note(format!("the connection is lost: {why}; trying to get another"));
+            self.note(lost(why));
         }
     }
 
@@ -330,6 +335,15 @@ mod tests {
         }
         let told = News::Note("you are not in #locked any more: #locked has a key".to_owned());
         assert!(below.contains(&&told), "{news:?}");
+        // A loss that is told only now, as the server was soon back, stands above.
+        session.patience = Duration::from_secs(9);
+        session.lost("reset");
+        session.connected();
+        hear(&mut session, &["* hello alice x 2 online"]);
+        let mut news = shown(&mut session);
+        news.extend(shown_after_past(&mut session));
+        let at = |text: &str| news.iter().position(|news| matches!(news, News::Note(note) if note.starts_with(text)));
+        assert!(at("the connection is lost: reset").is_some_and(|lost| at("connected again") > Some(lost)), "{news:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::typed::name;
+use super::typed::{is_quit, name};
 use super::{Asked, Pending, Session, Waiting, cut};
 use crate::client::model::news::Taken;
 use crate::commands;
@@ -190,6 +190,11 @@ impl Session {
         };
         let is_command = matches!(ClientLine::parse(cut(word).0), ClientLine::Command { name, .. } if commands::find(name).is_some());
         let refused = if is_command || word.is_empty() && !matches!(secret, Secret::Old) {
+            if is_quit(word) {
+                // Plain text leaves so at Ctrl-C, where nobody has typed it.
+                self.note(format!("/{command} is not done"));
+                return None;
+            }
             if is_command {
                 self.note(format!("/{command} is not done, as {} was typed in place of the password", cut(word).0));
                 return None;
