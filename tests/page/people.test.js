@@ -669,6 +669,11 @@ test("a reload takes the place up, and nobody sees it", async (t) => {
   assert.deepEqual(again.texts("#lobby"), ["bob: one", "bob: two"]);
   assert.deepEqual(again.texts("@bob"), ["bob: between us", "bob: and this"]);
   assert.deepEqual([lobby(again).unread, again.session.me.nick], [1, "anna"]);
+  // What nobody has looked at is new still, in private too.
+  assert.equal(again.session.talks.get("@bob").unread, 2);
+  again.session.read("@bob");
+  again.session.save();
+  assert.equal(new Person(t, port, again.kept).session.talks.get("@bob")?.unread ?? 0, 0);
   again.session.say("#lobby", "three");
   await bob.until("three", () => bob.texts("#lobby").includes("anna: three"));
   assert.deepEqual(events(bob), ["anna joined"]);

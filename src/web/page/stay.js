@@ -120,10 +120,11 @@ export class Stay {
       const talk = s.find(person.id) ?? s.opened_(person.id);
       talk.isGone = Boolean(person.isGone) || !this.place.isOld;
       talk.since = string(person.since) || null;
-      for (const row of list(person.rows)) {
-        const { file, key } = s.add(talk, { ...row, key: talk.next() });
+      for (const [n, row] of list(person.rows).entries()) {
+        const { file, key, mention } = s.add(talk, { ...row, key: talk.next() });
         if (file) s.files.set(file.id, file);
-        talk.readKey = key;
+        if (n >= person.read && mention) talk.mentions = ++talk.unread;
+        else if (!talk.unread) talk.readKey = key;
       }
     }
     for (const one of list(unsettled)) {
@@ -432,7 +433,10 @@ export class Stay {
         place: this.place.ticket,
         people: talks
           .filter((talk) => talk.kind === "person")
-          .map(({ id, rows, isGone, since }) => ({ id, isGone, since, rows: rows.filter(isKept).slice(-PRIVATE) })),
+          .map(({ id, rows: all, isGone, since, readKey }) => {
+            const rows = all.filter(isKept).slice(-PRIVATE);
+            return { id, isGone, since, rows, read: rows.filter((row) => row.key <= readKey).length };
+          }),
         unsettled: talks.flatMap(({ id, rows }) => rows.filter((row) => !isKept(row)).map((row) => ({ id, row }))),
       },
     });
