@@ -241,7 +241,7 @@ pub enum Job {
     /// Make room for a new file.
     Create(FileId),
     /// See to it that a file is there after a restart, if it is whole then or can be taken up again.
-    Describe(FileId, Description),
+    Describe(FileId, Box<Description>),
     /// Add bytes to its end.
     Append(FileId, Vec<u8>),
     /// Nothing follows: work out the digest.

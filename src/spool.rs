@@ -170,7 +170,7 @@ impl Worker {
                     // One of an earlier process is whole if what is written down says so.
                     None => self.home.ours().ok().and_then(|folder| info::digest(folder, id)),
                 };
-                let described = Described { what, digest };
+                let described = Described { what: *what, digest };
                 if let Err(e) = self.home.ours().and_then(|folder| described.write(folder, id)) {
                     warn!("file {id} may be lost with the process: {e}");
                 }

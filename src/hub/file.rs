@@ -276,7 +276,7 @@ impl Hub {
             name: file.name.to_string(),
         };
         let owner = file.owner;
-        self.job(Job::Describe(file_id, description), Some(owner), out);
+        self.job(Job::Describe(file_id, Box::new(description)), Some(owner), out);
     }
 
     /// Takes in a room's file of an earlier process, unless its time is over or no place is left.

@@ -188,7 +188,7 @@ impl Alone {
         match &job {
             Job::Create(id) => drop(self.stored.insert(*id, Stored::default())),
             Job::Append(id, bytes) => self.stored.entry(*id).or_default().len += bytes.len() as u64,
-            Job::Describe(id, what) => self.stored.entry(*id).or_default().what = Some(what.clone()),
+            Job::Describe(id, what) => self.stored.entry(*id).or_default().what = Some(Description::clone(what)),
             Job::Remove(id) => drop(self.stored.remove(id)),
             Job::Finish(_) | Job::Read { .. } => {}
         }
