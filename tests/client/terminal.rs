@@ -735,17 +735,17 @@ fn who_presses_ctrl_c_on_an_empty_line_is_told_how_to_leave() {
 }
 
 #[test]
-fn over_mosh_a_window_that_gets_lower_or_higher_loses_no_message() {
+fn over_mosh_and_in_screen_a_window_of_another_size_loses_no_message() {
     let (server, mut bob) = lobby();
     let folder = tempfile::tempdir().unwrap();
     // What leads to the terminal is known by its name.
-    for (name, is_again) in [("mosh-server", true), ("other-server", false)] {
+    for (name, sty, is_again) in [("mosh-server", "", true), ("other-server", "", false), ("screen", "1.x", true)] {
         let path = folder.path().join(name);
         fs::write(&path, "#!/bin/sh\n\"$@\"\nexit $?\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         let mut command = Command::new(&path);
         let client = connect(&server.address(), &[]);
-        command.arg(client.get_program()).args(client.get_args());
+        command.arg(client.get_program()).args(client.get_args()).env("STY", sty);
         let terminal = Terminal::start(&mut command, 60, 20, Emulator::Reflowing, Speaks::Nothing);
         come_in(&terminal, &server.address());
         (0..30).for_each(|n| bob.send(&format!("{name} says {n}")));

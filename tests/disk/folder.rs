@@ -402,6 +402,9 @@ fn what_the_owner_of_a_name_has_sent_is_theirs_after_a_restart() {
     other.send("/token");
     let token = other.starting("+ token ").split_off("+ token ".len());
     drop(other);
+    // The disk is told of that behind the ledger.
+    let note = folder.path.join(format!("spool/{}.info", files[2]));
+    eventually("the file is nobody's", || !fs::read_to_string(&note).unwrap().contains("\naccount "));
     end(server, "KILL");
     let server = folder.serve(&[]);
     let mut other = server.in_room("visitor", "#a");
