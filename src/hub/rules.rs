@@ -755,10 +755,15 @@ impl Hub {
             Some(Founder::Guest) if self.has_going() => Some(Founder::Guest),
             Some(_) => None,
         };
-        let maker = maker.map(|founder| Entry::Room { room, founder });
+        let is_kept = maker == Some(Founder::Gone);
+        let mut entries = vec![entry];
+        if let Some(founder) = maker {
+            // A crash may leave the beginning of this. Without the mark, a rule that guests set would be taken for one of an owner's.
+            let at = if founder == Founder::Guest { 0 } else { 1 };
+            entries.insert(at, Entry::Room { room, founder });
+        }
         let lines = self.register().lines();
-        let is_kept = matches!(maker, Some(Entry::Room { founder: Founder::Gone, .. }));
-        self.note(std::iter::once(entry).chain(maker).collect(), turn.out);
+        self.note(entries, turn.out);
         if let Some(id) = self.rooms.find(&room).filter(|_| is_kept) {
             self.keep_topic(id, turn.out);
         }

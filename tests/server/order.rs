@@ -327,11 +327,11 @@ fn a_hidden_room_of_guests_goes_with_the_server_in_whatever_order_the_ledger_has
     guest.expect("+ room #den hidden on");
     guest.send("between us");
     guest.settle();
-    let lines = ["rule #den hidden on\n", "room #den guests\n"];
+    let lines = ["room #den guests\n", "rule #den hidden on\n"];
     drop(server);
     let path = dir.path().join("ledger");
     assert_eq!(fs::read_to_string(&path).unwrap(), lines.concat());
-    // So it stands there when the server has written it anew.
+    // So an older server wrote it.
     fs::write(&path, format!("{}{}", lines[1], lines[0])).unwrap();
     let server = Server::start(&options);
     let mut eve = server.person("eve");
