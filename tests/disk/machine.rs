@@ -822,8 +822,8 @@ fn a_ledger_that_somebody_writes_to_is_not_written_over() {
     let backup = fs::read(&ledger).unwrap();
     fs::write(&ledger, b"").unwrap();
     let server = folder.serve(&[]);
-    fs::write(&ledger, &backup).unwrap();
     let mut bob = server.person("bob");
+    fs::write(&ledger, &backup).unwrap();
     bob.send("/register correct-horse");
     bob.until_starting("! register ");
     assert_eq!(fs::read(&ledger).unwrap(), backup);
