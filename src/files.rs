@@ -25,6 +25,13 @@ pub enum Owner {
 }
 
 impl Owner {
+    /// The name whose owner answers for it, if that is somebody who owns one.
+    pub fn account(self) -> Option<Nick> {
+        if let Self::Account(nick) = self { Some(nick) } else { None }
+    }
+}
+
+impl Owner {
     /// All who may be the same as this one, under the name of one of them: a /48, or this machine.
     fn network(self) -> Self {
         match self {

@@ -254,8 +254,8 @@ impl Hub {
 
     /// Files of owners who have lost their names are not those of whoever owns the names next.
     pub(super) fn disown_files(&mut self, is_lost: impl Fn(&Self, Nick, &File) -> bool, out: &mut impl Output) {
-        let account = |file: &File| if let Owner::Account(nick) = file.owner { Some(nick) } else { None };
-        let lost = |(id, file)| Some((id, account(file).filter(|&nick| is_lost(self, nick, file))?));
+        let lost =
+            |(id, file): (FileId, &File)| Some((id, file.owner.account().filter(|&nick| is_lost(self, nick, file))?));
         for (id, nick) in self.files.iter().filter_map(lost).collect::<Vec<_>>() {
             self.files.hand_over(id, Owner::Past(nick));
             self.describe(id, out);
@@ -269,7 +269,7 @@ impl Hub {
         let description = Description {
             room: self.rooms[room].name,
             from: file.nick,
-            account: if let Owner::Account(nick) = file.owner { Some(nick) } else { None },
+            account: file.owner.account(),
             size: file.size,
             at: file.since,
             claimed: file.claimed,

@@ -891,10 +891,15 @@ fn a_line_is_tried_at_once_after_a_sleep() {
     let (server, mut bob) = lobby();
     let proxy = Proxy::start(server.port);
     let folder = tempfile::tempdir().unwrap();
-    let set = |offset: &str| fs::write(folder.path().join("offset"), offset).unwrap();
+    let clock = folder.path().join("offset");
+    // It may be read at any moment, and must be whole then.
+    let set = |offset: &str| {
+        fs::write(clock.with_extension("new"), offset).unwrap();
+        fs::rename(clock.with_extension("new"), &clock).unwrap();
+    };
     set("+0");
     let mut command = connect(&proxy.address(), &["--plain"]);
-    command.env("LD_PRELOAD", preload).env("FAKETIME_TIMESTAMP_FILE", folder.path().join("offset"));
+    command.env("LD_PRELOAD", preload).env("FAKETIME_TIMESTAMP_FILE", &clock);
     command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DISABLE_SHM", "1");
     let terminal = start(&mut command);
     proxy.stall(true);

@@ -40,8 +40,11 @@ const STOPS: usize = 100;
 /// between such a one and us keeps what it shows.
 pub fn loses_rows() -> bool {
     let is_in = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if is_in("TMUX") || is_in("STY") {
-        return !is_in("TMUX");
+    if is_in("TMUX") {
+        return false;
+    }
+    if is_in("STY") {
+        return true;
     }
     let mut process = Some(std::process::id());
     for _ in 0..ANCESTORS {
