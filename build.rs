@@ -2,7 +2,7 @@
 //! characters look like, for `src/unicode.rs`.
 //!
 //! Of the page's 240 KB a third is left. The table says what `unicode_security::skeleton` says, which has a pointer for each of its
-//! 6,710 characters: 360 KB of the program, half of which is put right, and so takes memory, at each start. Here it is 60 KB that
+//! 6,710 characters: 360 KB of the program, half of which is put right, and so takes memory, at each start. Here it is 30 KB that
 //! are only read.
 
 use std::path::{Path, PathBuf};
@@ -43,27 +43,46 @@ fn compress_page(out: &Path) -> io::Result<()> {
     fs::write(out.join("page.rs"), format!("static LENGTHS: [(&str, usize); {}] = {lengths:?};", lengths.len()))
 }
 
+/// How many characters of the table are read to find one.
+const BLOCK: usize = 32;
+
+/// The characters that look like others, in order. Of each there are: one byte, whose upper five bits say how far it is behind the
+/// one before and whose lower three how long its prototype is; where one of these is 0, the number itself, in three bytes and in
+/// one; its prototype, which is what they all look like.
 fn confusables() -> String {
-    let (mut characters, mut ends, mut prototypes, mut ignored) = (vec![], vec![], String::new(), vec![]);
+    let (mut blocks, mut records, mut ignored) = (vec![], vec![], vec![]);
+    let (mut before, mut count) = ('\0', 0);
     // What is put together of others looks like these.
     for c in ('\0'..=char::MAX).filter(|&c| std::iter::once(c).nfd().eq([c])) {
         let prototype: String = skeleton(c.encode_utf8(&mut [0; 4])).collect();
         if prototype.is_empty() {
             ignored.push(c);
         } else if !prototype.chars().eq([c]) {
-            characters.push(c);
-            prototypes.push_str(&prototype);
-            ends.push(prototypes.len());
+            if count % BLOCK == 0 {
+                blocks.push((u32::from(before), records.len()));
+            }
+            let (far, long) = (u32::from(c) - u32::from(before), prototype.len());
+            let [short_far, short_long] =
+                [(far as usize, 32), (long, 8)].map(|(n, end)| if n < end { n as u8 } else { 0 });
+            records.push(short_far << 3 | short_long);
+            if short_far == 0 {
+                records.extend(&far.to_be_bytes()[1..]);
+            }
+            if short_long == 0 {
+                records.push(long as u8);
+            }
+            records.extend(prototype.bytes());
+            (before, count) = (c, count + 1);
         }
     }
     let ignored: Vec<_> =
         ignored.chunk_by(|&a, &b| a as u32 + 1 == b as u32).map(|range| (range[0], range[range.len() - 1])).collect();
     format!(
         "static IGNORED: [(char, char); {}] = {ignored:?};
-         static CHARACTERS: [char; {count}] = {characters:?};
-         static ENDS: [u16; {count}] = {ends:?};
-         static PROTOTYPES: &str = {prototypes:?};",
+         static BLOCKS: [(u32, u16); {}] = {blocks:?};
+         static RECORDS: [u8; {}] = {records:?};",
         ignored.len(),
-        count = characters.len(),
+        blocks.len(),
+        records.len(),
     )
 }

@@ -219,18 +219,51 @@ impl<'a> Looks<'a> {
     }
 }
 
-/// The skeleton of a text (UTS #39, 4), as `unicode_security` has it, from a table that takes a fifth of the space.
+/// The skeleton of a text (UTS #39, 4), as `unicode_security` has it, from a table that takes a tenth of the space.
 fn skeleton(text: &str) -> String {
     let mut skeleton = String::new();
     for c in text.nfd() {
-        if let Ok(at) = CHARACTERS.binary_search(&c) {
-            let begin = at.checked_sub(1).map_or(0, |before| ENDS[before]);
-            skeleton.push_str(&PROTOTYPES[begin.into()..ENDS[at].into()]);
+        if let Some(prototype) = prototype(c) {
+            skeleton.push_str(prototype);
         } else if !IGNORED.iter().any(|&(first, last)| (first..=last).contains(&c)) {
             skeleton.push(c);
         }
     }
     skeleton.nfd().collect()
+}
+
+/// What all that look like this character look like, if it is not the only one. Its block is found, and then read to where it is,
+/// as `build.rs` has written it.
+fn prototype(c: char) -> Option<&'static str> {
+    let block = BLOCKS.partition_point(|&(before, _)| before < c.into()).checked_sub(1)?;
+    let (mut at, begin) = BLOCKS[block];
+    let mut records = &RECORDS[begin.into()..];
+    loop {
+        let (&head, mut rest) = records.split_first()?;
+        let far = match head >> 3 {
+            0 => {
+                let (&[high, middle, low], behind) = rest.split_first_chunk()?;
+                rest = behind;
+                u32::from_be_bytes([0, high, middle, low])
+            }
+            far => far.into(),
+        };
+        let long = match head & 7 {
+            0 => {
+                let (&long, behind) = rest.split_first()?;
+                rest = behind;
+                long
+            }
+            long => long,
+        };
+        let (prototype, behind) = rest.split_at_checked(long.into())?;
+        at += far;
+        match at.cmp(&c.into()) {
+            Ordering::Less => records = behind,
+            Ordering::Equal => return str::from_utf8(prototype).ok(),
+            Ordering::Greater => return None,
+        }
+    }
 }
 
 /// The skeleton, without case, of a name that is ASCII and has at most [`ASCII`] characters, each of which makes two at most.
