@@ -245,6 +245,8 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
     // What others may mean is said as ever.
     bob.send_bytes(b"\x03 c\n");
     alice.expect("#a <bob> \u{fffd} c");
+    bob.send_bytes(b"\x0304red\x03\n");
+    alice.expect("#a <bob> \u{fffd}04red\u{fffd}");
 }
 
 #[test]
