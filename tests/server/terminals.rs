@@ -209,7 +209,8 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
         ("\x03\r\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
         ("\x1b[200~\x1b[201~\r\n", "! say usage the keys that move the cursor "),
         ("\x04\x1a\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
-        ("not this\x03/msg alice psst\n", "! say usage a key that does nothing here stands before that command, "),
+        ("not this\x1a/msg alice psst\n", "! say usage a key that does nothing here stands before that command, "),
+        ("not this\x03\r\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
         ("\x1b/quit\r\n", "! say usage a key that does nothing here "),
         ("/me waves\x1b[A/msg alice psst\n", "! me usage a key that does nothing here "),
         ("hello\r/msg alice psst\r\n", "! say usage a key that does nothing here "),
@@ -243,10 +244,28 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
     bob.send("\x1b[A is what Up sends");
     alice.expect("#a <bob> \u{fffd}[A is what Up sends");
     // What others may mean is said as ever.
-    bob.send_bytes(b"\x03 c\n");
+    bob.send_bytes(b"\x1a c\n");
     alice.expect("#a <bob> \u{fffd} c");
     bob.send_bytes(b"\x0304red\x03\n");
     alice.expect("#a <bob> \u{fffd}04red\u{fffd}");
+}
+
+#[test]
+fn what_was_typed_before_ctrl_c_is_neither_said_nor_done() {
+    let server = Server::start(&[]);
+    let (mut alice, mut bob) = two(&server);
+    for typed in [
+        &b"not this\x03hello\r\n"[..],
+        b"not this\xff\xf4\xff\xfd\x06hello\r\n",
+        b"/quit\x03hello\r\n",
+        b"no\x03not this\x03hx\x08ello\r\n",
+        b"not this\x03he\x08\x08\x08hello\r\n",
+        b"not this\x03/msg #a hello\r\n",
+        b"\xff\xf4hello\r\n",
+    ] {
+        bob.send_bytes(typed);
+        alice.expect("#a <bob> hello");
+    }
 }
 
 #[test]
