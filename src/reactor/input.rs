@@ -17,6 +17,7 @@ use crate::time::Now;
 use crate::transport::Transport;
 
 use super::Reactor;
+use super::refusals::Refusal;
 
 /// What follows a line.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -148,11 +149,19 @@ impl<S: System> Reactor<S> {
             let bye = Bye::NotText { tls: self.tls_port.filter(|_| !connection.is_tls()) };
             self.core(now, |hub, out| hub.expel(id, now, bye, out));
         } else if is_first && framing.is_proxied() {
-            self.core(now, |hub, out| hub.expel(id, now, Bye::NotProxied, out));
+            self.expel_proxied(id, now);
         } else if !answers.is_empty() {
             self.egress.push(connection, Kind::Reply, &answers);
         }
         read
+    }
+
+    /// Closes a connection that began with a PROXY header where none is taken, and has the log tell what to set.
+    fn expel_proxied(&mut self, id: ConnId, now: Now) {
+        if let Some(connection) = self.registry.get_mut(id) {
+            self.refusals.note(connection.peer(), Refusal::Told(Bye::NotProxied), now.at);
+        }
+        self.core(now, |hub, out| hub.expel(id, now, Bye::NotProxied, out));
     }
 
     /// Has the next slice made of the answer that is under way, if its reader has taken enough of the last; `true` when it
@@ -365,6 +374,7 @@ impl<S: System> Reactor<S> {
             self.note_nick(id);
         }
         match rejection {
+            Some(Bye::NotProxied) => self.expel_proxied(id, now),
             Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
             None => self.core(now, |hub, out| hub.handle(id, now, request, out)),
         }
