@@ -461,6 +461,7 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             "others see \u{fffd} in place of the keys that you sent among your text, which move no cursor here; Backspace erases a character, and Ctrl-U the line",
         )
         .write(out),
+        Event::Odd(text) => ServerLine::Notice(text.as_str()).write(out),
         Event::NameChangedHands(nick) => {
             let text =
                 format!("{nick} is somebody else now than the {nick} you talked with before; what you say goes to the new one");
