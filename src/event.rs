@@ -209,6 +209,8 @@ pub enum Event {
     InvitedInVain { nick: Nick, room: RoomName, ban: u64 },
     /// One gives up a name that one owns, and cannot log in to have it again.
     NoWayBack(Nick),
+    /// A download was stopped, and the request that did it takes this file away from everybody if it is made once more.
+    MayWithdraw(FileId),
     /// What was read anew holds, and this is odd about it.
     Odd(Text),
     /// With this rule, which guests alone have set in a room of their own, the room is forgotten when it is empty; whether anybody who owns

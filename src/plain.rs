@@ -472,6 +472,10 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
                 format!("{nick} is banned from {room}, which no invitation changes; /unban {room} {ban} ends that");
             ServerLine::Notice(&text).write(out);
         }
+        Event::MayWithdraw(file) => {
+            let text = format!("your download of file {file} is stopped; /cancel {file} once more takes the file away from everybody");
+            ServerLine::Notice(&text).write(out);
+        }
         Event::NoWayBack(nick) => {
             let text = format!("nobody can log in here now, so {nick}, which is yours, is not to be had again until the operator changes that");
             ServerLine::Notice(&text).write(out);
