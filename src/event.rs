@@ -203,6 +203,8 @@ pub enum Event {
     Unended,
     /// The connection sent keys among its text that do nothing there, and others see something else instead.
     Keyed,
+    /// What the connection said to others is this command but for its slash.
+    Slashless(Verb),
     /// Somebody else than before is written to under this name.
     NameChangedHands(Nick),
     /// Somebody was invited to a room from which they are banned all the same.

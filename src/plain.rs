@@ -22,7 +22,7 @@ use crate::time::in_seconds;
 use crate::wire::base64::BASE64;
 use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
 
-pub use crate::commands::has_keys;
+pub use crate::commands::{has_keys, slashless};
 pub use refusal::{bad_nick, bad_room};
 
 use refusal::{code, explain, explain_to};
@@ -461,6 +461,10 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             "others see \u{fffd} in place of the keys that you sent among your text, which move no cursor here; Backspace erases a character, and Ctrl-U the line",
         )
         .write(out),
+        Event::Slashless(verb) => {
+            let name = name(*verb);
+            ServerLine::Notice(&format!("without a slash that is said to others; /{name} is the command, if that was meant")).write(out);
+        }
         Event::Odd(text) => ServerLine::Notice(text.as_str()).write(out),
         Event::NameChangedHands(nick) => {
             let text =

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 
 use crate::connection::{Connection, Pause};
-use crate::event::{Bye, Event, Lost, Verb};
+use crate::event::{Bye, Event, Lost, SaidKind, Verb};
 use crate::hub::Departure;
 use crate::limits;
 use crate::linebuf::{Ending, Line, LineBuf, cut_by_cr};
@@ -350,6 +350,10 @@ impl<S: System> Reactor<S> {
         let is_cut_by_cr = is_changed && matches!(line, Line::Text(bytes) if cut_by_cr(bytes));
         // What is malformed others do not see at all.
         let is_shown = is_changed && !matches!(request, Request::Malformed { .. });
+        let meant = match &request {
+            Request::Say { kind: SaidKind::Text, text } if self.hub.has_target(id) => plain::slashless(text),
+            _ => None,
+        };
         let is_keyed = is_shown && matches!(line, Line::Text(bytes) if plain::has_keys(bytes));
         let is_first = !connection.speak();
         let may_be_other = is_first && !connection.layer().is_web();
@@ -365,6 +369,9 @@ impl<S: System> Reactor<S> {
         }
         if is_keyed && rejection.is_none() && !connection.hint_at_keys() {
             self.egress.tell(connection, &Event::Keyed);
+        }
+        if let Some(meant) = meant.filter(|_| rejection.is_none() && !connection.hint_at_slash()) {
+            self.egress.tell(connection, &Event::Slashless(meant));
         }
         if !matches!(request.verb(), Verb::Keep | Verb::Resume) {
             connection.count_line();

@@ -269,6 +269,38 @@ fn what_was_typed_before_ctrl_c_is_neither_said_nor_done() {
 }
 
 #[test]
+fn a_command_that_is_said_without_its_slash_is_hinted_at_once() {
+    let server = Server::start(&["--rate", "0"]);
+    let mut alice = server.in_room("alice", "#a");
+    for (n, (typed, name)) in [
+        ("help", Some("help")),
+        ("join #lobby", Some("join")),
+        ("Quit", Some("quit")),
+        ("j", None),
+        ("msg @bob psst", Some("msg")),
+        ("who knows", None),
+        ("help me", None),
+        ("kill", None),
+        ("//help", None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let nick = format!("n{n}");
+        let mut other = server.in_room(&nick, "#a");
+        let notice = |name| {
+            format!("* notice without a slash that is said to others; /{name} is the command, if that was meant")
+        };
+        for is_first in [true, false] {
+            other.send(typed);
+            alice.until(&format!("#a <{nick}> {}", typed.replace("//", "/")));
+            let told: Vec<String> = other.settle().into_iter().filter(|line| line.starts_with("* notice ")).collect();
+            assert_eq!(told, name.filter(|_| is_first).map(notice).into_iter().collect::<Vec<_>>(), "{typed}");
+        }
+    }
+}
+
+#[test]
 fn who_sends_keys_among_text_is_told_once() {
     const TOLD: &str = "* notice others see \u{fffd} in place of the keys that you sent among your text, ";
     let server = Server::start(&["--rate", "0"]);
