@@ -213,6 +213,13 @@ pub enum Event {
     NoWayBack(Nick),
     /// A download was stopped, and the request that did it takes this file away from everybody if it is made once more.
     MayWithdraw(FileId),
+    /// Somebody is kept out, or from being heard, until then if it ends, which is not what was so before.
+    Lasts {
+        barred: Barring,
+        until: Option<SystemTime>,
+        /// How it was before, if it was otherwise: for guests alone, and until when.
+        was: Option<(bool, Option<SystemTime>)>,
+    },
     /// What was read anew holds, and this is odd about it.
     Odd(Text),
     /// With this rule, which guests alone have set in a room of their own, the room is forgotten when it is empty; whether anybody who owns
@@ -239,6 +246,15 @@ impl Event {
             _ => None,
         }
     }
+}
+
+/// How somebody is kept out, or from being heard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Barring {
+    /// In a room.
+    Ban(BanKind, RoomName, Who),
+    /// On the server.
+    Block(BlockScope, Blocked),
 }
 
 /// Why somebody cannot have a name any more.

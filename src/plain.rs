@@ -9,8 +9,8 @@ use memchr::memchr;
 
 use crate::commands::{self, ACTION, GROUPS, GUESTS, RULES, SERVER_SETTINGS, SETTINGS};
 use crate::event::{
-    Activity, Bye, Deed, Detail, Done, Event, Fault, Happening, Keeping, Kept, Limit, Lock, Long, Loss, Lost, Rank,
-    Reply, SaidKind, Setting, Shown, Standing, Trouble, Verb,
+    Activity, Barring, Bye, Deed, Detail, Done, Event, Fault, Happening, Keeping, Kept, Limit, Lock, Long, Loss, Lost,
+    Rank, Reply, SaidKind, Setting, Shown, Standing, Trouble, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
@@ -25,7 +25,7 @@ use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
 pub use crate::commands::{has_keys, slashless};
 pub use refusal::{bad_nick, bad_room};
 
-use refusal::{code, explain, explain_to};
+use refusal::{code, explain, explain_to, until_text};
 
 /// What `* hello` calls the server.
 pub const VERSION: &str = concat!("chinwag/", env!("CARGO_PKG_VERSION"));
@@ -475,6 +475,16 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             let text =
                 format!("{nick} is banned from {room}, which no invitation changes; /unban {room} {ban} ends that");
             ServerLine::Notice(&text).write(out);
+        }
+        Event::Lasts { barred, until, was } => {
+            let (what, of_guests) = match barred {
+                Barring::Ban(BanKind::Ban, room, who) => (format!("{} is banned from {room}", wire_whom(who)), false),
+                Barring::Ban(BanKind::Mute, room, who) => (format!("{} is muted in {room}", wire_whom(who)), false),
+                Barring::Block(scope, who) => (format!("{} is blocked", blocked(who)), *scope == BlockScope::Guests),
+            };
+            let how = |of_guests, until| [if of_guests { " for guests" } else { "" }, &until_text(until)].concat();
+            let was = was.map(|(of_guests, until)| format!("; it was{}", how(of_guests, until))).unwrap_or_default();
+            ServerLine::Notice(&[&what, &how(of_guests, *until), &*was].concat()).write(out);
         }
         Event::MayWithdraw(file) => {
             let text = format!("your download of file {file} is stopped; /cancel {file} once more takes the file away from everybody");

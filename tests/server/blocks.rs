@@ -120,9 +120,29 @@ fn a_block_that_changes_nothing_is_not_written_down_again() {
         ("/block 203.0.113.7 guests 1d ads", true),
         ("/block 203.0.113.7 guests 2d ads", true),
     ] {
-        assert_eq!(house.told("ops", line), ["+ block 1 203.0.113.7/32 0"], "{line}");
+        assert_eq!(house.ops(line), "+ block 1 203.0.113.7/32 0", "{line}");
         (deeds, written) = (deeds + usize::from(changes), written + usize::from(changes));
         assert_eq!((house.0.notes.deeds.len(), house.0.notes.ledger.entries.len()), (deeds, written), "{line}");
+    }
+}
+
+#[test]
+fn an_answer_tells_how_long_a_block_holds_and_what_it_was_before() {
+    let mut house = House::new(Settings::default());
+    let day = |days: u64| in_seconds(house.0.now().wall + Duration::from_secs(86_400 * days)).to_string();
+    let [one, week] = [1, 7].map(day);
+    for (line, notice) in [
+        ("/block 203.0.113.7 7d", None),
+        ("/block 203.0.113.7", Some(format!("is blocked for good; it was until {week}"))),
+        ("/block 203.0.113.7 0", None),
+        ("/block 203.0.113.7", None),
+        ("/block 203.0.113.7 guests 1d", Some(format!("is blocked for guests until {one}; it was for good"))),
+        ("/block 203.0.113.7 1d", Some(format!("is blocked until {one}; it was for guests until {one}"))),
+        ("/block 203.0.113.7 1d", None),
+    ] {
+        let notice = notice.map(|notice| format!("* notice 203.0.113.7/32 {notice}"));
+        let want: Vec<String> = notice.into_iter().chain(["+ block 1 203.0.113.7/32 0".to_owned()]).collect();
+        assert_eq!(house.told("ops", line), want, "{line}");
     }
 }
 
