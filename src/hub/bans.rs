@@ -131,6 +131,7 @@ impl Hub {
                 }
             }
         };
+        let asked = time;
         let time = match (&who, time) {
             (Who::Guest(_), None) => Some(limits::GUEST_BAN),
             (Who::Guest(_), Some(time)) if time.is_zero() => Some(limits::GUEST_BAN_MOST),
@@ -170,21 +171,24 @@ impl Hub {
                 }
             }
         }
-        self.tell_lasting(Barring::Ban(kind, room, who.clone()), until, was, turn);
-        Ok(Done::Ban { kind, room, id: number, who, by_connection: guest.is_some() && network.is_none() })
+        let by_connection = guest.is_some() && network.is_none();
+        // Who is banned by connection is so until they go, as the reply says.
+        let is_asked = asked.map_or(by_connection, |asked| time == Some(asked).filter(|asked| !asked.is_zero()));
+        self.tell_lasting(Barring::Ban(kind, room, who.clone()), (is_asked, until), was, turn);
+        Ok(Done::Ban { kind, room, id: number, who, by_connection })
     }
 
-    /// Tells for how long somebody is barred whom it barred, and what was so before, if that was something else.
+    /// Tells for how long somebody is barred whom it barred, unless it is what was asked for and nothing else was so before.
     pub(super) fn tell_lasting(
         &self,
         barred: Barring,
-        until: Option<SystemTime>,
+        (is_asked, until): (bool, Option<SystemTime>),
         was: Option<(bool, Option<SystemTime>)>,
         turn: &mut Turn<'_, impl Output>,
     ) {
         let of_guests = matches!(barred, Barring::Block(BlockScope::Guests, _));
         let was = was.filter(|was| *was != (of_guests, until));
-        if was.is_some() {
+        if !is_asked || was.is_some() {
             turn.out.answer(turn.conn, &Event::Lasts { barred, until, was });
         }
     }
