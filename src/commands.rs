@@ -4,7 +4,7 @@ mod mistyped;
 mod words;
 
 use self::mistyped::not_meant;
-pub use self::mistyped::{has_keys, holds_secret, is_common, keyed, may_mean, meant, slashless_secret};
+pub use self::mistyped::{has_keys, holds_secret, is_common, keyed, may_mean, meant, slashless, slashless_secret};
 use self::words::{
     Said, Slip, Words, in_no_nick, is_scope, misplaced, network, new_password, number, pattern, person, room, span,
     switch, target,

@@ -199,6 +199,8 @@ struct Cold {
     hinted_at_ends: bool,
     /// Whether it was told that others see something else than the keys that it sends.
     hinted_at_keys: bool,
+    /// Whether it was told that what begins without a slash is no command.
+    hinted_at_slash: bool,
     /// Whether it is not to be here any more, though it was admitted.
     is_refused: bool,
     /// What of its input came before the person was put out of a room, and after.
@@ -552,6 +554,11 @@ impl<T: Transport> Connection<T> {
     /// It is to be told that others see something else than the keys that it sends; says whether it was before.
     pub fn hint_at_keys(&mut self) -> bool {
         std::mem::replace(&mut self.cold_mut().hinted_at_keys, true)
+    }
+
+    /// It is to be told that what begins without a slash is no command; says whether it was before.
+    pub fn hint_at_slash(&mut self) -> bool {
+        std::mem::replace(&mut self.cold_mut().hinted_at_slash, true)
     }
 
     /// A line has come from it; says whether one had before.

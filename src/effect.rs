@@ -382,6 +382,8 @@ pub struct Reloaded {
     pub settings: Settings,
     /// The options that are otherwise than at the start, and that only a restart takes.
     pub restart: Vec<&'static str>,
+    /// What is odd about it, though it holds.
+    pub odd: Option<String>,
 }
 
 /// What came of a [`Query`].

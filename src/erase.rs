@@ -10,6 +10,8 @@ const BACKSPACE: u8 = 0x08;
 pub const DELETE: u8 = 0x7F;
 /// Erases the line: Ctrl-U. Telnet's EL stands for it too.
 pub const KILL: u8 = 0x15;
+/// Drops what was typed before it: Ctrl-C. Telnet's IP stands for it too.
+pub const INTERRUPT: u8 = 0x03;
 /// Erases a word: Ctrl-W.
 const WORD: u8 = 0x17;
 

@@ -203,12 +203,25 @@ pub enum Event {
     Unended,
     /// The connection sent keys among its text that do nothing there, and others see something else instead.
     Keyed,
+    /// What the connection said to others is this command but for its slash.
+    Slashless(Verb),
     /// Somebody else than before is written to under this name.
     NameChangedHands(Nick),
     /// Somebody was invited to a room from which they are banned all the same.
     InvitedInVain { nick: Nick, room: RoomName, ban: u64 },
     /// One gives up a name that one owns, and cannot log in to have it again.
     NoWayBack(Nick),
+    /// A download was stopped, and the request that did it takes this file away from everybody if it is made once more.
+    MayWithdraw(FileId),
+    /// Somebody is kept out, or from being heard, until then if it ends, which is not what was asked for or not what was so before.
+    Lasts {
+        barred: Barring,
+        until: Option<SystemTime>,
+        /// How it was before, if it was otherwise: for guests alone, and until when.
+        was: Option<(bool, Option<SystemTime>)>,
+    },
+    /// What was read anew holds, and this is odd about it.
+    Odd(Text),
     /// With this rule, which guests alone have set in a room of their own, the room is forgotten when it is empty; whether anybody who owns
     /// a name could keep it.
     GoesWhenEmpty { room: RoomName, rule: RuleKind, owning: bool },
@@ -233,6 +246,15 @@ impl Event {
             _ => None,
         }
     }
+}
+
+/// How somebody is kept out, or from being heard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Barring {
+    /// In a room.
+    Ban(BanKind, RoomName, Who),
+    /// On the server.
+    Block(BlockScope, Blocked),
 }
 
 /// Why somebody cannot have a name any more.

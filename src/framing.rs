@@ -70,7 +70,7 @@ mod tests {
         let refusals = |input: &[u8]| run(&[input]).1;
         check(b"a\xff\xfb\x01b\n", &["\"ab\" Lf"]);
         assert_eq!(refusals(b"\xff\xfb\x01\xff\xfd\x03\xff\xfc\x05\xff\xfe\x06"), b"\xff\xfe\x01\xff\xfc\x03");
-        check(b"a\xff\xf1b\xff\xf4\xff\xecc\n", &["\"abc\" Lf"]);
+        check(b"a\xff\xf1b\xff\xf5\xff\xecc\n", &["\"abc\" Lf"]);
         check(b"a\xff\xffb\xffc\n", &["\"abc\" Lf"]);
         check(b"a\xff\xfa\x18x\nx\xff\xffx\xff\xf0b\n", &["\"ab\" Lf"]);
         check(b"=QQ\xff\xf1==\n", &["=QQ== Lf"]);
@@ -99,7 +99,7 @@ mod tests {
         let refused = b"\xff\xfc\x06";
         assert_eq!(answers(typed), [b"\xff\xfd\0", &refused[..], refused, refused].concat());
         // Behind a whole letter, and in one that goes on with none of these, a command is one.
-        check(b"a\xff\xf4\xc3\xbc\xff\xf3\xd0b\xff\xf5\n", &["\"a\\xc3\\xbc\\xd0b\" Lf"]);
+        check(b"a\xff\xf5\xc3\xbc\xff\xf3\xd0b\xff\xf5\n", &["\"a\\xc3\\xbc\\xd0b\" Lf"]);
         assert_eq!(answers(b"a\xff\xf4\xc3\xbc\xff\xf3\xe5\xb0\x8f\xff\xf3\xd0b\xff\xf5\n"), b"");
         check(b"\xd0\xff\xf7a\xff\xf8b\n", &["\"b\" Lf"]);
         check(b"\xd0\xff\xf1b\n", &["\"\\xd0b\" Lf"]);
@@ -124,6 +124,9 @@ mod tests {
         check(b"hx\x7fi\r\n", &["\"hi\" Crlf"]);
         check(b"hx\xff\xf7i\r\0", &["\"hi\" Crlf"]);
         check(b"wrong\xff\xf8right\nwrong\x15right\n", &["\"right\" Lf", "\"right\" Lf"]);
+        check(b"wrong\xff\xf4right\nwrong\x03right\nno\x03\n", &["\"right\" Lf", "\"right\" Lf", "\"\\x03\" Lf"]);
+        check(b"keep\x03a\x08\x08b\nkeep\x03a\x15b\nkeep\x03a\x17\x17b\n", &["\"b\" Lf"; 3]);
+        check(b"\x0304red\x03 and\n", &["\"\\x0304red\\x03 and\" Lf"]);
         check(b"say hullo\x17hello\n", &["\"say hello\" Lf"]);
         check(b"first\nx\x08\x08\x08\x7f\x17\x15second\n", &["\"first\" Lf", "\"second\" Lf"]);
         check(b"first\r\0\x08\x08second\n", &["\"first\" Crlf", "\"second\" Lf"]);

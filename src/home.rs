@@ -568,7 +568,7 @@ pub fn about(what: &str, e: &io::Error, path: &Path, dir: &Path) -> io::Error {
 /// What to do where a limit of the system stands in the way; to be added to what failed.
 pub fn hint(e: &io::Error) -> &'static str {
     match e.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::MFILE) => "; raise the limit with ulimit -n",
+        Some(Errno::MFILE) => "; raise the limit with ulimit -n, or LimitNOFILE= in a unit of systemd",
         Some(Errno::NFILE) => "; too many are open on this machine; raise fs.file-max",
         Some(Errno::FBIG) => "; raise the limit with ulimit -f",
         Some(Errno::NOSPC | Errno::DQUOT) => "; make room on its disk (df -h, and df -i)",

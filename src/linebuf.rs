@@ -2,7 +2,7 @@
 
 use memchr::{memchr_iter, memchr2, memrchr, memrchr2};
 
-use crate::erase::{Key, has_keys};
+use crate::erase::{INTERRUPT, Key, has_keys};
 use crate::limits::{CHUNK_LINE, LINE};
 
 /// What a connection sent, without its line end.
@@ -129,8 +129,13 @@ impl LineBuf {
         let is_first = begin == self.start();
         // The first may have lost its middle, and each of this length may lose it: then only what Ctrl-U leaves is known.
         let is_long = self.buf.len() - begin >= self.limit() || (self.overlong && is_first);
-        let left = if is_long && key != Key::Line { return } else { key.leaves(&self.buf[begin..]) };
-        self.buf.truncate(begin + left);
+        if is_long && key != Key::Line {
+            return;
+        }
+        // What Ctrl-C has dropped is on no screen any more.
+        let dropped = memrchr(INTERRUPT, &self.buf[begin..]).filter(|_| key != Key::Line).map_or(0, |at| at + 1);
+        let left = key.leaves(&self.buf[begin + dropped..]);
+        self.buf.truncate(begin + dropped + left);
         self.searched = self.searched.min(small(self.buf.len()));
         if key == Key::Line && is_first {
             (self.overlong, self.thrown_away) = (false, 0);
@@ -285,8 +290,8 @@ impl LineBuf {
                 Line::TooLong { chunk: first == b'=', start: &line[..line.len().min(START)] }
             }
             // Where lines end in LF CR, the end of one stands before the next.
-            [b'\r', ref rest @ ..] if rest.first() != Some(&b'\r') => Line::Text(rest),
-            _ => Line::Text(line),
+            [b'\r', ref rest @ ..] if rest.first() != Some(&b'\r') => Line::Text(not_dropped(rest)),
+            _ => Line::Text(not_dropped(line)),
         };
         Some((line, ending))
     }
@@ -370,6 +375,17 @@ impl LineBuf {
 pub fn cut_by_cr(line: &[u8]) -> bool {
     // What follows the last byte has not come.
     memchr_iter(b'\r', &line[..line.len().saturating_sub(1)]).nth(1).is_some()
+}
+
+/// What is left of a line where Ctrl-C drops what was typed before it, as a shell has it; of Ctrl-C alone, that. Where a digit stands
+/// behind one, they are colours as IRC has them.
+fn not_dropped(line: &[u8]) -> &[u8] {
+    let Some(last) = memrchr(INTERRUPT, line) else { return line };
+    match &line[last + 1..] {
+        _ if line.windows(2).any(|pair| pair[0] == INTERRUPT && pair[1].is_ascii_digit()) => line,
+        [] => &line[last..],
+        rest => rest,
+    }
 }
 
 /// A place in the buffer, which is a few lines long at most.

@@ -331,7 +331,9 @@ fn reload(words: &[OsString], started: &Serve, shown: &mut Option<Certificate>) 
     let addresses = options.addresses(certificate.clone()).map_err(|mistake| config.tell(&mistake))?;
     options.metrics_addresses(&addresses).map_err(|mistake| config.tell(&mistake))?;
     shown.clone_from(&certificate);
-    let what = Reloaded { settings, restart: started.restarts(&options) };
+    let warning = certificate.as_ref().and_then(|certificate| certificate.warning(SystemTime::now()));
+    let odd = warning.map(|warning| format!("the certificate {warning}"));
+    let what = Reloaded { settings, restart: started.restarts(&options), odd };
     Ok(Anew { what, certificate, proxies: options.proxies(), origins: options.origins() })
 }
 

@@ -207,12 +207,13 @@ impl Serve {
     /// What the options set, with what the files say that they name. An error says what to do; what is only odd is said in the log.
     pub fn settings(&self) -> Result<Settings, Mistake> {
         let has_arrivals = [&self.tls, &self.proxy_listen, &self.web, &self.web_tls].iter().any(|at| !at.is_empty());
-        let room = room_for_clients(if has_arrivals { limits::ARRIVING } else { 0 })?;
+        let (room, others) = room_for_clients(if has_arrivals { limits::ARRIVING } else { 0 })?;
         let max_clients = if self.max_clients == 0 { room } else { self.max_clients.min(room) };
         if self.max_clients > room {
-            let wanted = self.max_clients;
+            let (wanted, needed) = (self.max_clients, self.max_clients.saturating_add(others));
             warn!(
-                "the file-descriptor limit leaves no more than {room} connections of {wanted}; raise it with ulimit -n"
+                "the file-descriptor limit leaves no more than {room} connections of {wanted}; raise it with ulimit -n {needed}, or \
+                 LimitNOFILE={needed} in a unit of systemd"
             );
         }
         if self.max_file.is_some_and(|max_file| max_file > self.spool) {
@@ -384,8 +385,9 @@ impl Serve {
     }
 }
 
-/// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves besides so many that arrive.
-fn room_for_clients(arriving: usize) -> Result<usize, String> {
+/// Raises the limit of descriptors as far as the system allows, and tells how many connections that leaves besides so many that arrive,
+/// and how many descriptors all else may take.
+fn room_for_clients(arriving: usize) -> Result<(usize, usize), String> {
     /// For listeners, operators, those who are turned away or have not gone yet, files of the spool, logs of rooms that are open, to be
     /// synced or being synced, and the rest.
     const OTHERS: usize = TOKENS
@@ -402,10 +404,13 @@ fn room_for_clients(arriving: usize) -> Result<usize, String> {
     let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     if limit < limits::DESCRIPTORS {
         let least = limits::DESCRIPTORS;
-        return Err(format!("cannot serve with {limit} open files; raise the limit to {least} or more with ulimit -n"));
+        return Err(format!(
+            "cannot serve with {limit} open files; raise the limit to {least} or more with ulimit -n {least}, or LimitNOFILE={least} in a \
+             unit of systemd"
+        ));
     }
     // A small limit leaves half of itself.
-    Ok(limit.saturating_sub(OTHERS + arriving).max(limit / 2))
+    Ok((limit.saturating_sub(OTHERS + arriving).max(limit / 2), OTHERS + arriving))
 }
 
 /// An address with this port, if it has none.

@@ -9,8 +9,8 @@ use memchr::memchr;
 
 use crate::commands::{self, ACTION, GROUPS, GUESTS, RULES, SERVER_SETTINGS, SETTINGS};
 use crate::event::{
-    Activity, Bye, Deed, Detail, Done, Event, Fault, Happening, Keeping, Kept, Limit, Lock, Long, Loss, Lost, Rank,
-    Reply, SaidKind, Setting, Shown, Standing, Trouble, Verb,
+    Activity, Barring, Bye, Deed, Detail, Done, Event, Fault, Happening, Keeping, Kept, Limit, Lock, Long, Loss, Lost,
+    Rank, Reply, SaidKind, Setting, Shown, Standing, Trouble, Verb,
 };
 use crate::limits;
 use crate::linebuf::Line;
@@ -22,10 +22,10 @@ use crate::time::in_seconds;
 use crate::wire::base64::BASE64;
 use crate::wire::{self, Code, ServerLine, Stamp, Value, What};
 
-pub use crate::commands::has_keys;
+pub use crate::commands::{has_keys, slashless};
 pub use refusal::{bad_nick, bad_room};
 
-use refusal::{code, explain, explain_to};
+use refusal::{code, explain, explain_to, until_text};
 
 /// What `* hello` calls the server.
 pub const VERSION: &str = concat!("chinwag/", env!("CARGO_PKG_VERSION"));
@@ -461,6 +461,11 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
             "others see \u{fffd} in place of the keys that you sent among your text, which move no cursor here; Backspace erases a character, and Ctrl-U the line",
         )
         .write(out),
+        Event::Slashless(verb) => {
+            let name = name(*verb);
+            ServerLine::Notice(&format!("without a slash that is said to others; /{name} is the command, if that was meant")).write(out);
+        }
+        Event::Odd(text) => ServerLine::Notice(text.as_str()).write(out),
         Event::NameChangedHands(nick) => {
             let text =
                 format!("{nick} is somebody else now than the {nick} you talked with before; what you say goes to the new one");
@@ -469,6 +474,20 @@ fn write_event(out: &mut String, event: &Event, style: Style) {
         Event::InvitedInVain { nick, room, ban } => {
             let text =
                 format!("{nick} is banned from {room}, which no invitation changes; /unban {room} {ban} ends that");
+            ServerLine::Notice(&text).write(out);
+        }
+        Event::Lasts { barred, until, was } => {
+            let (what, of_guests) = match barred {
+                Barring::Ban(BanKind::Ban, room, who) => (format!("{} is banned from {room}", wire_whom(who)), false),
+                Barring::Ban(BanKind::Mute, room, who) => (format!("{} is muted in {room}", wire_whom(who)), false),
+                Barring::Block(scope, who) => (format!("{} is blocked", blocked(who)), *scope == BlockScope::Guests),
+            };
+            let how = |of_guests, until| [if of_guests { " for guests" } else { "" }, &until_text(until)].concat();
+            let was = was.map(|(of_guests, until)| format!("; it was{}", how(of_guests, until))).unwrap_or_default();
+            ServerLine::Notice(&[&what, &how(of_guests, *until), &*was].concat()).write(out);
+        }
+        Event::MayWithdraw(file) => {
+            let text = format!("your download of file {file} is stopped; /cancel {file} once more takes the file away from everybody");
             ServerLine::Notice(&text).write(out);
         }
         Event::NoWayBack(nick) => {

@@ -654,7 +654,7 @@ impl System for Os {
         let read = self.reloads.results().next()?;
         self.is_reloading = false;
         match &read {
-            Ok(Anew { what: Reloaded { settings, restart }, certificate, proxies, origins }) => {
+            Ok(Anew { what: Reloaded { settings, restart, .. }, certificate, proxies, origins }) => {
                 self.listeners.replace_origins(origins);
                 self.metrics.iter().for_each(|door| door.replace_origins(origins));
                 certificate.iter().for_each(|certificate| self.listeners.replace_certificate(certificate));

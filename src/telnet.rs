@@ -6,7 +6,7 @@
 
 use memchr::memchr;
 
-use crate::erase::{DELETE, KILL};
+use crate::erase::{DELETE, INTERRUPT, KILL};
 use crate::limits::SUBNEGOTIATION;
 
 /// Where the stream of one connection stands in the protocol.
@@ -53,6 +53,8 @@ const DO: u8 = 253;
 const WONT: u8 = 252;
 const WILL: u8 = 251;
 const SB: u8 = 250;
+/// Interrupt process.
+const IP: u8 = 244;
 /// Erase character.
 const EC: u8 = 247;
 /// Erase line.
@@ -127,6 +129,7 @@ impl Telnet {
                 }
                 (State::Data, letter_of(byte))
             }
+            (State::Iac, IP) => (State::Data, Some(INTERRUPT)),
             (State::Iac, EOF..=IAC) => (State::Data, None),
             (State::Iac, _) => (State::Data, Some(byte)),
             (State::Option(verb), option) => {
@@ -170,11 +173,10 @@ impl Telnet {
 fn letter_of(command: u8) -> Option<u8> {
     const BRK: u8 = 243;
     const ABORT: u8 = 238;
-    const INTERRUPT: u8 = 244;
     const ABORT_OUTPUT: u8 = 245;
     const SUSPEND: u8 = 237;
     let control = match command {
-        INTERRUPT => b'C',
+        IP => b'C',
         ABORT_OUTPUT => b'O',
         SUSPEND => b'Z',
         BRK | ABORT => b'\\',

@@ -35,7 +35,10 @@ pub enum NotArrived {
     /// It was to begin with a PROXY header.
     BadHeader(BadHeader),
     /// It never will, as it is in clear, in which it is to be told so.
-    InClear,
+    InClear {
+        /// Whether it began with a PROXY header.
+        is_proxied: bool,
+    },
     /// It came for no more than an answer, which is being written.
     Answering,
     /// The same, and all of that is written.

@@ -463,7 +463,7 @@ impl Chat {
     fn print(&mut self, news: &News) {
         let now = SystemTime::now();
         let line = self.look.news(news, now);
-        let day = self.look.day_of(news.at().unwrap_or(now));
+        let day = if news.is_timeless() { self.day } else { self.look.day_of(news.at().unwrap_or(now)) };
         let change = (std::mem::replace(&mut self.day, day) != day).then(|| self.look.day(day));
         if let Some((recent, waiting)) = &mut self.recent {
             let count = recent.len();

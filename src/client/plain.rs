@@ -565,7 +565,7 @@ impl Plain {
     fn print_of(&mut self, news: &News, others: &[Place]) {
         self.frame(matches!(news, News::Said { age: Age::Past, .. } | News::File { age: Age::Past, .. }));
         let now = SystemTime::now();
-        let day = self.look.day_of(news.at().unwrap_or(now));
+        let day = if news.is_timeless() { self.day } else { self.look.day_of(news.at().unwrap_or(now)) };
         if std::mem::replace(&mut self.day, day) != day {
             self.line(&words::day(day));
         }

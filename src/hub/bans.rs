@@ -1,16 +1,16 @@
 //! Who is put out of rooms, banned or muted there, and what is left of what they sent.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::effect::{Effect, Output};
-use crate::event::{Ask, Done, Event, Fault, Gone, Happening, Long, Owning, Quota, Rank, Silence, Verb};
+use crate::event::{Ask, Barring, Done, Event, Fault, Gone, Happening, Long, Owning, Quota, Rank, Silence, Verb};
 use crate::files::{File, Share, Stage};
 use crate::guestbook::{GuestBan, Guestbook};
 use crate::limits;
 use crate::names::{ConnId, FileId, Nick, Origin, PersonId, Place, RoomName, Text, Was};
 use crate::people::Person;
 use crate::policy::Doing;
-use crate::register::entry::{Ban, BanKind, Entry, Founder, Network, Role, Rule, Who};
+use crate::register::entry::{Ban, BanKind, BlockScope, Entry, Founder, Network, Role, Rule, Who};
 use crate::request::{Addressed, Named, Request, Whom};
 use crate::rooms::RoomId;
 use crate::rules::InForce;
@@ -131,6 +131,7 @@ impl Hub {
                 }
             }
         };
+        let asked = time;
         let time = match (&who, time) {
             (Who::Guest(_), None) => Some(limits::GUEST_BAN),
             (Who::Guest(_), Some(time)) if time.is_zero() => Some(limits::GUEST_BAN_MOST),
@@ -140,6 +141,8 @@ impl Hub {
         let number = self.ban_number(id, kind, (&who, guest), turn)?;
         let until = time.and_then(|time| end_of(turn.now.wall, time));
         let time = time.filter(|_| until.is_some());
+        let known = self.rules(&self.rooms[id]).rules.bans().iter().find(|ban| ban.id == number);
+        let was = known.filter(|ban| !self.is_over(room, ban, turn.now)).map(|ban| (false, ban.until));
         let by = self.by(turn)?;
         // Who is not heard is not read either.
         let reason = reason.filter(|_| self.is_heard(id, turn.who, turn));
@@ -168,7 +171,26 @@ impl Hub {
                 }
             }
         }
-        Ok(Done::Ban { kind, room, id: number, who, by_connection: guest.is_some() && network.is_none() })
+        let by_connection = guest.is_some() && network.is_none();
+        // Who is banned by connection is so until they go, as the reply says.
+        let is_asked = asked.map_or(by_connection, |asked| time == Some(asked).filter(|asked| !asked.is_zero()));
+        self.tell_lasting(Barring::Ban(kind, room, who.clone()), (is_asked, until), was, turn);
+        Ok(Done::Ban { kind, room, id: number, who, by_connection })
+    }
+
+    /// Tells for how long somebody is barred whom it barred, unless it is what was asked for and nothing else was so before.
+    pub(super) fn tell_lasting(
+        &self,
+        barred: Barring,
+        (is_asked, until): (bool, Option<SystemTime>),
+        was: Option<(bool, Option<SystemTime>)>,
+        turn: &mut Turn<'_, impl Output>,
+    ) {
+        let of_guests = matches!(barred, Barring::Block(BlockScope::Guests, _));
+        let was = was.filter(|was| *was != (of_guests, until));
+        if !is_asked || was.is_some() {
+            turn.out.answer(turn.conn, &Event::Lasts { barred, until, was });
+        }
     }
 
     /// The number of a ban: that of the one for the same, or the next one. Those that are over make place.

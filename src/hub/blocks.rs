@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::effect::Output;
-use crate::event::{Bye, Deed, Detail, Done, Fault, Lock, NoBlock, Quota};
+use crate::event::{Barring, Bye, Deed, Detail, Done, Fault, Lock, NoBlock, Quota};
 use crate::limits;
 use crate::names::{ConnId, Origin, Text, Wire};
 use crate::people::{Person, Way};
@@ -103,6 +103,7 @@ impl Hub {
             None => blocks.next(),
         };
         let until = time.filter(|time| !time.is_zero()).and_then(|time| end_of(turn.now.wall, time));
+        let was = known.as_ref().map(|known| (known.scope == BlockScope::Guests, known.until));
         let (by, reason) = (self.by(turn)?, reason.unwrap_or_else(|| Text::new("")));
         let is_same = |known: Block| (known.scope, known.until, &known.reason) == (scope, until, &reason);
         if !known.is_some_and(is_same) {
@@ -110,6 +111,8 @@ impl Hub {
             self.note(vec![Entry::Block(Block { id, scope, who, until, by, reason })], turn.out);
         }
         let closed = self.close_blocked(who, scope, turn);
+        let is_asked = time.is_some_and(|time| time.is_zero() == until.is_none());
+        self.tell_lasting(Barring::Block(scope, who), (is_asked, until), was, turn);
         Ok(Done::Block { id, who, closed })
     }
 

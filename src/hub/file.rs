@@ -97,14 +97,19 @@ impl Hub {
 
     pub(super) fn cancel(&mut self, file_id: FileId, turn: &mut Turn<'_, impl Output>) -> Result<Done, Fault> {
         let file = self.files.get(file_id).ok_or(Fault::NoSuchFile)?;
+        let place = match file.share {
+            Share::Room(room) => Some(self.ruled(room, turn.now)),
+            Share::Person(..) => None,
+        };
+        let may_withdraw = self.may(turn.who, Action::Withdraw(file_id, file, place));
         if file.readers.contains(&turn.conn) {
             self.stop_download(turn.conn, file_id);
+            if may_withdraw.is_ok() {
+                // The same once more is quickly said, and takes away more.
+                turn.out.answer(turn.conn, &Event::MayWithdraw(file_id));
+            }
         } else {
-            let place = match file.share {
-                Share::Room(room) => Some(self.ruled(room, turn.now)),
-                Share::Person(..) => None,
-            };
-            self.may(turn.who, Action::Withdraw(file_id, file, place))?;
+            may_withdraw?;
             if turn.who == PersonId::NOBODY {
                 self.audit(Deed::Cancel(file_id), turn);
             }

@@ -200,7 +200,7 @@ impl Hub {
     pub fn reloaded(&mut self, now: Now, read: Result<Reloaded, String>, out: &mut impl Output) -> Vec<ServerSetting> {
         let Some((conn, by)) = self.reloads.pop_front() else { return Vec::new() };
         let mut restored = Vec::new();
-        let done = read.map(|Reloaded { settings, restart }| {
+        let done = read.map(|Reloaded { settings, restart, odd }| {
             self.password = settings.password.as_deref().map(fingerprint);
             self.rooms.remember_lines(settings.history);
             let before = self.settings.of_server();
@@ -210,7 +210,7 @@ impl Hub {
             restored.extend((0..now.len()).filter(is_restored).map(|n| now[n]));
             self.configured = now;
             out.effect(Effect::Audit { conn, by, deed: Deed::Reload });
-            restart
+            (restart, odd)
         });
         // They may have gone meanwhile.
         if !self.accounts.waits_no_more(conn) {
@@ -218,7 +218,8 @@ impl Hub {
         }
         let who = self.people.at(conn).map_or(PersonId::NOBODY, |person| person.id);
         let turn = &mut Turn { now, conn, who, out };
-        if let Ok(restart) = &done {
+        if let Ok((restart, odd)) = &done {
+            odd.iter().for_each(|odd| turn.out.answer(conn, &Event::Odd(Text::new(odd))));
             restart.iter().for_each(|option| turn.out.detail(conn, &Detail::Restart(option)));
             restored.iter().for_each(|setting| turn.out.detail(conn, &Detail::Server(*setting)));
         }

@@ -15,6 +15,11 @@ use crate::typing::{Conversation, Notice, Shown, TypingKey};
 use super::{Except, Hub, Turn};
 
 impl Hub {
+    /// Whether what is said through a connection is for somebody.
+    pub fn has_target(&self, conn: ConnId) -> bool {
+        self.people.way(conn).is_some_and(|way| way.current.is_some())
+    }
+
     pub(super) fn say_here(
         &mut self,
         kind: SaidKind,

@@ -599,8 +599,8 @@ fn bad_value(kind: RuleKind) -> String {
 }
 
 /// Until when something holds, for a person.
-fn until_text(until: Option<SystemTime>) -> String {
-    until.map(|until| format!(" until {}", in_seconds(until))).unwrap_or_default()
+pub(super) fn until_text(until: Option<SystemTime>) -> String {
+    until.map_or_else(|| " for good".to_owned(), |until| format!(" until {}", in_seconds(until)))
 }
 
 /// Why this can be no nick, and what can.

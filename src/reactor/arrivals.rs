@@ -186,8 +186,11 @@ impl<S: System> Reactor<S> {
                     self.run_soon(id);
                 }
             }
-            Err(NotArrived::InClear) => {
+            Err(NotArrived::InClear { is_proxied }) => {
                 self.arrivals.forget(id);
+                if is_proxied {
+                    self.refusals.note(connection.peer(), Refusal::Told(Bye::NotProxied), now.at);
+                }
                 connection.restore_priority();
                 self.counts.rejected.count(plain::bye_code(Bye::NeedsTls));
                 self.send_off(id, Bye::NeedsTls);

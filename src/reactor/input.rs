@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 
 use crate::connection::{Connection, Pause};
-use crate::event::{Bye, Event, Lost, Verb};
+use crate::event::{Bye, Event, Lost, SaidKind, Verb};
 use crate::hub::Departure;
 use crate::limits;
 use crate::linebuf::{Ending, Line, LineBuf, cut_by_cr};
@@ -17,6 +17,7 @@ use crate::time::Now;
 use crate::transport::Transport;
 
 use super::Reactor;
+use super::refusals::Refusal;
 
 /// What follows a line.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -148,11 +149,19 @@ impl<S: System> Reactor<S> {
             let bye = Bye::NotText { tls: self.tls_port.filter(|_| !connection.is_tls()) };
             self.core(now, |hub, out| hub.expel(id, now, bye, out));
         } else if is_first && framing.is_proxied() {
-            self.core(now, |hub, out| hub.expel(id, now, Bye::NotProxied, out));
+            self.expel_proxied(id, now);
         } else if !answers.is_empty() {
             self.egress.push(connection, Kind::Reply, &answers);
         }
         read
+    }
+
+    /// Closes a connection that began with a PROXY header where none is taken, and has the log tell what to set.
+    fn expel_proxied(&mut self, id: ConnId, now: Now) {
+        if let Some(connection) = self.registry.get_mut(id) {
+            self.refusals.note(connection.peer(), Refusal::Told(Bye::NotProxied), now.at);
+        }
+        self.core(now, |hub, out| hub.expel(id, now, Bye::NotProxied, out));
     }
 
     /// Has the next slice made of the answer that is under way, if its reader has taken enough of the last; `true` when it
@@ -341,6 +350,10 @@ impl<S: System> Reactor<S> {
         let is_cut_by_cr = is_changed && matches!(line, Line::Text(bytes) if cut_by_cr(bytes));
         // What is malformed others do not see at all.
         let is_shown = is_changed && !matches!(request, Request::Malformed { .. });
+        let meant = match &request {
+            Request::Say { kind: SaidKind::Text, text } if self.hub.has_target(id) => plain::slashless(text),
+            _ => None,
+        };
         let is_keyed = is_shown && matches!(line, Line::Text(bytes) if plain::has_keys(bytes));
         let is_first = !connection.speak();
         let may_be_other = is_first && !connection.layer().is_web();
@@ -357,6 +370,9 @@ impl<S: System> Reactor<S> {
         if is_keyed && rejection.is_none() && !connection.hint_at_keys() {
             self.egress.tell(connection, &Event::Keyed);
         }
+        if let Some(meant) = meant.filter(|_| rejection.is_none() && !connection.hint_at_slash()) {
+            self.egress.tell(connection, &Event::Slashless(meant));
+        }
         if !matches!(request.verb(), Verb::Keep | Verb::Resume) {
             connection.count_line();
         }
@@ -365,6 +381,7 @@ impl<S: System> Reactor<S> {
             self.note_nick(id);
         }
         match rejection {
+            Some(Bye::NotProxied) => self.expel_proxied(id, now),
             Some(bye) => self.core(now, |hub, out| hub.expel(id, now, bye, out)),
             None => self.core(now, |hub, out| hub.handle(id, now, request, out)),
         }

@@ -37,6 +37,10 @@ impl fmt::Display for Refusal {
             Self::Named => "a connection by a blocked name",
             Self::Told(Bye::GuestsBlocked { .. }) => "a blocked guest",
             Self::Told(Bye::TooManyFromAddress | Bye::TooOften) => "too many connections",
+            Self::Told(Bye::NotProxied) => {
+                "a PROXY header at a port that takes none, so who comes through that proxy is turned away (give it a port of --proxy-listen, \
+                 with --proxy-from for its address, and --proxy-secure if it ends TLS; or have it send none): a connection"
+            }
             Self::Told(_) => "a connection for which there is no place",
             Self::BadHeader(bad) => return bad.fmt(f),
         })

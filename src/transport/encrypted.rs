@@ -15,6 +15,7 @@ use super::NotArrived;
 use crate::limits;
 use crate::names::Wire;
 use crate::peer::Peer;
+use crate::proxy::SIGNATURE;
 use crate::tls::{Certificate, Opened, TlsSession};
 
 /// What a connection in TLS begins with: a record of the handshake.
@@ -78,7 +79,10 @@ enum Input {
     /// The socket had no more when it was read last.
     Drained,
     /// It is no TLS at all.
-    InClear,
+    InClear {
+        /// Whether it began with a PROXY header.
+        is_proxied: bool,
+    },
     /// The peer has ended it.
     Closed,
     /// The socket has ended, of which TLS knows nothing: whoever is on the way may have cut it there.
@@ -119,7 +123,7 @@ impl Encrypted {
             self.receive(&mut [])?;
         }
         match self.input {
-            Input::InClear => Err(NotArrived::InClear),
+            Input::InClear { is_proxied } => Err(NotArrived::InClear { is_proxied }),
             Input::Ready | Input::Drained if self.is_handshaking() || !self.unsent.is_empty() => {
                 Err(NotArrived::NotYet)
             }
@@ -136,7 +140,7 @@ impl Encrypted {
     /// See [`super::Transport::handshake`].
     pub fn handshake(&self) -> Option<Wire> {
         match self.input {
-            Input::InClear => Some(Wire::Clear),
+            Input::InClear { .. } => Some(Wire::Clear),
             Input::Broken => None,
             Input::Ready | Input::Drained | Input::Closed | Input::Cut => {
                 (!self.is_handshaking()).then_some(Wire::Secure)
@@ -176,7 +180,8 @@ impl Encrypted {
         let session = match &mut self.session {
             Some(session) => session,
             None if input[0] != HANDSHAKE => {
-                self.input = Input::InClear;
+                self.input =
+                    Input::InClear { is_proxied: input.starts_with(b"PROXY ") || input.starts_with(SIGNATURE) };
                 return Ok(0);
             }
             none => none.insert(Box::new(TlsSession::new(&tls.certificate.borrow())?)),
@@ -276,7 +281,7 @@ impl Read for Encrypted {
                     0 => {}
                     n => return Ok(n),
                 },
-                Input::InClear | Input::Closed | Input::Cut => return Ok(0),
+                Input::InClear { .. } | Input::Closed | Input::Cut => return Ok(0),
                 Input::Broken => return Err(ErrorKind::ConnectionReset.into()),
             }
         }

@@ -379,7 +379,7 @@ impl<T: Transport> Transport for WebSocket<T> {
     fn arrive(&mut self, peer: Peer, places: Places) -> Result<Peer, NotArrived> {
         if self.phase == Phase::Request {
             match self.under.arrive(peer, places) {
-                Err(NotArrived::InClear) => self.answer(web::needs_https()),
+                Err(NotArrived::InClear { .. }) => self.answer(web::needs_https()),
                 carried => self.read_request(carried?, places)?,
             }
         }

@@ -207,7 +207,7 @@ pub fn reload(settings: &Settings) -> Reloaded {
     let first = Settings::default();
     let settings =
         Settings { guests: first.guests, accounts: first.accounts, room_makers: first.room_makers, ..settings.clone() };
-    Reloaded { settings, restart: Vec::new() }
+    Reloaded { settings, restart: Vec::new(), odd: None }
 }
 
 /// What the wire is of somebody who comes in clear.

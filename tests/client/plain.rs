@@ -480,6 +480,21 @@ fn the_day_is_told_where_something_of_it_follows() {
 }
 
 #[test]
+fn no_day_is_told_above_what_a_search_says_of_itself() {
+    let Some(preload) = faketime() else { return };
+    let (server, mut bob) = lobby();
+    bob.send("some tea");
+    bob.settle();
+    let mut command = connect(&server.address(), &["--plain"]);
+    let terminal = start(command.env("LD_PRELOAD", &preload).env("FAKETIME", "+3d"));
+    told(&terminal, "note: that was said before");
+    terminal.keys("/search tea\n");
+    let lines = told(&terminal, "1 with “tea”").lines;
+    let at = lines.iter().position(|line| line.starts_with("1 with “tea”")).expect("the answer");
+    assert_eq!(lines[at - 1], "note: that was said before", "{lines:#?}");
+}
+
+#[test]
 fn a_command_that_the_server_does_not_answer_is_told_of_once() {
     let (server, _bob) = lobby();
     let proxy = Proxy::start(server.port);

@@ -255,6 +255,22 @@ fn a_proxy_that_looks_whether_the_server_is_there_is_told_nothing_and_closed_in_
 }
 
 #[test]
+fn the_log_tells_what_to_set_where_a_header_comes_that_no_port_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(&["--tls", "127.0.0.1:0", "--data", folder.path().to_str().unwrap()]);
+    for port in [server.port, server.tls_port.unwrap()] {
+        for header in [v1("203.0.113.5"), v2_from(SSL)] {
+            come(([127, 0, 0, 1], port).into(), &header).until_starting("* bye ");
+        }
+    }
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("PROXY header")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("--proxy-listen"), "{log}");
+    assert!(lines[0].contains("--proxy-from") && lines[0].contains("--proxy-secure"), "{log}");
+}
+
+#[test]
 fn tls_behind_a_header_is_not_taken() {
     let (_server, proxy) = behind_proxies(&[]);
     let mut client = come(proxy, &[&v2_from(SSL)[..], b"\x16\x03\x01\x02\0\x01\0"].concat());

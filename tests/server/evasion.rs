@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chinwag::names::RoomName;
 use chinwag::settings::Settings;
+use chinwag::time::in_seconds;
 
 use crate::company::{Company, SECRET, network};
 
@@ -262,7 +263,12 @@ fn who_may_not_do_something_in_a_room_is_told_whom_to_ask() {
     for (line, code, why, wanted) in [
         ("/room invite-only on", "invite-only", "only who is invited comes into #club", " for /invite"),
         ("/room key sesame", "bad-key", "#club has a key", " for it, and type /join #club KEY"),
-        ("/ban gus*", "banned", "guests of your name are banned from #club", " or choose another name with /nick"),
+        (
+            "/ban gus*",
+            "banned",
+            "guests of your name are banned from #club for good",
+            " or choose another name with /nick",
+        ),
     ] {
         company.done("ann", line);
         let refused = company.ask("gus", "/join #club");
@@ -354,4 +360,37 @@ fn who_gives_up_their_name_where_nobody_logs_in_is_told_that_it_is_for_good() {
     assert_eq!(company.ask("ann", "/nick ANN"), "+ nick ANN");
     let notice = "* notice nobody can log in here now, so ann, which is yours, is not to be had again until the operator changes that";
     assert_eq!(company.told("ann", "/nick other"), [notice, "+ nick other"]);
+}
+
+#[test]
+fn an_answer_tells_how_long_a_ban_holds_and_what_it_was_before() {
+    let mut company = Company::new(Settings::default(), &["alice", "bob"]);
+    company.enter(&["alice", "bob", "carol"]);
+    company.enter_from("mallory", network(5));
+    for name in ["alice", "bob", "carol", "mallory"] {
+        company.done(name, "/join #a");
+    }
+    let until = |days: u64| in_seconds(company.0.now().wall + Duration::from_secs(86_400 * days)).to_string();
+    let [day, month] = [1, 30].map(until);
+    for (line, notice) in [
+        ("/mute bob", "name:bob is muted in #a for good".to_owned()),
+        ("/mute bob 1d", format!("name:bob is muted in #a until {day}; it was for good")),
+        ("/mute bob 1d", String::new()),
+        ("/mute bob", format!("name:bob is muted in #a for good; it was until {day}")),
+        ("/mute bob 0", String::new()),
+        ("/mute mallory", format!("guest:mallory is muted in #a until {day}")),
+        ("/mute mallory 60d", format!("guest:mallory is muted in #a until {month}; it was until {day}")),
+        ("/mute spam* 1d", String::new()),
+        ("/ban ads*", "pattern:ads* is banned from #a for good".to_owned()),
+        ("/ban bob", "name:bob is banned from #a for good".to_owned()),
+        // The reply says that it is by connection.
+        ("/ban carol", String::new()),
+    ] {
+        let mut told = company.told("alice", line);
+        assert!(told.pop().is_some_and(|reply| reply.starts_with("+ ")), "{line}");
+        let want = if notice.is_empty() { Vec::new() } else { vec![format!("* notice {notice}")] };
+        assert_eq!(told, want, "{line}");
+    }
+    let refusal = company.ask("bob", "/join #a");
+    assert!(refusal.starts_with("! join banned you are banned from #a for good; ask alice"), "{refusal}");
 }

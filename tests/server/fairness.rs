@@ -338,7 +338,7 @@ fn accepting_goes_on_when_descriptors_come_back() {
     drop(last);
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0));
-    assert!(log.contains("cannot accept: too many open files; raise the limit with ulimit -n; trying on"), "{log}");
+    assert!(log.contains("cannot accept: too many open files; raise the limit with ulimit -n, or LimitNOFILE= in a unit of systemd; trying on"), "{log}");
     // Somebody goes and somebody comes all the time.
     assert_eq!(log.matches("cannot accept").count(), 1, "{log}");
 }

@@ -388,8 +388,9 @@ fn what_keeps_the_server_from_starting_is_said_in_one_line() {
         let script = format!("ulimit -n {limit} && exec \"$0\" serve --listen 127.0.0.1:0");
         let few = timed().args(["bash", "-c", &script, binary()]).output().unwrap();
         let told = String::from_utf8(few.stderr).unwrap();
-        let want =
-            format!("chinwag: cannot serve with {limit} open files; raise the limit to 64 or more with ulimit -n");
+        let want = format!(
+            "chinwag: cannot serve with {limit} open files; raise the limit to 64 or more with ulimit -n 64, or LimitNOFILE=64 "
+        );
         assert!(few.status.code() == Some(1) && told.contains(&want), "{told}");
     }
     // It is understood, though nobody has it yet.
@@ -675,7 +676,11 @@ fn a_limit_that_stands_in_the_way_of_a_start_is_named() {
         assert_eq!(output.status.code(), Some(1), "{told}");
         assert!(want.iter().all(|want| told.contains(want)), "{told}");
     };
-    check("ulimit -n 64", "", &["cannot listen on 127.0.0.1:0: too many open files; raise the limit with ulimit -n"]);
+    check(
+        "ulimit -n 64",
+        "",
+        &["cannot listen on 127.0.0.1:0: too many open files; raise the limit with ulimit -n, or LimitNOFILE= "],
+    );
     if !rustix::process::geteuid().is_root() {
         check("ulimit -u 1", "", &["cannot start the thread of ", ": resource temporarily unavailable; ", "ulimit -u"]);
     } else if have(&["setpriv"]) {

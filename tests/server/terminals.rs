@@ -209,7 +209,8 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
         ("\x03\r\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
         ("\x1b[200~\x1b[201~\r\n", "! say usage the keys that move the cursor "),
         ("\x04\x1a\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
-        ("not this\x03/msg alice psst\n", "! say usage a key that does nothing here stands before that command, "),
+        ("not this\x1a/msg alice psst\n", "! say usage a key that does nothing here stands before that command, "),
+        ("not this\x03\r\n", "! say usage Ctrl-C, Ctrl-D and Ctrl-Z end nothing here; /quit leaves"),
         ("\x1b/quit\r\n", "! say usage a key that does nothing here "),
         ("/me waves\x1b[A/msg alice psst\n", "! me usage a key that does nothing here "),
         ("hello\r/msg alice psst\r\n", "! say usage a key that does nothing here "),
@@ -243,8 +244,60 @@ fn keys_alone_and_a_password_behind_a_blank_are_said_to_nobody() {
     bob.send("\x1b[A is what Up sends");
     alice.expect("#a <bob> \u{fffd}[A is what Up sends");
     // What others may mean is said as ever.
-    bob.send_bytes(b"\x03 c\n");
+    bob.send_bytes(b"\x1a c\n");
     alice.expect("#a <bob> \u{fffd} c");
+    bob.send_bytes(b"\x0304red\x03\n");
+    alice.expect("#a <bob> \u{fffd}04red\u{fffd}");
+}
+
+#[test]
+fn what_was_typed_before_ctrl_c_is_neither_said_nor_done() {
+    let server = Server::start(&[]);
+    let (mut alice, mut bob) = two(&server);
+    for typed in [
+        &b"not this\x03hello\r\n"[..],
+        b"not this\xff\xf4\xff\xfd\x06hello\r\n",
+        b"/quit\x03hello\r\n",
+        b"no\x03not this\x03hx\x08ello\r\n",
+        b"not this\x03he\x08\x08\x08hello\r\n",
+        b"not this\x03/msg #a hello\r\n",
+        b"\xff\xf4hello\r\n",
+    ] {
+        bob.send_bytes(typed);
+        alice.expect("#a <bob> hello");
+    }
+}
+
+#[test]
+fn a_command_that_is_said_without_its_slash_is_hinted_at_once() {
+    let server = Server::start(&["--rate", "0"]);
+    let mut alice = server.in_room("alice", "#a");
+    for (n, (typed, name)) in [
+        ("help", Some("help")),
+        ("join #lobby", Some("join")),
+        ("Quit", Some("quit")),
+        ("j", None),
+        ("msg @bob psst", Some("msg")),
+        ("who knows", None),
+        ("help me", None),
+        ("kill", None),
+        ("//help", None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let nick = format!("n{n}");
+        let mut other = server.in_room(&nick, "#a");
+        let notice = |name| {
+            format!("* notice without a slash that is said to others; /{name} is the command, if that was meant")
+        };
+        for is_first in [true, false] {
+            other.send(typed);
+            alice.until(&format!("#a <{nick}> {}", typed.replace("//", "/")));
+            let told: Vec<String> = other.settle().into_iter().filter(|line| line.starts_with("* notice ")).collect();
+            assert_eq!(told, name.filter(|_| is_first).map(notice).into_iter().collect::<Vec<_>>(), "{typed}");
+        }
+    }
 }
 
 #[test]

@@ -175,6 +175,26 @@ fn a_cancelled_download_sends_nothing_more() {
 }
 
 #[test]
+fn who_stops_a_download_is_told_that_the_same_once_more_takes_the_file_away() {
+    let server = Server::start(&["--rate", "0"]);
+    let [mut olga, mut alice, mut bob] = ["olga", "alice", "bob"].map(|name| server.in_room(name, "#a"));
+    share(&mut alice, "#a", &noise(3_000_000, 1), "x");
+    let notice = "* notice your download of file 1 is stopped; /cancel 1 once more takes the file away from everybody";
+    for (client, may) in [(&mut bob, false), (&mut alice, true), (&mut olga, true)] {
+        client.settle();
+        client.send("/get 1");
+        client.until_starting("=1 ");
+        client.send("/cancel 1");
+        let told = client.until("+ cancel 1");
+        assert_eq!(told.iter().any(|line| line == notice), may, "{:?}", told.last());
+    }
+    bob.send("/cancel 1");
+    bob.until_starting("! cancel refused ");
+    olga.ask("/cancel 1", "+ cancel 1");
+    alice.until("#a * alice unfile 1 gone");
+}
+
+#[test]
 fn the_spool_keeps_its_size_and_the_oldest_of_who_holds_most_goes_first() {
     let server = Server::start(&["--spool", "100K", "--rate", "0"]);
     let mut alice = server.in_room("alice", "#a");

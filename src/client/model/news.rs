@@ -89,6 +89,11 @@ impl News {
         }
     }
 
+    /// Whether it is of no day: what a list or a search has found is told below it, whenever that was.
+    pub fn is_timeless(&self) -> bool {
+        matches!(self, Self::Answer(_))
+    }
+
     /// Who calls for us with this, where, and with what: what has just been said to us, shared with us alone, or done to us.
     pub fn call(&self) -> Option<(Nick, Place, &str)> {
         match self {
