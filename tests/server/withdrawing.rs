@@ -115,15 +115,3 @@ fn whoever_owns_a_name_next_does_not_have_the_files_of_who_owned_it_before() {
         company.0.hub.check();
     }
 }
-
-#[test]
-fn a_name_goes_to_nobody_before_the_disk_knows_whose_its_files_were() {
-    let mut company = company();
-    share(&mut company, "alice", "#a");
-    company.0.connect_control("ctl");
-    // The second line is carried out while the disk has not done a thing.
-    let told = company.told("ctl", "/revoke alice\n/grant alice");
-    let busy = "! grant busy alice is just being changed; try again in a moment";
-    assert_eq!(told, ["+ revoke alice", busy]);
-    company.done("ctl", "/grant alice");
-}

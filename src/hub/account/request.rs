@@ -2,7 +2,6 @@
 
 use crate::effect::{Output, PasswordTask};
 use crate::event::{Deed, Detail, Done, Event, Fault, Owning, Quota, Standing, Vacancy, Verb};
-use crate::files::Owner;
 use crate::limits;
 use crate::metrics::LoginBy;
 use crate::names::{KeptNick, Nick, Origin, Text, Token, Wire};
@@ -302,10 +301,6 @@ impl Hub {
                 }
                 if !self.accounts.register.has_room() {
                     return Err(Fault::TooMany(Quota::Names));
-                }
-                // Until it is on the disk that what was sent is the last owner's, it would be the next one's after a kill.
-                if self.disk.jobs.contains(&Some(Owner::Past(nick))) {
-                    return Err(Fault::NameBusy(nick));
                 }
                 (nick, of(nick, Day::of(turn.now.wall)).into())
             }
