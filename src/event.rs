@@ -213,7 +213,7 @@ pub enum Event {
     NoWayBack(Nick),
     /// A download was stopped, and the request that did it takes this file away from everybody if it is made once more.
     MayWithdraw(FileId),
-    /// Somebody is kept out, or from being heard, until then if it ends, which is not what was asked for or not what was so before.
+    /// Somebody is kept out, or from being heard, until then if it ends, which is not what was so before.
     Lasts {
         barred: Barring,
         until: Option<SystemTime>,

@@ -131,7 +131,6 @@ impl Hub {
                 }
             }
         };
-        let asked = time;
         let time = match (&who, time) {
             (Who::Guest(_), None) => Some(limits::GUEST_BAN),
             (Who::Guest(_), Some(time)) if time.is_zero() => Some(limits::GUEST_BAN_MOST),
@@ -171,24 +170,21 @@ impl Hub {
                 }
             }
         }
-        let by_connection = guest.is_some() && network.is_none();
-        // Who is banned by connection is so until they go, as the reply says.
-        let is_asked = asked.map_or(by_connection, |asked| time == Some(asked).filter(|asked| !asked.is_zero()));
-        self.tell_lasting(Barring::Ban(kind, room, who.clone()), (is_asked, until), was, turn);
-        Ok(Done::Ban { kind, room, id: number, who, by_connection })
+        self.tell_lasting(Barring::Ban(kind, room, who.clone()), until, was, turn);
+        Ok(Done::Ban { kind, room, id: number, who, by_connection: guest.is_some() && network.is_none() })
     }
 
-    /// Tells for how long somebody is barred whom it barred, unless it is what was asked for and nothing else was so before.
+    /// Tells for how long somebody is barred whom it barred, and what was so before, if that was something else.
     pub(super) fn tell_lasting(
         &self,
         barred: Barring,
-        (is_asked, until): (bool, Option<SystemTime>),
+        until: Option<SystemTime>,
         was: Option<(bool, Option<SystemTime>)>,
         turn: &mut Turn<'_, impl Output>,
     ) {
         let of_guests = matches!(barred, Barring::Block(BlockScope::Guests, _));
         let was = was.filter(|was| *was != (of_guests, until));
-        if !is_asked || was.is_some() {
+        if was.is_some() {
             turn.out.answer(turn.conn, &Event::Lasts { barred, until, was });
         }
     }

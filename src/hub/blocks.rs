@@ -111,8 +111,7 @@ impl Hub {
             self.note(vec![Entry::Block(Block { id, scope, who, until, by, reason })], turn.out);
         }
         let closed = self.close_blocked(who, scope, turn);
-        let is_asked = time.is_some_and(|time| time.is_zero() == until.is_none());
-        self.tell_lasting(Barring::Block(scope, who), (is_asked, until), was, turn);
+        self.tell_lasting(Barring::Block(scope, who), until, was, turn);
         Ok(Done::Block { id, who, closed })
     }
 

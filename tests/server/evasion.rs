@@ -373,17 +373,16 @@ fn an_answer_tells_how_long_a_ban_holds_and_what_it_was_before() {
     let until = |days: u64| in_seconds(company.0.now().wall + Duration::from_secs(86_400 * days)).to_string();
     let [day, month] = [1, 30].map(until);
     for (line, notice) in [
-        ("/mute bob", "name:bob is muted in #a for good".to_owned()),
+        ("/mute bob", String::new()),
         ("/mute bob 1d", format!("name:bob is muted in #a until {day}; it was for good")),
         ("/mute bob 1d", String::new()),
         ("/mute bob", format!("name:bob is muted in #a for good; it was until {day}")),
         ("/mute bob 0", String::new()),
-        ("/mute mallory", format!("guest:mallory is muted in #a until {day}")),
+        ("/mute mallory", String::new()),
         ("/mute mallory 60d", format!("guest:mallory is muted in #a until {month}; it was until {day}")),
         ("/mute spam* 1d", String::new()),
-        ("/ban ads*", "pattern:ads* is banned from #a for good".to_owned()),
-        ("/ban bob", "name:bob is banned from #a for good".to_owned()),
-        // The reply says that it is by connection.
+        ("/ban ads*", String::new()),
+        ("/ban bob", String::new()),
         ("/ban carol", String::new()),
     ] {
         let mut told = company.told("alice", line);

@@ -230,7 +230,7 @@ fn another_name_takes_one_connection_out() {
     let (_folder, server, mut one, mut bob) = lobby();
     let mut two = beside(&server, &["#lobby 0"]);
     // That the room bans guests of that name is no matter, as it leaves the room.
-    one.ask("/ban car* 0", "+ ban #lobby 1 pattern:car*");
+    one.ask("/ban car*", "+ ban #lobby 1 pattern:car*");
     bob.settle();
     two.settle();
     two.ask("/nick carol", "+ nick carol");
