@@ -120,12 +120,14 @@ pub fn slashless_secret(text: &str) -> Option<Verb> {
     }
 }
 
-/// The command that may be meant by a text that is its name, or its name and a room or a person, but without its slash.
+/// The command that may be meant by a text that is its name and a room or a person, but without its slash. Of a name alone, only of
+/// what who is lost types: `back` or `who` people say.
 pub fn slashless(text: &str) -> Option<Verb> {
     let mut words = text.split(is_blank).filter(|word| !word.is_empty());
     let (name, second) = (words.next().filter(|name| !name.starts_with('/'))?, words.next());
     let verb = find(name).map(|spec| spec.verb).filter(|verb| is_common(*verb))?;
-    second.is_none_or(|word| word.starts_with(['#', '@'])).then_some(verb)
+    let is_meant = second.map_or(matches!(verb, Verb::Help | Verb::Quit), |word| word.starts_with(['#', '@']));
+    is_meant.then_some(verb)
 }
 
 /// Whether a line has keys in it as terminals send them, of which others see something else. What is for colours is sent by no key.

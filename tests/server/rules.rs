@@ -710,7 +710,7 @@ fn an_entry_tells_who_made_a_room_only_when_something_is_so_of_it() {
     let room = RoomName::new("#plain").unwrap();
     company.done("eve", "/room moderated on");
     let rule = Entry::Rule { room, rule: Rule::Moderated(true) };
-    assert_eq!(company.0.notes.ledger.entries, [rule, Entry::Room { room, founder: Founder::Guest }]);
+    assert_eq!(company.0.notes.ledger.entries, [Entry::Room { room, founder: Founder::Guest }, rule]);
     let (room, nick) = (RoomName::new("#owned").unwrap(), Nick::new("ann").unwrap());
     company.0.notes.ledger.entries.clear();
     company.done("ann", "/join #owned");

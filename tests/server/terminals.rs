@@ -281,6 +281,7 @@ fn a_command_that_is_said_without_its_slash_is_hinted_at_once() {
         ("who knows", None),
         ("help me", None),
         ("kill", None),
+        ("back", None),
         ("//help", None),
     ]
     .into_iter()
