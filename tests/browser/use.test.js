@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Caller, folder, isChromium, serve, Visitor } from "./kit.js";
+import { Caller, folder, isChromium, NAMES, serve, Visitor } from "./kit.js";
 
 /** @param {Visitor} visitor @param {string} keys such as `Control+k` */
 async function chord(visitor, keys) {
@@ -158,6 +158,21 @@ test("a name of one's own: registered in the settings, and logged in to elsewher
   await second.say("from here too");
   await anna.sees("from here too");
   await bob.hears("<anna> from here too");
+});
+
+test("where others can read along, no password is asked for", async (t) => {
+  const { web } = await serve(t, "--data", folder(t), "--origin", `http://${NAMES[0]}`);
+  const anna = await Visitor.come(t, web.replace("127.0.0.1", NAMES[0]), { isStrict: false });
+  await anna.enter("anna");
+  await anna.loaded();
+  await anna.page.click("#me");
+  await anna.sees("For a name of your own you need an encrypted connection (https)", "dialog fieldset");
+  assert.equal(await anna.page.$("dialog input[type=password]"), null);
+  assert.deepEqual(
+    (await anna.all("dialog button", (all) => all.map((el) => el.innerText))).filter((text) => /name/.test(text)),
+    [],
+  );
+  await anna.stands("settings-in-clear");
 });
 
 test("whose name has no password is told so, and asked before they go without one", async (t) => {

@@ -282,6 +282,8 @@ async function settings(page, isPassword) {
   const away = field("away", { value: me.away ?? "", placeholder: T.t("awayLike"), maxlength: 200 });
   const secret = { pattern: "\\S{8,}", title: T.t("oneWord"), required: true };
   const hasOld = me.owned && !page.lacksPassword;
+  // Elsewhere the server takes no password, as others can read along.
+  const mayOwn = me.owned || isSecureContext;
   const old = field("oldPassword", {
     type: "password",
     autocomplete: "current-password",
@@ -329,16 +331,16 @@ async function settings(page, isPassword) {
         "you",
         line(name, "rename", () => session.rename(name.input.value.trim())),
         line(away, "setAway", () => session.away(away.input.value.trim() || null)),
-        line(pass, me.owned ? "choose" : "register", register, ...(hasOld ? [old] : [])),
-        seen(pass, old),
+        mayOwn && line(pass, me.owned ? "choose" : "register", register, ...(hasOld ? [old] : [])),
+        mayOwn && seen(pass, old),
         page.lacksPassword && h("p", { class: "quiet" }, ...parts("noPassword", me.nick)),
         me.owned &&
           button(T.t("logout"), () => {
             page.shut();
             logout(page);
           }),
-        !me.owned && h("p", { class: "quiet" }, T.t("registerWhy")),
-        !me.owned && button(T.t("haveName"), () => login(page)),
+        !me.owned && h("p", { class: "quiet" }, T.t(mayOwn ? "registerWhy" : "registerHow")),
+        mayOwn && !me.owned && button(T.t("haveName"), () => login(page)),
       ),
       part(
         "notify",

@@ -239,6 +239,7 @@ refusal.wait Warte {0} Sekunde.|Warte {0} Sekunden.
 refusal.words Ein Name ist ein Wort.
 regain Dein letzter Besuch hat deinen Namen noch. Du bekommst ihn in drei Minuten zurück, spätestens in fünf.
 register Namen behalten
+registerHow Für einen eigenen Namen brauchst du eine verschlüsselte Verbindung (https): hier könnten andere sein Passwort mitlesen.
 registerWhy Mit einem Passwort gehört dieser Name dir und niemandem sonst.
 reload Neu laden
 rename Ändern

@@ -201,6 +201,7 @@ refusal.usage.passwd A password has no blanks, 8 characters or more, does not be
 refusal.usage.register A password has no blanks, 8 characters or more, does not begin with “token:”, and is not the name.
 regain Your last visit here still has your name. It comes back to you in three minutes, or five at most.
 register Own this name
+registerHow For a name of your own you need an encrypted connection (https): others could read its password here.
 registerWhy With a password this name is yours, and nobody else’s.
 rename Change
 reply Reply
