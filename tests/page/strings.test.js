@@ -69,6 +69,14 @@ test("whoever is refused something reads why in their own language", () => {
   for (const code of codes) assert.notEqual(`refusal.${code}` in tables.en, code in UNMET, code);
 });
 
+test("where the server names its operator as the one to ask, the page does", () => {
+  assert.match(read("../../plain/refusal.rs"), /Quota::Registrations => .{0,300}or ask the operator/s);
+  const wanted = { en: "ask whoever runs this server", de: "frage, wer diesen Server betreibt" };
+  for (const [lang, words] of Object.entries(wanted))
+    for (const key of ["refusal.refused.register", "refusal.too-many.register"])
+      assert.ok(tables[lang][key].toLowerCase().includes(words.toLowerCase()), `${lang}: ${key}`);
+});
+
 test("a language is the first of the wanted ones that there is", async () => {
   assert.equal((await texts(["xx", "de-AT", "en"])).lang, "de");
   assert.equal((await texts(["xx"])).lang, "en");

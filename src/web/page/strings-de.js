@@ -227,7 +227,7 @@ refusal.too-many.join Du darfst zurzeit keinen weiteren Raum betreten, oder dies
 refusal.too-many.login Von da, wo du bist, kamen zu viele falsche Passwörter. Versuche es in zehn Minuten noch einmal.
 refusal.too-many.nick Du hast deinen Namen zu oft geändert. Warte eine Minute.
 refusal.too-many.pass Von da, wo du bist, kamen zu viele falsche Passwörter. Versuche es in zehn Minuten noch einmal.
-refusal.too-many.register Von da, wo du bist, wurden zu viele Namen vergeben. Versuche es morgen noch einmal.
+refusal.too-many.register Von da, wo du bist, wurden zu viele Namen vergeben. Versuche es morgen noch einmal, oder frage, wer diesen Server betreibt.
 refusal.too-many.send Du darfst zurzeit nicht mehr Dateien teilen. Nimm eine zurück oder warte, bis andere gesendet sind.
 refusal.unkept Dafür ist in diesem Browser kein Platz. Schließe andere Seiten und hole sie noch einmal.
 refusal.unknown-command Diesen Befehl gibt es nicht. Ein / allein zeigt, welche es gibt.

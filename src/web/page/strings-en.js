@@ -192,7 +192,7 @@ refusal.too-many.join You may not enter more rooms now, or this one is full. Lea
 refusal.too-many.login Too many wrong passwords came from where you are. Try again in ten minutes.
 refusal.too-many.nick You have changed your name too often. Wait a minute.
 refusal.too-many.pass Too many wrong passwords came from where you are. Try again in ten minutes.
-refusal.too-many.register Too many names were made somebody’s own from where you are. Try again tomorrow.
+refusal.too-many.register Too many names were made somebody’s own from where you are. Try again tomorrow, or ask whoever runs this server for a name.
 refusal.too-many.send You may not share more files now. Take one back, or wait until others are sent.
 refusal.unkept There is no room for it in this browser. Close other pages, and fetch it again.
 refusal.unknown-command There is no such command. A / alone shows those there are.
