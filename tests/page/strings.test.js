@@ -15,7 +15,7 @@ const named = (source) =>
     [...source.matchAll(find)].map(([, key]) => key),
   );
 /** Keys of which the code names the beginning alone. */
-const FAMILIES = /^(refusal|event|note|bye|is|rank|ask|notify|keys)\.|^type[123]$/;
+const FAMILIES = /^(refusal|event|note|bye|is|rank|ask|notify|keys|unshown)\.|^type[123]$/;
 const tables = Object.fromEntries(
   await Promise.all(Object.entries(languages).map(async ([lang, table]) => [lang, await table()])),
 );

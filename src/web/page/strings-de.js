@@ -274,6 +274,9 @@ unknown Unklar, ob das angekommen ist.
 unread {0} ungelesen|{0} ungelesen
 unreadable Dieser Browser kann {0} nicht lesen. Das Original senden, mit dem Ort und allem, was die Kamera sonst hineingeschrieben hat?
 unsent Nicht gesendet: {0}
+unshown.audio Diese Aufnahme kann nicht gezeigt werden
+unshown.image Dieses Bild kann nicht gezeigt werden
+unshown.video Dieser Film kann nicht gezeigt werden
 until bis {0}, {1}
 useHere Hier benutzen
 voice Eine Stimme geben

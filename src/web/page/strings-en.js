@@ -225,6 +225,9 @@ unknown Not known whether this arrived.
 unread {0} unread|{0} unread
 unreadable This browser cannot read {0}. Send the original, with the place and all else that its camera wrote into it?
 unsent Not sent: {0}
+unshown.audio This recording cannot be shown
+unshown.image This picture cannot be shown
+unshown.video This film cannot be shown
 until until {0}, {1}
 voice Give a voice
 went {0} left|{0} left
