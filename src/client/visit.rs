@@ -28,6 +28,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 const ANSWERS: Duration = Duration::from_secs(8);
 /// How long the server may take to be told that the person has gone, if they wait for nothing.
 const PARTING: Duration = Duration::from_millis(500);
+/// How long the question stands whether the person means to leave with files on their way.
+const WARNED: Duration = Duration::from_secs(15);
 /// How many lines that have not been said are told at the end.
 const LEFT: usize = 20;
 /// How often the bell rings at most.
@@ -85,8 +87,8 @@ pub struct Visit {
     unsure: Option<Instant>,
     /// Since when the person wants to leave and so many lines are not said or not answered yet.
     quitting: Option<(Instant, usize)>,
-    /// Whether the person was told, when they wanted to leave, which files do not get there then.
-    is_warned: bool,
+    /// When the person wanted to leave and was told which files do not get there then, if they have typed nothing else since.
+    warned: Option<Instant>,
     /// The path that was typed or dropped last, and not said.
     dropped: Option<String>,
     shown: VecDeque<Shown>,
@@ -103,9 +105,9 @@ impl Visit {
         fold.set(is_on, &mut VecDeque::new());
         let client = Client::new(server, wish, downloads.clone()).map_err(|e| reason(&e))?;
         let shown = VecDeque::new();
-        let (unsure, quitting, dropped) = (None, None, None);
-        let (is_warned, has_failed) = (false, false);
-        Ok(Self { client, address, downloads, fold, unsure, quitting, is_warned, dropped, shown, has_failed })
+        let (unsure, quitting, warned, dropped) = (None, None, None, None);
+        let has_failed = false;
+        Ok(Self { client, address, downloads, fold, unsure, quitting, warned, dropped, shown, has_failed })
     }
 
     /// One turn of the client, and what came of it. It is an error if the server cannot be reached, or turns us away, before it
@@ -173,7 +175,8 @@ impl Visit {
             self.dropped = Some(line.to_owned());
             let say = if line.starts_with('/') { "" } else { ", or type it once more to say it as it is" };
             self.tell(News::Refused(format!("that is a file; /send {} shares it with {place}{say}", line.trim())));
-        } else if !(line.starts_with('/') && is_quit(line) && self.warns()) {
+        } else if !(line.starts_with('/') && is_quit(line) && self.warns(now)) {
+            self.warned = None;
             let taken = self.client.session.typed(line, now);
             return self.carry_out(taken);
         }
@@ -214,7 +217,7 @@ impl Visit {
     /// Leaves, once all that was typed has been said. Whether that was asked for already: then the person does not want to wait.
     pub fn leave(&mut self, now: Instant) -> bool {
         let is_second = self.quitting.is_some();
-        if !is_second && !self.warns() {
+        if !is_second && !self.warns(now) {
             self.meant("/quit", now);
         }
         is_second
@@ -226,13 +229,10 @@ impl Visit {
     }
 
     /// Tells a person who wants to leave that files do not get there then, and has them say it once more. Whether that was told now.
-    fn warns(&mut self) -> bool {
+    fn warns(&mut self, now: Instant) -> bool {
         let session = &self.client.session;
-        if !self.has_transfers()
-            || !session.has_person()
-            || session.is_quitting()
-            || std::mem::replace(&mut self.is_warned, true)
-        {
+        let is_asked = self.has_transfers() && session.has_person() && !session.is_quitting();
+        if !is_asked || self.warned.replace(now).is_some_and(|at| now < at + WARNED) {
             return false;
         }
         let names: Vec<_> = self.client.transfers.progress(Instant::now()).map(|progress| called(&progress)).collect();
@@ -367,7 +367,7 @@ impl Visit {
                 self.shown.push_back(Shown::News(News::Refused(why)));
             }
         }
-        self.is_warned &= self.has_transfers();
+        self.warned = self.warned.filter(|_| self.has_transfers());
         while let Some(end) = self.client.transfers.poll_end() {
             self.shown.push_back(match end {
                 TransferEnd::Sent { file, place, name } => {

@@ -216,6 +216,13 @@ fn who_leaves_while_files_are_on_their_way_is_asked_once() {
         );
         eventually("it waits", || terminal.is_at_rest());
         assert!(bob.settle().iter().all(|line| !line.contains("quit")));
+        // Who goes on with something else is asked anew.
+        terminal.keys(format!("/fold on{end}"));
+        told(&terminal, "who comes and goes is only counted");
+        terminal.keys(leave);
+        terminal.wait_until("the question once more", |screen| {
+            screen.lines.iter().filter(|line| line.contains("leaving stops that")).count() == 2
+        });
         terminal.keys(leave);
         eventually("it is taken", || terminal.is_at_rest());
         proxy.limit(usize::MAX, usize::MAX);
