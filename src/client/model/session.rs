@@ -912,7 +912,9 @@ mod tests {
             ("/history", "+ history #a 0"),
         ] {
             session.typed(line, Instant::now());
-            sent(&mut session);
+            if sent(&mut session).contains(&"/files".to_owned()) {
+                hear(&mut session, &["+ files 0"]);
+            }
             hear(&mut session, &[reply]);
             assert!(session.asked.is_empty(), "{line}");
         }

@@ -682,6 +682,46 @@ mod tests {
     }
 
     #[test]
+    fn a_history_that_is_asked_for_shows_files_in_their_place() {
+        let line = |seq: u64| format!("- [{seq}@2026-11-22T14:3{seq}:00.000Z] <bob> line {seq}");
+        let files = [
+            "- 1 13 bob #a 2000s ready one.txt",
+            "- 2 13 bob #a 90s ready two.txt",
+            "- 3 13 carol #a 10s coming three.txt",
+            "- 4 13 bob #b 30s ready elsewhere.txt",
+            "+ files 4",
+        ];
+        for (typed, lines, want) in [
+            ("/history 3", &[2, 3, 5][..], &["line 2", "line 3", "two.txt", "line 5", "three.txt"][..]),
+            ("/history #a 9", &[1, 5], &["one.txt", "line 1", "two.txt", "line 5", "three.txt"]),
+            // More may follow.
+            ("/history #a after 2", &[3, 5], &["line 3", "two.txt", "line 5"]),
+            ("/history", &[], &["one.txt", "two.txt", "three.txt"]),
+        ] {
+            let mut session = online(&["#a"]);
+            session.clock = humantime::parse_rfc3339("2026-11-22T14:35:20Z").unwrap();
+            for _ in 0..2 {
+                session.typed(typed, Instant::now());
+                assert_eq!(sent(&mut session), ["/files", typed]);
+                let rows: Vec<String> = lines.iter().map(|&seq| line(seq)).collect();
+                let history = format!("+ history #a {}", lines.len());
+                hear(&mut session, &files);
+                hear(&mut session, &rows.iter().map(String::as_str).chain([&*history]).collect::<Vec<_>>());
+                let told: Vec<String> = shown(&mut session)
+                    .into_iter()
+                    .filter_map(|news| match news {
+                        News::Said { text, age: Age::Past, .. } => Some(text),
+                        News::File { name, age: Age::Past, .. } => Some(name),
+                        _ => None,
+                    })
+                    .collect();
+                assert_eq!(told, want, "{typed}");
+                assert!(session.shared.is_empty());
+            }
+        }
+    }
+
+    #[test]
     fn who_enters_a_room_is_told_once_how_to_see_more_than_its_last_messages() {
         let line = |seq: u64| format!("[{seq}@2026-11-22T14:30:00.{seq:03}Z] <bob> line");
         for (first, is_told) in [(1, false), (2, true)] {
