@@ -18,7 +18,7 @@ use crate::client::wire::server::Server;
 use crate::client::wire::transfers::{self, Keep, Picture, TransferEnd};
 use crate::listener::reason;
 use crate::names::{FileId, Nick, Place};
-use crate::text::counted;
+use crate::text::{counted, roughly};
 
 /// Transfers that may be under way or wait for their turn.
 const TRANSFERS: usize = 100;
@@ -372,7 +372,9 @@ impl Visit {
             self.shown.push_back(match end {
                 TransferEnd::Sent { file, place, name } => {
                     self.client.session.talks.hear_of_file(file);
-                    Shown::News(News::Note(format!("{name} is shared with {place}, as file {file}")))
+                    let time = self.client.session.file_ttl.map(|time| format!(" (for {})", roughly(time)));
+                    let time = time.unwrap_or_default();
+                    Shown::News(News::Note(format!("{name} is shared with {place}, as file {file}{time}")))
                 }
                 TransferEnd::Saved { path, .. } => {
                     let path = path.map(|path| path.display().to_string()).unwrap_or_default();

@@ -164,12 +164,15 @@ test("what cannot be shown says so beside its name, and can be saved", async (t)
 });
 
 test("the original of a photo goes as it is, if one ticks that", async (t) => {
-  const { port, web } = await serve(t);
+  const { port, web } = await serve(t, "--file-ttl", "100d");
   const bob = await Caller.come(t, port, "bob");
   const anna = await (await Visitor.come(t, web)).enter("anna");
   await anna.loaded();
   const bytes = await photo(anna);
   await hand(anna, "drop", "house.jpg", bytes);
+  const month = new Date(Date.now() + 100 * 86_400_000).toLocaleDateString("en", { month: "long" });
+  await anna.sees(`${month} `, "dialog p.quiet");
+  await anna.sees("Can be fetched until ", "dialog p.quiet");
   const tick = await anna.page.waitForSelector("dialog input[type=checkbox]");
   await tick?.click();
   await anna.press("Send", "dialog");

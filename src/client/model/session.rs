@@ -307,6 +307,8 @@ pub struct Session {
     heard_at: Option<Instant>,
     /// For how many seconds it had not when we came in.
     away_for: u64,
+    /// For how many seconds the server keeps a file, once that has been told.
+    pub file_ttl: Option<u64>,
     /// Whether the server has done, or listed, what it does for operators alone.
     pub is_operator: bool,
     /// The files of which we were told last, with their sizes and names: a server that was started anew may give their IDs to others.
@@ -378,6 +380,7 @@ impl Session {
             ghosts: Vec::new(),
             heard_at: None,
             away_for: 0,
+            file_ttl: None,
             is_operator: false,
             told_files: VecDeque::new(),
             shared: Vec::new(),

@@ -234,7 +234,10 @@ export class Files {
       tick("original", false, (on) => {
         original = on;
       });
-    if (!(await ask(parts("sendTo", talk.name), [list, photos], [[T.t("send"), "send"]]))) return;
+    const ttl = this.#session.server.limits.get("file-ttl");
+    const end = Date.now() + (ttl ?? 0) * 1000;
+    const until = ttl ? h("p", { class: "quiet" }, T.t("fetchable", T.day(end), T.time(end))) : null;
+    if (!(await ask(parts("sendTo", talk.name), [list, photos, until], [[T.t("send"), "send"]]))) return;
     for (const file of files) await this.#send(talk.id, file, original);
   }
 

@@ -73,6 +73,7 @@ event.unbanned {0} lässt {1} wieder ein
 event.unheard {0} ist gegangen, ohne zu bekommen, was du zuletzt geschrieben hast
 event.unmuted {0} lässt {1} wieder sprechen
 find Raum oder Person
+fetchable Abrufbar bis {0}, {1}.
 flood {0} neue Nachricht|{0} neue Nachrichten
 fold Kommen und Gehen zusammenzählen
 forGood für immer

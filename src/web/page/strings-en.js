@@ -59,6 +59,7 @@ event.topic {0} set the topic
 event.unbanned {0} lets {1} in again
 event.unheard {0} has gone, and did not get what you wrote last
 event.unmuted {0} lets {1} speak again
+fetchable Can be fetched until {0}, {1}.
 flood {0} new message|{0} new messages
 fold Count arrivals and departures together
 forGood for good

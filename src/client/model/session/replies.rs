@@ -186,11 +186,11 @@ impl Session {
                     }
                 }
             }
-            Some(Pending::Limits(largest)) => {
-                if let Detail::Limit { name: "file", value: Value::Count(count), .. } = Detail::parse("limits", text) {
-                    *largest = Some(count);
-                }
-            }
+            Some(Pending::Limits(largest)) => match Detail::parse("limits", text) {
+                Detail::Limit { name: "file", value: Value::Count(count), .. } => *largest = Some(count),
+                Detail::Limit { name: "file-ttl", value: Value::Seconds(time), .. } => self.file_ttl = Some(time),
+                _ => {}
+            },
             Some(&mut Pending::Search { room, ref mut past, .. }) => {
                 let Detail::Line { seq, at, from, text } = Detail::parse("history", text) else { return };
                 let mark = if Some(from) == self.nick { Mark::Own } else { Mark::Plain };
