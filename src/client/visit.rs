@@ -103,7 +103,8 @@ impl Visit {
         let address = server.address.to_string();
         let mut fold = Fold::default();
         fold.set(is_on, &mut VecDeque::new());
-        let client = Client::new(server, wish, downloads.clone()).map_err(|e| reason(&e))?;
+        let mut client = Client::new(server, wish, downloads.clone()).map_err(|e| reason(&e))?;
+        client.session.left = client.session.has_person().then(|| saved::left(&address)).flatten();
         let shown = VecDeque::new();
         let (unsure, quitting, warned, dropped) = (None, None, None, None);
         let has_failed = false;
@@ -262,7 +263,13 @@ impl Visit {
     /// The program ends, however that comes. The server is told, so that it keeps no place for somebody who has left.
     pub fn part(&mut self) {
         let until = Instant::now() + PARTING;
-        self.client.session.part();
+        let session = &mut self.client.session;
+        session.part();
+        let newest = session.talks.iter().filter_map(|talk| talk.seen.last_at()).chain(session.left).max();
+        if let Some(at) = newest.filter(|_| session.has_person()) {
+            // Where it cannot be remembered, nothing is told to be new.
+            let _ = saved::leave(&self.address, at);
+        }
         while self.client.link.is_up() && Instant::now() < until && self.client.turn(Some(until)).is_ok() {}
     }
 

@@ -315,6 +315,8 @@ pub struct Session {
     told_files: VecDeque<(FileId, u64, String)>,
     /// Files that were shared before we came in, of rooms of which the history is still to come.
     shared: Vec<News>,
+    /// When the newest message was said that was seen in an earlier run.
+    pub left: Option<SystemTime>,
     /// When we came in, and when our name and the ghosts were asked for last.
     since: Option<(Instant, Instant)>,
     waiting: VecDeque<Waiting>,
@@ -381,6 +383,7 @@ impl Session {
             heard_at: None,
             away_for: 0,
             file_ttl: None,
+            left: None,
             is_operator: false,
             told_files: VecDeque::new(),
             shared: Vec::new(),

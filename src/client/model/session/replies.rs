@@ -200,14 +200,14 @@ impl Session {
             Some(&mut Pending::History(room)) => {
                 let Detail::Line { seq, at, from, text } = Detail::parse("history", text) else { return };
                 let line = Line { seq, at, from, text: text.to_owned() };
-                let is_first = self.talks.room(room).is_some_and(|talk| talk.seen.last_at().is_none());
+                let before = self.talks.room(room).and_then(|talk| talk.seen.last_at());
                 if let Some(line) = self.talks.room(room).and_then(|talk| talk.seen.past(line)) {
                     self.tell_above(room);
-                    if is_first && line.seq > 1 {
+                    if before.is_none() && line.seq > 1 {
                         // They stand among what is not shown either.
                         self.take_shared(room, Some(line.at));
                     }
-                    self.tell_shared(room, Some(line.at));
+                    self.lead_to(room, before, line.at);
                     self.show(Place::Room(room), Some(line.seq), Some(line.at), line.from, line.text, Age::Past);
                 }
             }

@@ -407,6 +407,18 @@ impl Session {
         }
     }
 
+    /// Shows what stands before a message of this time that a history brings, behind one of `before`: files, and where what is new
+    /// begins since an earlier run.
+    pub(super) fn lead_to(&mut self, room: RoomName, before: Option<SystemTime>, at: SystemTime) {
+        let is_entry = self.asked.front().is_some_and(|asked| !asked.line.contains(" after "));
+        let is_between = |left: SystemTime| is_entry && left < at && before.is_none_or(|before| before <= left);
+        if let Some(left) = self.left.filter(|&left| is_between(left)) {
+            self.tell_shared(room, Some(left));
+            self.news.push_back(News::Note("new since you left".to_owned()));
+        }
+        self.tell_shared(room, Some(at));
+    }
+
     /// Notes that this file was told of.
     fn note_file(&mut self, file: (FileId, u64, String)) {
         self.told_files.drain(..(self.told_files.len() + 1).saturating_sub(TOLD_FILES));
@@ -718,6 +730,38 @@ mod tests {
                 assert_eq!(told, want, "{typed}");
                 assert!(session.shared.is_empty());
             }
+        }
+    }
+
+    #[test]
+    fn what_is_new_since_an_earlier_run_stands_below_a_line() {
+        let line = |seq: u64| format!("- [{seq}@2026-11-22T14:3{seq}:00.000Z] <bob> line {seq}");
+        for (left, want) in [
+            ("2026-11-22T14:31:00Z", &["line 1", "", "line 2", "line 3"][..]),
+            ("2026-11-22T14:20:00Z", &["", "line 1", "line 2", "line 3"]),
+            ("2026-11-22T14:33:00Z", &["line 1", "line 2", "line 3"]),
+        ] {
+            let mut session = online(&["#a"]);
+            session.left = humantime::parse_rfc3339(left).ok();
+            session.typed("/join #b", Instant::now());
+            hear(&mut session, &["+ join #b 1", "+ op #b 0", "+ files 0", &line(1), &line(2), &line(3)]);
+            hear(&mut session, &["+ history #b 3", "+ history #b 0"]);
+            let told = |session: &mut Session| -> Vec<String> {
+                let news = shown(session).into_iter();
+                let told = news.filter_map(|news| match news {
+                    News::Said { text, .. } => Some(text),
+                    News::Note(text) if text == "new since you left" => Some(String::new()),
+                    _ => None,
+                });
+                told.collect()
+            };
+            assert_eq!(told(&mut session), want, "{left}");
+            // What is missed later is not told so.
+            hear(
+                &mut session,
+                &["#b * alice missed 1 after 3", "+ who 1 1", "+ files 0", &line(3), &line(4), "+ history #b 2"],
+            );
+            assert_eq!(told(&mut session), ["line 4"], "{left}");
         }
     }
 
