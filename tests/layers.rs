@@ -119,7 +119,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("client/screen", "text unicode names wire client/model", "instants"),
     ("client/screen/terminal", "client/patient client/screen", "files system"),
     ("client/line", "text unicode names register/entry commands client/wire client/screen", "files system"),
-    ("client/saved", "home listener client/line", "files system"),
+    ("client/saved", "time home listener client/line", "files system"),
     ("client/known", "client/wire client/saved", ""),
     ("client/meet", "names signals listener client/patient client/wire client/known", ""),
     ("client/tokens", "unicode names wire listener client/saved", "files"),

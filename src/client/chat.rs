@@ -23,7 +23,7 @@ use crate::client::model::news::{Extent, News};
 use crate::client::model::session::{is_automatic, is_known, own_commands};
 use crate::client::screen::notify::{self, Notifier};
 use crate::client::screen::pictures::Window;
-use crate::client::screen::terminal::{Terminal, locale, loses_rows};
+use crate::client::screen::terminal::{Terminal, is_over_mosh, locale, loses_rows};
 use crate::client::screen::{self, Look, Palette, Rows, StatusRow, width};
 use crate::client::visit::{Bell, Options, RINGING, Shown, Visit};
 use crate::client::wire::link;
@@ -152,6 +152,8 @@ impl Chat {
         let signals = Signals::open(registry, SIGNALS, ends.into_iter().chain(others)).map_err(|e| reason(&e))?;
         visit.client.link.register(&mut SourceFd(&0), KEYS).map_err(|e| reason(&e))?;
         let terminal = Terminal::open(ended.clone()).map_err(|e| reason(&e))?;
+        let mut decoder = Decoder::default();
+        decoder.is_late = is_over_mosh();
         let term = std::env::var("TERM").unwrap_or_default();
         let look = Look { colour, is_few: Palette::of(&term) != Palette::Many, zone: TimeZone::system() };
         Ok(Self {
@@ -161,7 +163,7 @@ impl Chat {
             ended,
             continued,
             is_stopping: false,
-            decoder: Decoder::default(),
+            decoder,
             told_unreadable: false,
             gives_up: None,
             editor: Editor::new(History::open(history::default_path())),

@@ -24,6 +24,7 @@ use crate::client::wire::source::Source;
 use crate::client::wire::transfers::{self, Keep, TransferEnd, Transfers};
 use crate::listener::reason;
 use crate::names::{FileId, Place};
+use crate::text::roughly;
 
 /// How often it is looked how far files are.
 const MOVING: Duration = Duration::from_millis(250);
@@ -284,7 +285,13 @@ fn ends(
     while let Some(end) = client.transfers.poll_end() {
         shown.clear();
         match end {
-            TransferEnd::Sent { file, .. } => print(file.to_string().into_bytes())?,
+            TransferEnd::Sent { file, .. } => {
+                print(file.to_string().into_bytes())?;
+                // It is told once, and no script.
+                if let Some(time) = client.session.file_ttl.take().filter(|_| shown.telling.is_some()) {
+                    tell(&format!("what you shared can be fetched for {}", roughly(time)));
+                }
+            }
             TransferEnd::Saved { file, path: Some(path) } => {
                 places.saved.insert(file, path);
             }

@@ -15,11 +15,15 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::client::line::history;
 use crate::home::{Durability, make_folder, open_regular, private, replace};
 use crate::listener::reason;
+use crate::time;
 
+/// How many servers are remembered that were left.
+const LEFT: usize = 100;
 /// The most bytes that the file may have.
 const MOST: u64 = 64 * 1024;
 
@@ -212,6 +216,24 @@ pub fn remembered(name: &str) -> Option<bool> {
 /// Remembers what was settled in a chat under this name, beside the lines that were typed.
 pub fn remember(name: &str, is_on: bool) -> io::Result<()> {
     keep(&beside(name)?, if is_on { "on\n" } else { "off\n" })
+}
+
+/// When the newest message was said that was seen on this server before the client left it last.
+pub fn left(server: &str) -> Option<SystemTime> {
+    let text = read(&beside("left").ok()?).ok()??;
+    let at = text.lines().find_map(|line| line.strip_suffix(server)?.strip_suffix(' '))?;
+    humantime::parse_rfc3339(at).ok()
+}
+
+/// Remembers that for the next run, the latest first.
+pub fn leave(server: &str, at: SystemTime) -> io::Result<()> {
+    let path = beside("left")?;
+    change(&path, || {
+        let text = read(&path)?.unwrap_or_default();
+        let others = text.lines().filter(|line| !line.ends_with(&format!(" {server}"))).take(LEFT - 1);
+        let own = format!("{} {server}\n", time::in_millis(at));
+        Ok(others.fold(own, |text, line| text + line + "\n"))
+    })
 }
 
 /// The text of a file of a person's own; `None` if there is no such file. It is an error if it cannot be read, is no text or has too

@@ -18,7 +18,7 @@ use crate::client::wire::server::Server;
 use crate::client::wire::transfers::{self, Keep, Picture, TransferEnd};
 use crate::listener::reason;
 use crate::names::{FileId, Nick, Place};
-use crate::text::counted;
+use crate::text::{counted, roughly};
 
 /// Transfers that may be under way or wait for their turn.
 const TRANSFERS: usize = 100;
@@ -28,6 +28,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 const ANSWERS: Duration = Duration::from_secs(8);
 /// How long the server may take to be told that the person has gone, if they wait for nothing.
 const PARTING: Duration = Duration::from_millis(500);
+/// How long the question stands whether the person means to leave with files on their way.
+const WARNED: Duration = Duration::from_secs(15);
 /// How many lines that have not been said are told at the end.
 const LEFT: usize = 20;
 /// How often the bell rings at most.
@@ -85,8 +87,8 @@ pub struct Visit {
     unsure: Option<Instant>,
     /// Since when the person wants to leave and so many lines are not said or not answered yet.
     quitting: Option<(Instant, usize)>,
-    /// Whether the person was told, when they wanted to leave, which files do not get there then.
-    is_warned: bool,
+    /// When the person wanted to leave and was told which files do not get there then, if they have typed nothing else since.
+    warned: Option<Instant>,
     /// The path that was typed or dropped last, and not said.
     dropped: Option<String>,
     shown: VecDeque<Shown>,
@@ -101,11 +103,12 @@ impl Visit {
         let address = server.address.to_string();
         let mut fold = Fold::default();
         fold.set(is_on, &mut VecDeque::new());
-        let client = Client::new(server, wish, downloads.clone()).map_err(|e| reason(&e))?;
+        let mut client = Client::new(server, wish, downloads.clone()).map_err(|e| reason(&e))?;
+        client.session.left = client.session.has_person().then(|| saved::left(&address)).flatten();
         let shown = VecDeque::new();
-        let (unsure, quitting, dropped) = (None, None, None);
-        let (is_warned, has_failed) = (false, false);
-        Ok(Self { client, address, downloads, fold, unsure, quitting, is_warned, dropped, shown, has_failed })
+        let (unsure, quitting, warned, dropped) = (None, None, None, None);
+        let has_failed = false;
+        Ok(Self { client, address, downloads, fold, unsure, quitting, warned, dropped, shown, has_failed })
     }
 
     /// One turn of the client, and what came of it. It is an error if the server cannot be reached, or turns us away, before it
@@ -173,7 +176,8 @@ impl Visit {
             self.dropped = Some(line.to_owned());
             let say = if line.starts_with('/') { "" } else { ", or type it once more to say it as it is" };
             self.tell(News::Refused(format!("that is a file; /send {} shares it with {place}{say}", line.trim())));
-        } else if !(line.starts_with('/') && is_quit(line) && self.warns()) {
+        } else if !(line.starts_with('/') && is_quit(line) && self.warns(now)) {
+            self.warned = None;
             let taken = self.client.session.typed(line, now);
             return self.carry_out(taken);
         }
@@ -214,7 +218,7 @@ impl Visit {
     /// Leaves, once all that was typed has been said. Whether that was asked for already: then the person does not want to wait.
     pub fn leave(&mut self, now: Instant) -> bool {
         let is_second = self.quitting.is_some();
-        if !is_second && !self.warns() {
+        if !is_second && !self.warns(now) {
             self.meant("/quit", now);
         }
         is_second
@@ -226,13 +230,10 @@ impl Visit {
     }
 
     /// Tells a person who wants to leave that files do not get there then, and has them say it once more. Whether that was told now.
-    fn warns(&mut self) -> bool {
+    fn warns(&mut self, now: Instant) -> bool {
         let session = &self.client.session;
-        if !self.has_transfers()
-            || !session.has_person()
-            || session.is_quitting()
-            || std::mem::replace(&mut self.is_warned, true)
-        {
+        let is_asked = self.has_transfers() && session.has_person() && !session.is_quitting();
+        if !is_asked || self.warned.replace(now).is_some_and(|at| now < at + WARNED) {
             return false;
         }
         let names: Vec<_> = self.client.transfers.progress(Instant::now()).map(|progress| called(&progress)).collect();
@@ -262,7 +263,13 @@ impl Visit {
     /// The program ends, however that comes. The server is told, so that it keeps no place for somebody who has left.
     pub fn part(&mut self) {
         let until = Instant::now() + PARTING;
-        self.client.session.part();
+        let session = &mut self.client.session;
+        session.part();
+        let newest = session.talks.iter().filter_map(|talk| talk.seen.last_at()).chain(session.left).max();
+        if let Some(at) = newest.filter(|_| session.has_person()) {
+            // Where it cannot be remembered, nothing is told to be new.
+            let _ = saved::leave(&self.address, at);
+        }
         while self.client.link.is_up() && Instant::now() < until && self.client.turn(Some(until)).is_ok() {}
     }
 
@@ -367,12 +374,14 @@ impl Visit {
                 self.shown.push_back(Shown::News(News::Refused(why)));
             }
         }
-        self.is_warned &= self.has_transfers();
+        self.warned = self.warned.filter(|_| self.has_transfers());
         while let Some(end) = self.client.transfers.poll_end() {
             self.shown.push_back(match end {
                 TransferEnd::Sent { file, place, name } => {
                     self.client.session.talks.hear_of_file(file);
-                    Shown::News(News::Note(format!("{name} is shared with {place}, as file {file}")))
+                    let time = self.client.session.file_ttl.map(|time| format!(" (for {})", roughly(time)));
+                    let time = time.unwrap_or_default();
+                    Shown::News(News::Note(format!("{name} is shared with {place}, as file {file}{time}")))
                 }
                 TransferEnd::Saved { path, .. } => {
                     let path = path.map(|path| path.display().to_string()).unwrap_or_default();

@@ -125,13 +125,54 @@ test("a photo by drop, by paste and by picker: shown to all, and without what it
   await anna.stands("enlarged");
 });
 
-test("the original of a photo goes as it is, if one ticks that", async (t) => {
+test("what cannot be shown says so beside its name, and can be saved", async (t) => {
   const { port, web } = await serve(t);
   const bob = await Caller.come(t, port, "bob");
   const anna = await (await Visitor.come(t, web)).enter("anna");
   await anna.loaded();
   const bytes = await photo(anna);
+  // Its header tells how large it is; what follows is no picture.
+  const broken = Buffer.concat([bytes.subarray(0, bytes.indexOf("ffda", 0, "hex") + 2), randomBytes(5000)]);
+  const film = Buffer.concat([
+    Buffer.from("0000001866747970", "hex"),
+    Buffer.from("isom0000isommp42"),
+    randomBytes(5000),
+  ]);
+  const song = Buffer.concat([Buffer.from("fLaC"), randomBytes(5000)]);
+  await bob.gives("#lobby", "whole.jpg", bytes);
+  await anna.page.waitForSelector('#log img[alt="whole.jpg"]');
+  for (const [name, kind, of] of /** @type {[string, string, Buffer][]} */ ([
+    ["broken.jpg", "picture", broken],
+    ["cut.jpg", "picture", bytes.subarray(0, 10)],
+    ["text.jpg", "picture", Buffer.from("no picture")],
+    ["broken.mp4", "film", film],
+    ["broken.flac", "recording", song],
+  ])) {
+    await bob.gives("#lobby", name, of);
+    if (kind !== "picture") await anna.press(`Show ${name}`, "#log");
+    await anna.sees(`${name} `, "#log li:last-child .card");
+    await anna.sees(`This ${kind} cannot be shown`, "#log li:last-child .card");
+    assert.match(await anna.page.$eval("#log li:last-child .card", (el) => el.textContent ?? ""), /Save \S+$/);
+  }
+  assert.equal((await anna.page.$$("#log .show img, #log video, #log audio")).length, 1, "what can be shown is");
+  const heights = await anna.all("#log .card", (all) => all.map((el) => el.offsetHeight));
+  assert.ok(
+    heights.slice(1).every((height) => height < 90),
+    `${heights}`,
+  );
+  await anna.stands("broken");
+});
+
+test("the original of a photo goes as it is, if one ticks that", async (t) => {
+  const { port, web } = await serve(t, "--file-ttl", "100d");
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  await anna.loaded();
+  const bytes = await photo(anna);
   await hand(anna, "drop", "house.jpg", bytes);
+  const month = new Date(Date.now() + 100 * 86_400_000).toLocaleDateString("en", { month: "long" });
+  await anna.sees(`${month} `, "dialog p.quiet");
+  await anna.sees("Can be fetched until ", "dialog p.quiet");
   const tick = await anna.page.waitForSelector("dialog input[type=checkbox]");
   await tick?.click();
   await anna.press("Send", "dialog");

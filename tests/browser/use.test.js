@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Caller, folder, isChromium, serve, Visitor } from "./kit.js";
+import { Caller, folder, isChromium, NAMES, serve, Visitor } from "./kit.js";
 
 /** @param {Visitor} visitor @param {string} keys such as `Control+k` */
 async function chord(visitor, keys) {
@@ -158,6 +158,53 @@ test("a name of one's own: registered in the settings, and logged in to elsewher
   await second.say("from here too");
   await anna.sees("from here too");
   await bob.hears("<anna> from here too");
+});
+
+test("the settings stay open while one changes one's name or the language", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  const { page } = anna;
+  const has = (/** @type {string} */ selector) => page.waitForSelector(`dialog ${selector}:focus`);
+  await anna.loaded();
+  await page.click("#me");
+  await page.click("dialog input[autocomplete=nickname]", { count: 3 });
+  await page.keyboard.type("anne");
+  await anna.press("Change", "dialog");
+  await anna.sees("anna is now called anne", "dialog [role=status]");
+  await has("button");
+  await bob.hears("* anna renamed anne");
+  await page.click("dialog input[autocomplete=nickname]", { count: 3 });
+  await page.keyboard.type("bob\n");
+  await anna.sees("Somebody here has this name", "dialog [role=status]");
+  await has("input[autocomplete=nickname]");
+  await page.type("dialog input[maxlength='200']", "tea\n");
+  await anna.sees("anne: away", "dialog [role=status]");
+  await anna.stands("settings-changed");
+  await page.select("dialog label:has(option[value=de]) select", "de");
+  await anna.sees("Einstellungen", "dialog h2");
+  await has("label:has(option[value=de]) select");
+  await page.keyboard.press("Escape");
+  await anna.misses("dialog");
+  // Another time it is only loaded anew.
+  await page.reload();
+  await anna.loaded();
+  assert.equal(await page.$("dialog"), null);
+});
+
+test("where others can read along, no password is asked for", async (t) => {
+  const { web } = await serve(t, "--data", folder(t), "--origin", `http://${NAMES[0]}`);
+  const anna = await Visitor.come(t, web.replace("127.0.0.1", NAMES[0]), { isStrict: false });
+  await anna.enter("anna");
+  await anna.loaded();
+  await anna.page.click("#me");
+  await anna.sees("For a name of your own you need an encrypted connection (https)", "dialog fieldset");
+  assert.equal(await anna.page.$("dialog input[type=password]"), null);
+  assert.deepEqual(
+    (await anna.all("dialog button", (all) => all.map((el) => el.innerText))).filter((text) => /name/.test(text)),
+    [],
+  );
+  await anna.stands("settings-in-clear");
 });
 
 test("whose name has no password is told so, and asked before they go without one", async (t) => {

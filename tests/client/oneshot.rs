@@ -520,7 +520,10 @@ fn a_terminal_shows_how_far_it_is() {
     let here = tempfile::tempdir().unwrap();
     fs::write(here.path().join("cat.png"), noise(1_000_000, 3)).unwrap();
     assert_eq!(share(&server, "cat.png", &noise(1_000_000, 4)), "1");
-    for (arguments, sign) in [("send cat.png --to '#a'", "↑ cat.png "), ("get 1 --join '#a'", "↓ cat.png ")] {
+    let kept = "chinwag: what you shared can be fetched for 24 hours";
+    for (arguments, sign, told) in
+        [("send cat.png --to '#a'", "↑ cat.png ", &[kept, "0"][..]), ("get 1 --join '#a'", "↓ cat.png ", &["0"])]
+    {
         // It stops in the middle, so that there is time to see it.
         let proxy = narrow(&server, 700_000, 700_000);
         let script = format!("exec {} {arguments} --server {} > out", binary(), proxy.address());
@@ -536,7 +539,7 @@ fn a_terminal_shows_how_far_it_is() {
         command.args(["-c", &script]).current_dir(here.path());
         let mut terminal = Terminal::start(&mut command, 80, 5, Emulator::Clipping, Speaks::Nothing);
         terminal.wait_exit();
-        assert_eq!(terminal.screen().lines, ["0"], "nothing is left of it");
+        assert_eq!(terminal.screen().lines, told, "nothing is left of it");
     }
     assert_eq!(fs::read_to_string(here.path().join("out")).unwrap(), "./cat (2).png\n");
 }

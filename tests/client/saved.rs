@@ -4,7 +4,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
+use testkit::pty::{Emulator, Speaks, Terminal};
 use testkit::{Server, binary, timed};
+
+use super::terminal::connect;
 
 /// A person's home, with the file of their servers in it.
 struct Home(tempfile::TempDir);
@@ -227,4 +230,34 @@ fn a_pipe_in_the_place_of_a_file_of_the_desktop_is_not_waited_for() {
     assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
     let (out, errors, status) = outcome(&home.run(&["connect", "--plain", &server.address()]));
     assert!(status == 0 && out.contains("1 person online"), "{out}{errors}");
+}
+
+#[test]
+fn who_comes_again_sees_where_what_is_new_begins() {
+    let server = Server::start(&["--rate", "0"]);
+    let mut bob = server.in_room("bob", "#lobby");
+    let home = tempfile::tempdir().unwrap();
+    let come = |options: &[&str]| {
+        let mut command = connect(&server.address(), options);
+        command.env("HOME", home.path()).env_remove("XDG_STATE_HOME");
+        Terminal::start(&mut command, 80, 24, Emulator::Reflowing, Speaks::Nothing)
+    };
+    bob.ask("/msg #lobby seen", "+ msg #lobby");
+    for (options, end, n) in [(&[][..], '\r', 0), (&[], '\r', 1), (&["--plain"], '\n', 2)] {
+        let mut terminal = come(options);
+        let newest = if n == 0 { "seen".to_owned() } else { format!("missed {n}") };
+        let screen = terminal.wait_until("the newest", |screen| {
+            screen.lines.iter().any(|line| line.ends_with(&format!("bob> {newest}")))
+        });
+        // Plain text tells besides what was said before.
+        let is_of_it = |line: &&String| line.contains("bob> ") || line.contains("new since you left");
+        let told: Vec<&String> = screen.lines.iter().filter(is_of_it).collect();
+        let news: Vec<usize> = (0..told.len()).filter(|&at| told[at].contains("new since")).collect();
+        let want = if n == 0 { Vec::new() } else { vec![told.len() - 2] };
+        assert_eq!(news, want, "{screen}");
+        terminal.keys(format!("/quit{end}"));
+        terminal.wait_exit();
+        bob.until_starting("#lobby * alice quit");
+        bob.ask(&format!("/msg #lobby missed {}", n + 1), "+ msg #lobby");
+    }
 }

@@ -163,6 +163,25 @@ fn files_are_sent_and_fetched() {
 }
 
 #[test]
+fn who_shares_a_file_is_told_how_long_it_stays() {
+    let server = Server::start(&["--file-ttl", "2h"]);
+    let mut bob = server.in_room("bob", "#lobby");
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("cat.png");
+    fs::write(&path, b"meow").unwrap();
+    let terminal = alice(&server.address(), &[], (100, 30), Emulator::Clipping);
+    enter(&terminal, &format!("/send #lobby {}", path.display()));
+    told(&terminal, "cat.png is shared with #lobby, as file 1 (for 2 hours)");
+    bob.until("#lobby * alice file 1 4 cat.png");
+    // A script has nothing but the ID: its errors are for what went wrong.
+    let mut command = Command::new(binary());
+    command.args(["send", "--to", "#lobby", "--server", &server.address()]).arg(&path);
+    let mut person = Terminal::start(&mut command, 100, 30, Emulator::Clipping, Speaks::Nothing);
+    told(&person, "what you shared can be fetched for 2 hours");
+    assert!(person.wait_exit().success());
+}
+
+#[test]
 fn a_path_is_found_as_it_was_dropped() {
     let (server, mut bob) = lobby();
     let home = tempfile::tempdir().unwrap();
@@ -216,6 +235,13 @@ fn who_leaves_while_files_are_on_their_way_is_asked_once() {
         );
         eventually("it waits", || terminal.is_at_rest());
         assert!(bob.settle().iter().all(|line| !line.contains("quit")));
+        // Who goes on with something else is asked anew.
+        terminal.keys(format!("/fold on{end}"));
+        told(&terminal, "who comes and goes is only counted");
+        terminal.keys(leave);
+        terminal.wait_until("the question once more", |screen| {
+            screen.lines.iter().filter(|line| line.contains("leaving stops that")).count() == 2
+        });
         terminal.keys(leave);
         eventually("it is taken", || terminal.is_at_rest());
         proxy.limit(usize::MAX, usize::MAX);

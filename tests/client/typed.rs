@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -90,6 +91,27 @@ fn what_was_typed_while_a_link_was_cut_is_done_or_found_again() {
     for line in ["#lobby <alice> so", "@alice <alice> psst", "#lobby <alice> back"] {
         bob.until(line);
     }
+}
+
+#[test]
+fn what_was_begun_while_mosh_had_no_link_is_no_line_of_a_paste() {
+    let (server, mut bob) = lobby();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mosh-server");
+    fs::write(&path, "#!/bin/sh\n\"$@\"\nexit $?\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let client = connect(&server.address(), &[]);
+    let mut command = Command::new(&path);
+    command.arg(client.get_program()).args(client.get_args());
+    let terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
+    come_in(&terminal, &server.address());
+    terminal.keys("hello\rhow are y");
+    bob.until("#lobby <alice> hello");
+    typed(&terminal, "#lobby> how are y");
+    terminal.keys("ou?\rfine\rand");
+    typed(&terminal, "send these 2 lines to #lobby? y/n; then: and");
+    terminal.keys("\x15y");
+    bob.until("#lobby <alice> fine");
 }
 
 #[test]

@@ -15,7 +15,7 @@ const named = (source) =>
     [...source.matchAll(find)].map(([, key]) => key),
   );
 /** Keys of which the code names the beginning alone. */
-const FAMILIES = /^(refusal|event|note|bye|is|rank|ask|notify|keys)\.|^type[123]$/;
+const FAMILIES = /^(refusal|event|note|bye|is|rank|ask|notify|keys|unshown)\.|^type[123]$/;
 const tables = Object.fromEntries(
   await Promise.all(Object.entries(languages).map(async ([lang, table]) => [lang, await table()])),
 );
@@ -67,6 +67,14 @@ test("whoever is refused something reads why in their own language", () => {
   const codes = [...rows, ...others];
   assert.ok(rows.length >= 28 && others.length === 2, `${codes}`);
   for (const code of codes) assert.notEqual(`refusal.${code}` in tables.en, code in UNMET, code);
+});
+
+test("where the server names its operator as the one to ask, the page does", () => {
+  assert.match(read("../../plain/refusal.rs"), /Quota::Registrations => .{0,300}or ask the operator/s);
+  const wanted = { en: "ask whoever runs this server", de: "frage, wer diesen Server betreibt" };
+  for (const [lang, words] of Object.entries(wanted))
+    for (const key of ["refusal.refused.register", "refusal.too-many.register"])
+      assert.ok(tables[lang][key].toLowerCase().includes(words.toLowerCase()), `${lang}: ${key}`);
 });
 
 test("a language is the first of the wanted ones that there is", async () => {

@@ -111,6 +111,9 @@ pub struct Decoder {
     /// Whether the terminal has marked a paste. It marks all of them then, so what comes without marks was typed, however much of it
     /// comes at once, as it does when a link was cut for a while.
     marks: bool,
+    /// Whether what was typed while a link was cut comes at once, and next to nothing without marks was pasted, as over mosh. Then what
+    /// stands behind the last Enter is a line that somebody has begun.
+    pub is_late: bool,
     /// Whether some of what came is no UTF-8.
     pub is_unreadable: bool,
     ready: VecDeque<Input>,
@@ -335,14 +338,21 @@ impl Decoder {
 
     /// Text that came at once is over. A single line is taken as if it had been typed.
     fn unmarked(&mut self, body: &[u8]) -> State {
-        let line = body.trim_ascii_end();
+        let end =
+            body.iter().rposition(|&byte| is_enter(byte)).filter(|_| self.is_late).map_or(body.len(), |at| at + 1);
+        let (lines, begun) = body.split_at(end);
+        let line = lines.trim_ascii_end();
         if self.is_cut && body.len() <= PASTE_MAX {
             let rest = self.pasted(body);
             self.ready.push_back(Input::Rest(rest));
             return State::Ground;
         }
         if line.iter().any(|&byte| is_enter(byte)) || body.len() > PASTE_MAX {
-            self.paste(body);
+            self.paste(lines);
+            if !begun.is_empty() {
+                let rest = self.pasted(begun);
+                self.ready.push_back(Input::Rest(rest));
+            }
             self.is_cut = true;
             return State::Ground;
         }
@@ -671,6 +681,16 @@ mod tests {
         // In a terminal that marks none, what is pasted may hold such marks.
         let whole = [marked, "a\rb\r"].concat();
         assert_eq!(heard(&[&whole]), [paste, Input::Paste("a\nb\n".to_owned())]);
+        // Over mosh only whole lines are one.
+        for (typed, want) in [
+            ("a\rb", [Key::Char('a'), Key::Enter, Key::Char('b')].map(Input::Key).to_vec()),
+            ("a\rb\rc", vec![Input::Paste("a\nb\n".to_owned()), Input::Rest("c".to_owned())]),
+        ] {
+            let mut decoder = Decoder { is_late: true, ..Decoder::default() };
+            decoder.feed(typed.as_bytes());
+            decoder.give_up();
+            assert_eq!(decoder.collect::<Vec<_>>(), want, "{typed:?}");
+        }
         // One whose end is lost proves nothing.
         assert_eq!(heard(&["\x1b[200~x", "a\rb\r"]), [Input::Paste("xa\nb\n".to_owned())]);
     }

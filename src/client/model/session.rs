@@ -307,12 +307,16 @@ pub struct Session {
     heard_at: Option<Instant>,
     /// For how many seconds it had not when we came in.
     away_for: u64,
+    /// For how many seconds the server keeps a file, once that has been told.
+    pub file_ttl: Option<u64>,
     /// Whether the server has done, or listed, what it does for operators alone.
     pub is_operator: bool,
     /// The files of which we were told last, with their sizes and names: a server that was started anew may give their IDs to others.
     told_files: VecDeque<(FileId, u64, String)>,
     /// Files that were shared before we came in, of rooms of which the history is still to come.
     shared: Vec<News>,
+    /// When the newest message was said that was seen in an earlier run.
+    pub left: Option<SystemTime>,
     /// When we came in, and when our name and the ghosts were asked for last.
     since: Option<(Instant, Instant)>,
     waiting: VecDeque<Waiting>,
@@ -378,6 +382,8 @@ impl Session {
             ghosts: Vec::new(),
             heard_at: None,
             away_for: 0,
+            file_ttl: None,
+            left: None,
             is_operator: false,
             told_files: VecDeque::new(),
             shared: Vec::new(),
@@ -912,7 +918,9 @@ mod tests {
             ("/history", "+ history #a 0"),
         ] {
             session.typed(line, Instant::now());
-            sent(&mut session);
+            if sent(&mut session).contains(&"/files".to_owned()) {
+                hear(&mut session, &["+ files 0"]);
+            }
             hear(&mut session, &[reply]);
             assert!(session.asked.is_empty(), "{line}");
         }

@@ -43,9 +43,11 @@ pub fn loses_rows() -> bool {
     if is_in("TMUX") {
         return false;
     }
-    if is_in("STY") {
-        return true;
-    }
+    is_in("STY") || is_over_mosh()
+}
+
+/// Whether the terminal is reached over mosh. What is typed while that has no link comes at once afterwards.
+pub fn is_over_mosh() -> bool {
     let mut process = Some(std::process::id());
     for _ in 0..ANCESTORS {
         let Some(id) = process.filter(|&id| id > 1) else { return false };

@@ -25,6 +25,10 @@ export class Chat {
   #isOffered = false;
   /** A name is being made somebody's own. */
   isRegistering = false;
+  /** What is drawn besides, when something has changed. */
+  drawn = () => {};
+  /** Whether the page was loaded anew by the settings. */
+  #isSetting = history.state?.settings;
   /** Whether it was read that the name has no password. */
   #isWarned = false;
   /** Trouble that was read. @type {unknown} */
@@ -281,6 +285,11 @@ export class Chat {
     if (this.isRegistering && (me.owned || trouble)) {
       this.isRegistering = false;
       if (me.owned) this.rest().then((all) => all?.dialogs.owned(me.nick));
+    }
+    this.drawn();
+    if (this.#isSetting) {
+      this.#isSetting = false;
+      this.rest().then((all) => all?.dialogs.language(this));
     }
     if (!this.#loading) setTimeout(() => this.rest(), 500);
     if (state === "in" && trouble?.code === "bad-key" && trouble !== this.#known) {

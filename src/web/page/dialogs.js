@@ -1,4 +1,4 @@
-import { $, bdi, button, field, h, helpers, parts, T, unseen } from "./dom.js";
+import { $, bdi, button, field, h, helpers, parts, refusal, T, unseen } from "./dom.js";
 import { rove } from "./lists.js";
 
 /** @import { Session } from "./session.js" */
@@ -264,10 +264,13 @@ export async function login(page, nick = "") {
 }
 
 /** Has a password chosen for the name that one has. @param {Page} page */
-export const password = (page) => settings(page, true);
+export const password = (page) => settings(page, "password");
 
-/** @param {Page} page @param {boolean} [isPassword] whether a password is to be typed there */
-async function settings(page, isPassword) {
+/** The settings, as they were before the page was loaded anew for another language. @param {Page} page */
+export const language = (page) => settings(page, "language");
+
+/** @param {Page} page @param {"password" | "language"} [at] where one begins */
+async function settings(page, at) {
   const notifier = (await page.rest())?.notifier;
   if (!notifier) return;
   page.shut();
@@ -282,16 +285,18 @@ async function settings(page, isPassword) {
   const away = field("away", { value: me.away ?? "", placeholder: T.t("awayLike"), maxlength: 200 });
   const secret = { pattern: "\\S{8,}", title: T.t("oneWord"), required: true };
   const hasOld = me.owned && !page.lacksPassword;
+  // Elsewhere the server takes no password, as others can read along.
+  const mayOwn = me.owned || isSecureContext;
   const old = field("oldPassword", {
     type: "password",
     autocomplete: "current-password",
     required: true,
-    autofocus: isPassword && hasOld,
+    autofocus: at === "password" && hasOld,
   });
   const pass = field("newPassword", {
     type: "password",
     autocomplete: "new-password",
-    autofocus: isPassword && !hasOld,
+    autofocus: at === "password" && !hasOld,
     ...secret,
   });
   const may = notifier.state();
@@ -302,9 +307,7 @@ async function settings(page, isPassword) {
   const line = (of, key, act, ...before) => {
     const all = [...before, of];
     const run = () => {
-      if (!all.every(({ input }) => input.reportValidity())) return;
-      of.input.closest("dialog")?.close();
-      act();
+      if (all.every(({ input }) => input.reportValidity())) act();
     };
     for (const { input } of all)
       input.addEventListener("keydown", (e) => {
@@ -315,6 +318,7 @@ async function settings(page, isPassword) {
     return h("div", { class: "line" }, ...all.map(({ label }) => label), button(T.t(key), run));
   };
   const register = () => {
+    page.shut();
     page.isRegistering = !me.owned;
     session.register(pass.input.value, old.input.value);
   };
@@ -322,23 +326,51 @@ async function settings(page, isPassword) {
     if (on) await notifier.ask();
     else await notifier.off();
   };
+  const languages = select(
+    "language",
+    [
+      ["", T.t("asDevice")],
+      ["en", "English"],
+      ["de", "Deutsch"],
+    ],
+    choices.language,
+    set("language"),
+  );
+  if (at === "language") languages.lastElementChild?.setAttribute("autofocus", "");
+  // What is said of it elsewhere stands behind the dialog.
+  const status = h("p", { role: "status" });
+  let was = { ...me, trouble: session.trouble };
+  page.drawn = () => {
+    const { trouble } = session;
+    const now = T.t(me.away === null ? "is.here" : "is.away");
+    const say = (/** @type {string} */ look, /** @type {(string | Node)[]} */ ...what) => {
+      status.className = look;
+      status.replaceChildren(...what);
+    };
+    if (trouble && trouble !== was.trouble)
+      say("problem", trouble.code === "owned" ? T.t("ownedHere") : refusal(trouble));
+    else if (me.nick !== was.nick) say("quiet", ...parts("event.renamed", was.nick, me.nick));
+    else if (me.away !== was.away) say("quiet", bdi(me.nick), `: ${now}`);
+    was = { ...me, trouble };
+  };
   return ask(
     T.t("settings"),
     [
       part(
         "you",
+        status,
         line(name, "rename", () => session.rename(name.input.value.trim())),
         line(away, "setAway", () => session.away(away.input.value.trim() || null)),
-        line(pass, me.owned ? "choose" : "register", register, ...(hasOld ? [old] : [])),
-        seen(pass, old),
+        mayOwn && line(pass, me.owned ? "choose" : "register", register, ...(hasOld ? [old] : [])),
+        mayOwn && seen(pass, old),
         page.lacksPassword && h("p", { class: "quiet" }, ...parts("noPassword", me.nick)),
         me.owned &&
           button(T.t("logout"), () => {
             page.shut();
             logout(page);
           }),
-        !me.owned && h("p", { class: "quiet" }, T.t("registerWhy")),
-        !me.owned && button(T.t("haveName"), () => login(page)),
+        !me.owned && h("p", { class: "quiet" }, T.t(mayOwn ? "registerWhy" : "registerHow")),
+        mayOwn && !me.owned && button(T.t("haveName"), () => login(page)),
       ),
       part(
         "notify",
@@ -358,16 +390,7 @@ async function settings(page, isPassword) {
           choices.theme,
           set("theme"),
         ),
-        select(
-          "language",
-          [
-            ["", T.t("asDevice")],
-            ["en", "English"],
-            ["de", "Deutsch"],
-          ],
-          choices.language,
-          set("language"),
-        ),
+        languages,
         tick("fold", choices.fold, set("fold")),
         tick("tellTyping", !choices.quiet, (on) => set("quiet")(!on)),
       ),

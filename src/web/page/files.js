@@ -7,8 +7,8 @@ import { Blobs, gather, isFetchedUnasked, isHeavy, redraw, save, sourceOf } from
 /** @import { FileInfo, Row, Transfer } from "./types" */
 /** @import { Fetched } from "./media.js" */
 /**
- * @typedef {{ file: FileInfo, el: HTMLElement, transfer: Transfer | null, isAsked: boolean, got: Fetched | null, url: string, problem: string }} Card
- *   `url` while it is shown
+ * @typedef {{ file: FileInfo, el: HTMLElement, transfer: Transfer | null, isAsked: boolean, got: Fetched | null, url: string, isBroken: boolean, problem: string }} Card
+ *   `url` while it is shown; `isBroken`: the browser cannot show it
  */
 
 /** Cards beyond which those go whose rows have gone. */
@@ -32,6 +32,7 @@ export class Files {
     if (!card) return;
     card.got = null;
     card.url = "";
+    card.isBroken = false;
     this.#draw(card);
   });
 
@@ -70,7 +71,16 @@ export class Files {
   fill(el, row) {
     const file = /** @type {FileInfo} */ (row.file);
     const key = String(file.id);
-    const card = this.#cards.get(key) ?? { file, el, transfer: null, isAsked: false, got: null, url: "", problem: "" };
+    const card = this.#cards.get(key) ?? {
+      file,
+      el,
+      transfer: null,
+      isAsked: false,
+      got: null,
+      url: "",
+      isBroken: false,
+      problem: "",
+    };
     card.el = el;
     if (!this.#cards.has(key) && !file.gone && isFetchedUnasked(file)) this.#show(card, true);
     this.#cards.set(key, card);
@@ -115,7 +125,10 @@ export class Files {
   /** @param {Card} card @param {boolean} unasked */
   #show(card, unasked) {
     this.#fetch(card, (got) => {
-      if (got.kind.show && !(unasked && got.isHuge)) card.url = this.#blobs.put(String(card.file.id), got.blob);
+      const isShown = got.kind.show && !(unasked && got.isHuge);
+      // Its name alone says that it is a picture.
+      card.isBroken = unasked && !isShown && !got.size;
+      if (isShown) card.url = this.#blobs.put(String(card.file.id), got.blob);
       else {
         if (!unasked) save(got.blob, card.file.name);
         card.got = null;
@@ -126,7 +139,7 @@ export class Files {
 
   /** @param {Card} card */
   #draw(card) {
-    const { file, el, transfer, got, url, problem } = card;
+    const { file, el, transfer, got, url, isBroken, problem } = card;
     const keep = () =>
       this.#fetch(card, (now) => {
         save(now.blob, file.name);
@@ -135,17 +148,16 @@ export class Files {
         this.#draw(card);
       });
     const under = card.isAsked && transfer && (transfer.state === "waiting" || transfer.state === "running");
-    const place = url || (isFetchedUnasked(file) && !file.gone && !problem);
+    const place = !isBroken && (url || (isFetchedUnasked(file) && !file.gone && !problem));
     const name = h("p", {}, bdi(file.name), " ", h("small", { class: "quiet" }, T.size(file.size)));
     el.replaceChildren();
     if (place)
-      el.append(
-        h("div", { class: `show ${got?.kind.show ?? ""}` }, url && got ? this.#media(url, got, file.name) : ""),
-      );
+      el.append(h("div", { class: `show ${got?.kind.show ?? ""}` }, url && got ? this.#media(card, url, got) : ""));
     const line = h("div", { class: "line" }, name);
+    if (isBroken) line.append(h("small", { class: "quiet" }, T.t(`unshown.${got?.kind.show ?? "image"}`)));
     if (file.gone && !got && !under) line.append(h("small", { class: "quiet" }, T.t("gone")));
     else if (!under) {
-      if (!url && SHOWN.test(file.name)) line.append(button(T.t("show"), () => this.#show(card, false)));
+      if (!url && !isBroken && SHOWN.test(file.name)) line.append(button(T.t("show"), () => this.#show(card, false)));
       line.append(button(T.t("save"), keep));
     }
     el.append(line);
@@ -154,17 +166,27 @@ export class Files {
     for (const one of el.querySelectorAll("button")) if (!one.ariaLabel) one.append(unseen(` ${file.name}`));
   }
 
-  /** @param {string} url @param {Fetched} got @param {string} name */
-  #media(url, got, name) {
+  /** @param {Card} card @param {string} url @param {Fetched} got */
+  #media(card, url, got) {
+    const { name } = card.file;
     const { show } = got.kind;
+    const broken = () => {
+      // What was let go meanwhile is not broken.
+      if (card.url !== url || card.isBroken) return;
+      card.isBroken = true;
+      this.#draw(card);
+    };
     if (show !== "image")
       return h(show === "audio" ? "audio" : "video", {
         src: url,
         controls: true,
         preload: "metadata",
         "aria-label": name,
+        onerror: broken,
       });
     const img = () => h("img", { src: url, alt: name, width: got.size?.width, height: got.size?.height });
+    const small = img();
+    small.addEventListener("error", broken);
     return h(
       "button",
       {
@@ -176,7 +198,7 @@ export class Files {
             (word) => word && save(got.blob, name),
           ),
       },
-      img(),
+      small,
     );
   }
 
@@ -212,7 +234,10 @@ export class Files {
       tick("original", false, (on) => {
         original = on;
       });
-    if (!(await ask(parts("sendTo", talk.name), [list, photos], [[T.t("send"), "send"]]))) return;
+    const ttl = this.#session.server.limits.get("file-ttl");
+    const end = Date.now() + (ttl ?? 0) * 1000;
+    const until = ttl ? h("p", { class: "quiet" }, T.t("fetchable", T.day(end), T.time(end))) : null;
+    if (!(await ask(parts("sendTo", talk.name), [list, photos, until], [[T.t("send"), "send"]]))) return;
     for (const file of files) await this.#send(talk.id, file, original);
   }
 

@@ -102,7 +102,9 @@ const shell = {
     keepLocal();
     theme();
     draw();
-    if (choose(wishes()) !== T.lang) location.reload();
+    if (choose(wishes()) === T.lang) return;
+    history.replaceState({ settings: true }, "");
+    location.reload();
   },
 };
 

@@ -73,6 +73,7 @@ event.unbanned {0} lässt {1} wieder ein
 event.unheard {0} ist gegangen, ohne zu bekommen, was du zuletzt geschrieben hast
 event.unmuted {0} lässt {1} wieder sprechen
 find Raum oder Person
+fetchable Abrufbar bis {0}, {1}.
 flood {0} neue Nachricht|{0} neue Nachrichten
 fold Kommen und Gehen zusammenzählen
 forGood für immer
@@ -227,7 +228,7 @@ refusal.too-many.join Du darfst zurzeit keinen weiteren Raum betreten, oder dies
 refusal.too-many.login Von da, wo du bist, kamen zu viele falsche Passwörter. Versuche es in zehn Minuten noch einmal.
 refusal.too-many.nick Du hast deinen Namen zu oft geändert. Warte eine Minute.
 refusal.too-many.pass Von da, wo du bist, kamen zu viele falsche Passwörter. Versuche es in zehn Minuten noch einmal.
-refusal.too-many.register Von da, wo du bist, wurden zu viele Namen vergeben. Versuche es morgen noch einmal.
+refusal.too-many.register Von da, wo du bist, wurden zu viele Namen vergeben. Versuche es morgen noch einmal, oder frage, wer diesen Server betreibt.
 refusal.too-many.send Du darfst zurzeit nicht mehr Dateien teilen. Nimm eine zurück oder warte, bis andere gesendet sind.
 refusal.unkept Dafür ist in diesem Browser kein Platz. Schließe andere Seiten und hole sie noch einmal.
 refusal.unknown-command Diesen Befehl gibt es nicht. Ein / allein zeigt, welche es gibt.
@@ -239,6 +240,7 @@ refusal.wait Warte {0} Sekunde.|Warte {0} Sekunden.
 refusal.words Ein Name ist ein Wort.
 regain Dein letzter Besuch hat deinen Namen noch. Du bekommst ihn in drei Minuten zurück, spätestens in fünf.
 register Namen behalten
+registerHow Für einen eigenen Namen brauchst du eine verschlüsselte Verbindung (https): hier könnten andere sein Passwort mitlesen.
 registerWhy Mit einem Passwort gehört dieser Name dir und niemandem sonst.
 reload Neu laden
 rename Ändern
@@ -273,6 +275,9 @@ unknown Unklar, ob das angekommen ist.
 unread {0} ungelesen|{0} ungelesen
 unreadable Dieser Browser kann {0} nicht lesen. Das Original senden, mit dem Ort und allem, was die Kamera sonst hineingeschrieben hat?
 unsent Nicht gesendet: {0}
+unshown.audio Diese Aufnahme kann nicht gezeigt werden
+unshown.image Dieses Bild kann nicht gezeigt werden
+unshown.video Dieser Film kann nicht gezeigt werden
 until bis {0}, {1}
 useHere Hier benutzen
 voice Eine Stimme geben

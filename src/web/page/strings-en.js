@@ -59,6 +59,7 @@ event.topic {0} set the topic
 event.unbanned {0} lets {1} in again
 event.unheard {0} has gone, and did not get what you wrote last
 event.unmuted {0} lets {1} speak again
+fetchable Can be fetched until {0}, {1}.
 flood {0} new message|{0} new messages
 fold Count arrivals and departures together
 forGood for good
@@ -192,7 +193,7 @@ refusal.too-many.join You may not enter more rooms now, or this one is full. Lea
 refusal.too-many.login Too many wrong passwords came from where you are. Try again in ten minutes.
 refusal.too-many.nick You have changed your name too often. Wait a minute.
 refusal.too-many.pass Too many wrong passwords came from where you are. Try again in ten minutes.
-refusal.too-many.register Too many names were made somebody’s own from where you are. Try again tomorrow.
+refusal.too-many.register Too many names were made somebody’s own from where you are. Try again tomorrow, or ask whoever runs this server for a name.
 refusal.too-many.send You may not share more files now. Take one back, or wait until others are sent.
 refusal.unkept There is no room for it in this browser. Close other pages, and fetch it again.
 refusal.unknown-command There is no such command. A / alone shows those there are.
@@ -201,6 +202,7 @@ refusal.usage.passwd A password has no blanks, 8 characters or more, does not be
 refusal.usage.register A password has no blanks, 8 characters or more, does not begin with “token:”, and is not the name.
 regain Your last visit here still has your name. It comes back to you in three minutes, or five at most.
 register Own this name
+registerHow For a name of your own you need an encrypted connection (https): others could read its password here.
 registerWhy With a password this name is yours, and nobody else’s.
 rename Change
 reply Reply
@@ -224,6 +226,9 @@ unknown Not known whether this arrived.
 unread {0} unread|{0} unread
 unreadable This browser cannot read {0}. Send the original, with the place and all else that its camera wrote into it?
 unsent Not sent: {0}
+unshown.audio This recording cannot be shown
+unshown.image This picture cannot be shown
+unshown.video This film cannot be shown
 until until {0}, {1}
 voice Give a voice
 went {0} left|{0} left

@@ -104,6 +104,7 @@ impl Session {
             Some(Pending::Typed(line)) => {
                 self.details += 1;
                 let command = name(line);
+                let is_first = self.details == 1;
                 let place = RoomName::new(cut(cut(line).1).0).ok().map(Place::Room).or(self.talks.target());
                 match Detail::parse(command, text) {
                     Detail::Room { room, .. } => self.talks.hear_of(room),
@@ -113,6 +114,12 @@ impl Session {
                 self.is_operator |= command == "help" && is_of_operators(cut(text).0);
                 match (Detail::parse(command, text), place) {
                     (Detail::Line { seq, at, from, text }, Some(place)) => {
+                        if let Place::Room(room) = place {
+                            if is_first && seq > 1 {
+                                self.take_shared(room, Some(at));
+                            }
+                            self.tell_shared(room, Some(at));
+                        }
                         let mark = if Some(from) == self.nick { Mark::Own } else { Mark::Plain };
                         let rank = self.talks.ranks(place).and_then(|ranks| ranks.of(from));
                         let (at, text, number) = (Some(at), text.to_owned(), Some(seq));
@@ -179,11 +186,11 @@ impl Session {
                     }
                 }
             }
-            Some(Pending::Limits(largest)) => {
-                if let Detail::Limit { name: "file", value: Value::Count(count), .. } = Detail::parse("limits", text) {
-                    *largest = Some(count);
-                }
-            }
+            Some(Pending::Limits(largest)) => match Detail::parse("limits", text) {
+                Detail::Limit { name: "file", value: Value::Count(count), .. } => *largest = Some(count),
+                Detail::Limit { name: "file-ttl", value: Value::Seconds(time), .. } => self.file_ttl = Some(time),
+                _ => {}
+            },
             Some(&mut Pending::Search { room, ref mut past, .. }) => {
                 let Detail::Line { seq, at, from, text } = Detail::parse("history", text) else { return };
                 let mark = if Some(from) == self.nick { Mark::Own } else { Mark::Plain };
@@ -193,14 +200,14 @@ impl Session {
             Some(&mut Pending::History(room)) => {
                 let Detail::Line { seq, at, from, text } = Detail::parse("history", text) else { return };
                 let line = Line { seq, at, from, text: text.to_owned() };
-                let is_first = self.talks.room(room).is_some_and(|talk| talk.seen.last_at().is_none());
+                let before = self.talks.room(room).and_then(|talk| talk.seen.last_at());
                 if let Some(line) = self.talks.room(room).and_then(|talk| talk.seen.past(line)) {
                     self.tell_above(room);
-                    if is_first && line.seq > 1 {
+                    if before.is_none() && line.seq > 1 {
                         // They stand among what is not shown either.
                         self.take_shared(room, Some(line.at));
                     }
-                    self.tell_shared(room, Some(line.at));
+                    self.lead_to(room, before, line.at);
                     self.show(Place::Room(room), Some(line.seq), Some(line.at), line.from, line.text, Age::Past);
                 }
             }
@@ -372,6 +379,13 @@ impl Session {
                         | Done::Room { rule: Some(_), .. }
                 );
                 let is_list = LISTS.contains(&command) && !is_one;
+                if let Done::History { room, .. } = done {
+                    // More may follow on the first after a number.
+                    if !line.to_ascii_lowercase().contains(" after ") {
+                        self.tell_shared(room, None);
+                    }
+                    self.shared.clear();
+                }
                 match std::mem::take(&mut self.details) {
                     // The row has told it already.
                     1.. if matches!(done, Done::Room { rule: Some(_), .. }) => {}
@@ -425,6 +439,7 @@ impl Session {
             Pending::Search { room, word, past } => self.found(&word, Some(room), past),
             Pending::Shared(files) => match self.asked.front_mut().map(|asked| &mut asked.pending) {
                 Some(Pending::Search { past, .. }) => past.extend(files),
+                Some(Pending::Typed(line)) if name(line) == "history" => self.shared = files,
                 _ => self.shared = self.not_told(files),
             },
             Pending::Restored => self.restored = true,

@@ -211,7 +211,7 @@ mod tests {
         let (mut session, now) = (online(&["#a"]), Instant::now());
         for _ in 0..2 {
             session.typed("/history #a 1", now);
-            hear(&mut session, &["- [1@2026-11-22T14:30:00.123Z] <bob> old tea", "+ history #a 1"]);
+            hear(&mut session, &["+ files 0", "- [1@2026-11-22T14:30:00.123Z] <bob> old tea", "+ history #a 1"]);
         }
         assert_eq!(session.heard.messages.len(), 1, "each is kept once");
         session.lost("gone");

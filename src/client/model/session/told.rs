@@ -407,6 +407,18 @@ impl Session {
         }
     }
 
+    /// Shows what stands before a message of this time that a history brings, behind one of `before`: files, and where what is new
+    /// begins since an earlier run.
+    pub(super) fn lead_to(&mut self, room: RoomName, before: Option<SystemTime>, at: SystemTime) {
+        let is_entry = self.asked.front().is_some_and(|asked| !asked.line.contains(" after "));
+        let is_between = |left: SystemTime| is_entry && left < at && before.is_none_or(|before| before <= left);
+        if let Some(left) = self.left.filter(|&left| is_between(left)) {
+            self.tell_shared(room, Some(left));
+            self.news.push_back(News::Note("new since you left".to_owned()));
+        }
+        self.tell_shared(room, Some(at));
+    }
+
     /// Notes that this file was told of.
     fn note_file(&mut self, file: (FileId, u64, String)) {
         self.told_files.drain(..(self.told_files.len() + 1).saturating_sub(TOLD_FILES));
@@ -678,6 +690,78 @@ mod tests {
                 .collect();
             assert_eq!(told, want);
             assert!(session.shared.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_history_that_is_asked_for_shows_files_in_their_place() {
+        let line = |seq: u64| format!("- [{seq}@2026-11-22T14:3{seq}:00.000Z] <bob> line {seq}");
+        let files = [
+            "- 1 13 bob #a 2000s ready one.txt",
+            "- 2 13 bob #a 90s ready two.txt",
+            "- 3 13 carol #a 10s coming three.txt",
+            "- 4 13 bob #b 30s ready elsewhere.txt",
+            "+ files 4",
+        ];
+        for (typed, lines, want) in [
+            ("/history 3", &[2, 3, 5][..], &["line 2", "line 3", "two.txt", "line 5", "three.txt"][..]),
+            ("/history #a 9", &[1, 5], &["one.txt", "line 1", "two.txt", "line 5", "three.txt"]),
+            // More may follow.
+            ("/history #a after 2", &[3, 5], &["line 3", "two.txt", "line 5"]),
+            ("/history", &[], &["one.txt", "two.txt", "three.txt"]),
+        ] {
+            let mut session = online(&["#a"]);
+            session.clock = humantime::parse_rfc3339("2026-11-22T14:35:20Z").unwrap();
+            for _ in 0..2 {
+                session.typed(typed, Instant::now());
+                assert_eq!(sent(&mut session), ["/files", typed]);
+                let rows: Vec<String> = lines.iter().map(|&seq| line(seq)).collect();
+                let history = format!("+ history #a {}", lines.len());
+                hear(&mut session, &files);
+                hear(&mut session, &rows.iter().map(String::as_str).chain([&*history]).collect::<Vec<_>>());
+                let told: Vec<String> = shown(&mut session)
+                    .into_iter()
+                    .filter_map(|news| match news {
+                        News::Said { text, age: Age::Past, .. } => Some(text),
+                        News::File { name, age: Age::Past, .. } => Some(name),
+                        _ => None,
+                    })
+                    .collect();
+                assert_eq!(told, want, "{typed}");
+                assert!(session.shared.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_new_since_an_earlier_run_stands_below_a_line() {
+        let line = |seq: u64| format!("- [{seq}@2026-11-22T14:3{seq}:00.000Z] <bob> line {seq}");
+        for (left, want) in [
+            ("2026-11-22T14:31:00Z", &["line 1", "", "line 2", "line 3"][..]),
+            ("2026-11-22T14:20:00Z", &["", "line 1", "line 2", "line 3"]),
+            ("2026-11-22T14:33:00Z", &["line 1", "line 2", "line 3"]),
+        ] {
+            let mut session = online(&["#a"]);
+            session.left = humantime::parse_rfc3339(left).ok();
+            session.typed("/join #b", Instant::now());
+            hear(&mut session, &["+ join #b 1", "+ op #b 0", "+ files 0", &line(1), &line(2), &line(3)]);
+            hear(&mut session, &["+ history #b 3", "+ history #b 0"]);
+            let told = |session: &mut Session| -> Vec<String> {
+                let news = shown(session).into_iter();
+                let told = news.filter_map(|news| match news {
+                    News::Said { text, .. } => Some(text),
+                    News::Note(text) if text == "new since you left" => Some(String::new()),
+                    _ => None,
+                });
+                told.collect()
+            };
+            assert_eq!(told(&mut session), want, "{left}");
+            // What is missed later is not told so.
+            hear(
+                &mut session,
+                &["#b * alice missed 1 after 3", "+ who 1 1", "+ files 0", &line(3), &line(4), "+ history #b 2"],
+            );
+            assert_eq!(told(&mut session), ["line 4"], "{left}");
         }
     }
 

