@@ -22,6 +22,9 @@ export const isChromium = BROWSER === "chromium";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SHOTS = new URL("../../target/screenshots/", import.meta.url);
 
+/** Modules that come behind the first view, in any talk. */
+const LATE = ["dialogs", "files", "notify", "offers", "stay"];
+
 /** @typedef {import("node:test").TestContext} Test */
 
 /** What ends with a test, the newest first. @type {WeakMap<Test, (() => unknown)[]>} */
@@ -237,14 +240,27 @@ export async function puppet(t, greet) {
 
 /** Names that this machine's browsers take for this machine, as a name server of somebody else could have it. */
 export const NAMES = ["chat.example.org", "127.0.0.1.example.org", "localhost.example.org", "chat.test"];
-/** @type {Promise<import("puppeteer-core").Browser> | null} */
-let launched = null;
+/** @typedef {Promise<import("puppeteer-core").Browser>} Running */
+/** All that run, and those that no test has now. */
+const running = /** @type {Running[]} */ ([]);
+const idle = /** @type {Running[]} */ ([]);
+/** Those that tests have. @type {WeakMap<Test, Running>} */
+const taken = new WeakMap();
 
-/** The browser, which ends when all tests of the file have. */
-export function browser() {
+/** A browser that no other test has at the same time, as one window alone of a browser has the focus. @param {Test} t */
+function browser(t) {
+  const has = taken.get(t);
+  if (has) return has;
+  const got = idle.pop() ?? launch();
+  taken.set(t, got);
+  ends(t, () => idle.push(got));
+  return got;
+}
+
+function launch() {
   const root = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
   const rules = NAMES.map((name) => `MAP ${name} 127.0.0.1`).join();
-  launched ??= puppeteer.launch({
+  const launched = puppeteer.launch({
     browser: isChromium ? "chrome" : "firefox",
     executablePath: isChromium ? "/usr/bin/chromium" : "/usr/bin/firefox-esr",
     headless: true,
@@ -254,9 +270,10 @@ export function browser() {
     timeout: PATIENCE,
     protocolTimeout: 2 * PATIENCE,
   });
+  running.push(launched);
   return launched;
 }
-after(async () => (await launched)?.close());
+after(() => Promise.all(running.map(async (one) => (await one).close())));
 
 /**
  * Ends somebody's browser. Chromium now and then never answers that a page is gone which was about to load: what was to be seen has
@@ -295,8 +312,9 @@ export class Visitor {
    * @param {{ hash?: string, width?: number, height?: number, dark?: boolean, before?: (page: import("puppeteer-core").Page) => Promise<unknown>, isStrict?: false }} [o]
    */
   static async come(t, web, o = {}) {
-    const context = await (await browser()).createBrowserContext();
-    const page = await context.newPage();
+    const context = await (await browser(t)).createBrowserContext();
+    // A tab behind another draws nothing in Firefox.
+    const page = await context.newPage(isChromium ? undefined : { type: "window" });
     const visitor = new Visitor(page, web);
     ends(t, () => forget(context));
     ends(t, () => {
@@ -340,12 +358,19 @@ export class Visitor {
     return this.finds("body[data-state=in] #app:not([hidden]) #log");
   }
 
-  /** Waits until what the first view can do without is there too. */
+  /** Waits until what the first view can do without is there too, and has begun. */
   async loaded() {
-    await this.page.waitForFunction(() =>
-      performance.getEntriesByType("resource").some(({ name }) => name.endsWith("/notify.js")),
+    await this.page.waitForFunction(
+      async (late) => {
+        const urls = performance.getEntriesByType("resource").map(({ name }) => name);
+        const all = late.map((part) => urls.find((url) => url.endsWith(`/${part}.js`)));
+        if (!all.every((url) => url !== undefined)) return false;
+        await Promise.all(all.map((url) => import(url)));
+        return true;
+      },
+      { polling: 50 },
+      LATE,
     );
-    await this.page.waitForNetworkIdle();
   }
 
   /** @param {string} text */
@@ -356,7 +381,8 @@ export class Visitor {
 
   /** @param {string} text */
   async type(text) {
-    await (await this.finds("#text")).focus();
+    // What is behind a dialog takes no focus.
+    await (await this.finds("body:not(:has(dialog:modal)) #text")).focus();
     await this.page.keyboard.type(text);
   }
 
@@ -413,18 +439,23 @@ export class Visitor {
     });
   }
 
-  /** What axe finds wrong with the page as it stands. It comes over the browser's own door, as the page lets no script in. */
-  async audit() {
-    await this.page.evaluate(AXE);
-    const wrong = await this.page.evaluate(async () => {
+  /**
+   * What axe finds wrong with the page as it stands. It comes over the browser's own door, as the page lets no script in.
+   * @param {"all" | "colours"} [what] the rules that are gone by: where only the light has changed, those that look at colours
+   */
+  async audit(what = "all") {
+    if (!(await this.page.evaluate(() => "axe" in window))) await this.page.evaluate(AXE);
+    const wrong = await this.page.evaluate(async (what) => {
       const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-      const { violations } = await /** @type {any} */ (window).axe.run({ runOnly: tags });
+      const runOnly = what === "all" ? tags : { type: "rule", values: ["color-contrast", "link-in-text-block"] };
+      const { violations } = await /** @type {any} */ (window).axe.run({ runOnly, resultTypes: ["violations"] });
       return violations.map(
         (/** @type {any} */ { id, nodes }) =>
           `${id}: ${nodes.map((/** @type {any} */ node) => `${node.html} ${node.failureSummary}`)}`,
       );
-    });
+    }, what);
     assert.deepEqual(wrong, []);
+    if (what !== "all") return;
     const told = await this.all("[title]", (all) =>
       all.filter((el) => el.title === el.ariaLabel && !el.matches(":hover")).map((el) => el.title),
     );
@@ -446,7 +477,7 @@ export class Visitor {
     await this.shoot(name);
     await this.audit();
     await this.#light("dark");
-    await this.audit();
+    await this.audit("colours");
     await page.setViewport({ width: 320, height: 640 });
     await page.evaluate(() => {
       document.documentElement.dir = "rtl";
@@ -454,7 +485,7 @@ export class Visitor {
     await this.shoot(`${name}-small`);
     await this.audit();
     await this.#light("light");
-    await this.audit();
+    await this.audit("colours");
     await page.evaluate(() => {
       document.documentElement.dir = "ltr";
     });

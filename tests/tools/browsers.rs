@@ -16,8 +16,7 @@ fn run(browser: &str, program: &str) {
         return skip("npm has not brought what drives browsers: npm ci --prefix tests/browser");
     }
     let output = Command::new("node")
-        .args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
-        .args(["talk", "use", "answers", "states", "files", "safety", "parts"].map(|name| format!("{name}.test.js")))
+        .args(["--test-reporter=spec", "all.js"])
         .current_dir(folder)
         .env("CHINWAG", binary())
         .env("BROWSER", browser)
