@@ -218,6 +218,7 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
         Detail::Tokens(count) => line(wire::Detail::Tokens(*count as u64)),
         Detail::Founder(rooms) => line(wire::Detail::Founder(rooms.into())),
         Detail::Ways(count) => line(wire::Detail::Ways(*count as u64)),
+        Detail::Kept(count) => line(wire::Detail::Kept(*count as u64)),
         Detail::Ignored(nick) => line(wire::Detail::Ignored(*nick)),
         Detail::Setting(change) => line(wire::Detail::Setting(setting_name(change.setting), change.on)),
         Detail::Ranked { rank, nick } => line(wire::Detail::Ranked { rank: wire_rank(Some(*rank)), nick: *nick }),
