@@ -103,7 +103,7 @@ impl Client {
         let address = server.address.to_string();
         Ok(Self {
             link: Link::new(server, Instant::now())?,
-            kept: Kept::new(wish.keeps_place),
+            kept: Kept::default(),
             new_password: wish.new_password.clone(),
             told_password: wish.password.clone(),
             new_token: wish.new_token.clone(),

@@ -223,7 +223,7 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
     if let ([(owner, _)], true, None) = (&wish.tokens[..], wish.person, wish.nick) {
         wish.nick = Some(*owner);
     }
-    wish.keeps_place = true;
+    wish.stays = true;
     // What a script types may be a login, unless it comes with a token.
     if !wish.person && wish.tokens.iter().any(|(owner, _)| Some(*owner) == wish.nick) {
         wish.instead = wish.instead.for_script("done");

@@ -1,11 +1,15 @@
 //! `chinwag say`: each line is said once, or it is told why not.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write;
 use std::net::TcpListener;
-use std::process::Stdio;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use testkit::Server;
+use testkit::proxy::{Plan, Proxy};
+use testkit::{Server, binary};
 
 use crate::oneshot::{chinwag, failed, fine, run, text};
 
@@ -144,4 +148,59 @@ fn say_reaches_a_room_that_takes_words_from_outside_and_tells_why_another_does_n
         &output,
         "for it, and type /join #reports KEY; this program gives no key, so have an op /invite the name that",
     );
+}
+
+/// A server on which bot owns its name, and the token of that in `folder`.
+fn with_token(folder: &Path) -> Server {
+    let server = Server::start(&["--rate", "0", "--data", folder.join("data").to_str().unwrap()]);
+    let mut bot = server.person("bot");
+    bot.ask("/register correct-horse", "+ register bot");
+    bot.send("/token");
+    let token = bot.until_starting("+ token ").pop().unwrap().replace("+ token", "bot");
+    let file = folder.join("token");
+    fs::write(&file, token).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    server
+}
+
+/// As an owner they are shown to be there all the time, whatever becomes of their connections.
+#[test]
+fn say_says_each_line_once_over_a_connection_that_is_closed_now_and_then() {
+    let here = tempfile::tempdir().unwrap();
+    let server = with_token(here.path());
+    let mut alice = server.in_room("alice", "#a");
+    let lines: Vec<String> = (0..300).map(|n| format!("line {n} of all that there is to say")).collect();
+    fs::write(here.path().join("lines"), lines.join("\n")).unwrap();
+    for (n, who) in [["--nick", "bob"], ["--token-file", "token"]].into_iter().enumerate() {
+        let nick = ["bob", "bot"][n];
+        let plan = Plan { seed: 7, cuts: 6, bytes: 3_000..5_000, milliseconds: 60_000..90_000 };
+        let cutting = Proxy::cutting(server.port, plan);
+        let mut command = chinwag(here.path(), cutting.port(), &["say", "#a", who[0], who[1]]);
+        let output = command.stdin(fs::File::open(here.path().join("lines")).unwrap()).output().unwrap();
+        let heard = alice.until_starting(&format!("#a * {nick} quit"));
+        let said = format!("#a <{nick}> ");
+        assert_eq!(heard.iter().filter_map(|line| line.strip_prefix(&said)).collect::<Vec<_>>(), lines);
+        assert_eq!((fine(&output), cutting.cuts()), (vec![], 6));
+        // Nor has anybody seen it.
+        assert_eq!(heard.iter().filter(|line| line.starts_with(&format!("#a * {nick} "))).count(), 2, "{heard:?}");
+    }
+}
+
+/// No place is kept for it.
+#[test]
+fn who_ends_a_script_ends_what_is_seen_of_it() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    for signal in ["INT", "TERM", "HUP"] {
+        let mut command = Command::new(binary());
+        command.args(["say", "#a", "--nick", "bob", "--server", &server.address()]).current_dir(here.path());
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        writeln!(child.stdin.as_ref().unwrap(), "hello").unwrap();
+        alice.until("#a <bob> hello");
+        let is_sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+        assert!(is_sent.success());
+        alice.until_starting("#a * bob quit");
+        assert!(child.wait().unwrap().signal().is_some());
+    }
 }

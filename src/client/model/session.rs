@@ -70,8 +70,8 @@ pub struct Wish {
     pub expects_rooms: Option<&'static str>,
     /// The room that is only spoken to, from outside if need be.
     pub outside: Option<RoomName>,
-    /// Whether the server is to keep our place when a connection is lost, as for somebody who stays.
-    pub keeps_place: bool,
+    /// Whether somebody stays who wants to know what changes meanwhile.
+    pub stays: bool,
 }
 
 /// Tells how something is at the moment that may change while there is no connection, if it can.
@@ -346,7 +346,7 @@ impl Session {
             loss: None,
             losses: Vec::new(),
             first: true,
-            stays: wish.keeps_place,
+            stays: wish.stays,
             expects_rooms: wish.expects_rooms,
             outside: wish.outside,
             kept_out: None,
@@ -726,7 +726,7 @@ mod tests {
     pub(super) fn online(rooms: &[&str]) -> Session {
         let rooms = rooms.iter().filter_map(|room| RoomName::new(room).ok()).collect();
         let nick = Nick::new("alice").ok();
-        let mut session = Session::new(Wish { nick, rooms, keeps_place: true, ..Wish::default() });
+        let mut session = Session::new(Wish { nick, rooms, stays: true, ..Wish::default() });
         session.connected();
         hear(&mut session, &["* hello guest1 chinwag/0.2.0 1 online; welcome"]);
         while !session.is_online() || !session.asked.is_empty() {

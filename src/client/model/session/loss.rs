@@ -352,7 +352,7 @@ mod tests {
         for person in [true, false] {
             let nick = crate::names::Nick::new("alice").ok();
             let rooms = rooms.clone();
-            let mut session = Session::new(Wish { nick, rooms, person, keeps_place: true, ..Wish::default() });
+            let mut session = Session::new(Wish { nick, rooms, person, stays: true, ..Wish::default() });
             session.connected();
             hear(&mut session, &["* hello guest1 x 2 online"]);
             let news = shown_after_past(&mut session);
