@@ -35,7 +35,7 @@ const MOVING: Duration = Duration::from_millis(250);
 const PACE: Duration = Duration::from_millis(100);
 /// How long the server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// How long a server may be away that has let us in before. A restart takes less, and programs that are started by the clock must not
+/// How long a server may be away that has let us in before, or answer nothing. A restart takes less, and programs that are started by the clock must not
 /// pile up behind one that never comes back.
 const PATIENCE: Duration = Duration::from_secs(300);
 

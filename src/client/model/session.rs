@@ -168,6 +168,8 @@ enum Pending {
 /// What was sent and has no reply yet.
 #[derive(Debug)]
 struct Asked {
+    /// Its number among all.
+    number: u64,
     line: String,
     pending: Pending,
 }
@@ -297,6 +299,7 @@ pub struct Session {
     /// What may be searched.
     heard: search::Heard,
     asked: VecDeque<Asked>,
+    asks: u64,
     /// Messages that were sent and not answered yet.
     sent: VecDeque<Message>,
     /// Messages of which the answer was lost with a connection.
@@ -373,6 +376,7 @@ impl Session {
             without_presence: wish.without_presence,
             heard: search::Heard::default(),
             asked: VecDeque::new(),
+            asks: 0,
             sent: VecDeque::new(),
             limbo: VecDeque::new(),
             ghosts: Vec::new(),
@@ -515,6 +519,11 @@ impl Session {
         })
     }
 
+    /// The number of the first line of ours that has no answer.
+    pub fn oldest(&self) -> Option<u64> {
+        self.asked.front().map(|asked| asked.number)
+    }
+
     /// Drops what waits to be sent, and tells how much that was.
     pub fn forget_unsent(&mut self) -> usize {
         std::mem::take(&mut self.waiting).len()
@@ -606,7 +615,8 @@ impl Session {
         }
         let line = line.to_string();
         self.lines.push_back(line.clone());
-        self.asked.push_back(Asked { line, pending });
+        self.asks += 1;
+        self.asked.push_back(Asked { number: self.asks, line, pending });
     }
 
     fn note(&mut self, text: String) {

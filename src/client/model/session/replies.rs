@@ -220,7 +220,7 @@ impl Session {
         } else {
             self.asked.iter().position(|asked| is_of(asked) && names_the_same(&asked.line, done) == Some(true))?
         };
-        for Asked { line, pending } in self.asked.drain(..at).collect::<Vec<_>>() {
+        for Asked { line, pending, .. } in self.asked.drain(..at).collect::<Vec<_>>() {
             match pending {
                 Pending::Said => {
                     if let Some(Message { place, text, .. }) = self.sent.pop_front() {
