@@ -186,6 +186,62 @@ fn say_says_each_line_once_over_a_connection_that_is_closed_now_and_then() {
     }
 }
 
+#[test]
+fn a_script_leaves_whoever_is_here_already_as_it_found_them() {
+    let here = tempfile::tempdir().unwrap();
+    let server = with_token(here.path());
+    let mut alice = server.in_room("alice", "#a");
+    fs::write(here.path().join("file"), "hello").unwrap();
+    let run = |options: &[&str]| fine(&run(here.path(), server.port, &[options, &["--token-file", "token"]].concat()));
+    // Who is here by the script alone goes.
+    run(&["say", "#a", "one"]);
+    alice.until_starting("#a * bot quit");
+    let mut bot = server.connect();
+    bot.send("/set presence off\n/login bot correct-horse");
+    bot.until("+ login bot");
+    bot.ask("/join #home", "- here bot");
+    bot.expect("+ join #home 1");
+    run(&["say", "#a", "two"]);
+    alice.until("#a * bot left");
+    run(&["send", "file", "--to", "#a"]);
+    alice.until("#a * bot left");
+    assert_eq!(run(&["get", "1", "--join", "#a", "--output", "-"]), ["hello"]);
+    alice.until("#a * bot left");
+    // Where they were they stay.
+    run(&["say", "#home", "three"]);
+    bot.until("#home <bot> three");
+    bot.send("/who bot");
+    assert!(bot.until_starting("- bot ").pop().unwrap().ends_with(" #home"));
+}
+
+/// Where several scripts of one bot run at once, the first that ends takes no room from another.
+#[test]
+fn a_script_leaves_no_room_that_another_found() {
+    let here = tempfile::tempdir().unwrap();
+    let server = with_token(here.path());
+    let mut alice = server.in_room("alice", "#a");
+    let mut bot = server.connect();
+    bot.send("/login bot correct-horse");
+    bot.until("+ login bot");
+    let start = |line: &str| {
+        let mut command = chinwag(here.path(), server.port, &["say", "#a", "--token-file", "token"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        writeln!(input, "{line}").unwrap();
+        (child, input)
+    };
+    let (first, input) = start("one");
+    alice.until("#a <bot> one");
+    let (second, mut more) = start("two");
+    alice.until("#a <bot> two");
+    drop(input);
+    fine(&first.wait_with_output().unwrap());
+    writeln!(more, "three").unwrap();
+    drop(more);
+    alice.until("#a <bot> three");
+    fine(&second.wait_with_output().unwrap());
+}
+
 /// No place is kept for it.
 #[test]
 fn who_ends_a_script_ends_what_is_seen_of_it() {

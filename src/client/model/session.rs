@@ -14,6 +14,7 @@ mod secret;
 mod slips;
 mod target;
 mod told;
+mod trace;
 mod typed;
 
 pub use instead::Instead;
@@ -128,6 +129,8 @@ enum Pending {
     MaySend,
     /// A token for the next start, of this name.
     Token(Nick),
+    /// Over how many connections the person is here.
+    Ways(u64),
     /// Who has a rank in this room, in which those are.
     Ranks {
         room: RoomName,
@@ -255,6 +258,7 @@ pub struct Session {
     first: bool,
     /// Whether somebody stays who wants to know what changes meanwhile.
     stays: bool,
+    trace: trace::Trace,
     expects_rooms: Option<&'static str>,
     /// The room that is only spoken to, and why we may not come in, if we may not.
     outside: Option<RoomName>,
@@ -350,6 +354,7 @@ impl Session {
             losses: Vec::new(),
             first: true,
             stays: wish.stays,
+            trace: trace::Trace::default(),
             expects_rooms: wish.expects_rooms,
             outside: wish.outside,
             kept_out: None,
@@ -439,12 +444,6 @@ impl Session {
     /// Whether the person has asked to leave.
     pub fn is_quitting(&self) -> bool {
         self.quitting
-    }
-
-    /// Leaves at once, whatever has not been said yet.
-    pub fn part(&mut self) {
-        self.quitting = true;
-        self.ask("/quit", Pending::Quiet);
     }
 
     /// Whether there is a connection on which no chinwag server has shown itself.

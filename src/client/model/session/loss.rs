@@ -170,8 +170,9 @@ impl Session {
 
     /// Asks for what was before the last connection was lost, but for the name.
     pub(super) fn restore(&mut self) {
-        if !self.first {
-            self.give_up_people();
+        match self.first {
+            true => self.note_trace(),
+            false => self.give_up_people(),
         }
         // Before anything can be heard of them.
         let ignored = std::mem::take(&mut self.ignored).into_iter().chain(std::mem::take(&mut self.missing));

@@ -150,6 +150,11 @@ impl Session {
                     told.push((nick, rank));
                 }
             }
+            Some(Pending::Ways(ways)) => {
+                if let Detail::Ways(count) = Detail::parse("account", text) {
+                    *ways = count;
+                }
+            }
             Some(Pending::Files(_, wanted, found)) => {
                 if let Detail::File { file, size, name, coming, .. } = Detail::parse("files", text)
                     && file == *wanted
@@ -356,6 +361,7 @@ impl Session {
             | Pending::Ignore(_)
             | Pending::Join(_)
             | Pending::Query => {}
+            Pending::Ways(ways) => self.has_ways(ways),
             // We may have taken the name ourselves, so nobody else had it any more.
             Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost || Some(ghost) != self.nick),
             Pending::Typed(line) => {
@@ -500,6 +506,7 @@ impl Session {
                     self.astray = Some(line);
                 }
             }
+            Pending::Ways(_) => self.has_ways(0),
             Pending::Expected(room) if code == Code::NoSuchRoom => self.missing_rooms.push(room),
             Pending::Expected(_) => {}
             Pending::Ignore(nick) => {
