@@ -122,7 +122,7 @@ pub(crate) struct Get {
 
 #[derive(Args)]
 #[command(
-    after_help = "It goes on by itself after a broken connection, and ends with 0 if all lines have been said. What begins with - stands \
+    after_help = "It goes on by itself after a broken connection, and ends with 0 if all lines have been said, or standard input has none. What begins with - stands \
                   behind --. SERVER and NICK may also come from CHINWAG_SERVER and CHINWAG_NICK, or be saved: see chinwag connect \
                   --help."
 )]

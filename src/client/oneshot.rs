@@ -113,10 +113,9 @@ pub fn get(
 }
 
 /// Says each line of `text`, or else of standard input as it comes, to `place`. It is an error if one of them has not been said
-/// for sure; those that failed before it are told on standard error.
+/// for sure; those that failed before it are told on standard error. Who has nothing to say does not go in.
 pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Result<(), String> {
     let mut client = Client::new(server, wish, PathBuf::new()).map_err(|e| reason(&e))?;
-    enter(&mut client)?;
     let lines = match text {
         Some(text) => {
             let (sender, lines) = mpsc::channel();
@@ -127,13 +126,33 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
         }
         None => input::lines(client.link.waker())?,
     };
-    let (mut is_more, mut is_said, mut told_unreadable, mut number) = (true, false, false, 0);
+    let is_blank = |read: &Result<Typed, String>| matches!(read, Ok(Typed { line, is_left: false, .. }) if line.trim_ascii().is_empty());
+    let mut blank = 0_u64;
+    let mut first = lines.iter().inspect(|_| blank += 1).find(|read| !is_blank(read));
+    let (mut is_more, mut told_unreadable, mut number) = (true, false, blank.saturating_sub(1));
+    match first {
+        Some(Ok(Typed { ref line, is_left: true, .. })) if line.is_empty() => first = None,
+        Some(Ok(Typed { is_left: true, .. })) => return Err(input::HALF.to_owned()),
+        Some(Err(why)) => return Err(why),
+        _ => {}
+    }
+    if first.is_none() {
+        const NOTHING: &str = "there is nothing to say; write it behind the target, or to standard input";
+        // A job that tells only of what is wrong, and that cron runs say, mostly has nothing to tell.
+        match text {
+            Some(_) => return Err(NOTHING.to_owned()),
+            None if io::stdin().is_terminal() => tell(NOTHING),
+            None => {}
+        }
+        return Ok(());
+    }
+    enter(&mut client)?;
     let mut failed = Failed::default();
     // The numbers of the lines that are not sure to have been said.
     let mut unsure = VecDeque::new();
     while is_more || client.session.unsent().chain(client.session.unanswered()).next().is_some() {
         while is_more && client.session.unsent().count() < input::WAITING {
-            let line = match lines.try_recv() {
+            let line = match first.take().map_or_else(|| lines.try_recv(), Ok) {
                 Ok(Ok(Typed { line, is_left: true, .. })) => {
                     is_more = false;
                     if !line.is_empty() {
@@ -162,7 +181,6 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
             if line.trim().is_empty() {
                 continue;
             }
-            is_said = true;
             match client.session.meant(&format!("/msg {place} {line}"), Instant::now()) {
                 Taken::No(why) => failed.note(format!("line {number}: {why}")),
                 _ => unsure.push_back(number),
@@ -194,9 +212,6 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
         }
     }
     leave(&mut client);
-    if !is_said {
-        failed.note("there is nothing to say; write it behind the target, or to standard input".to_owned());
-    }
     failed.end()
 }
 

@@ -85,8 +85,14 @@ fn say_fails_unless_it_was_said() {
     let mut alice = server.in_room("alice", "#a");
     let say = |options: &[&str]| run(here.path(), server.port, &[&["say"], options].concat());
     failed(&say(&["carol", "hello"]), "carol");
-    failed(&say(&["#a"]), "there is nothing to say");
     failed(&say(&["#a", "--create", " "]), "there is nothing to say");
+    // A job of which the output is said may have none, and nobody is to see that.
+    assert_eq!(fine(&say(&["#a", "--nick", "cron"])), [""; 0]);
+    fs::write(here.path().join("blank"), " \n\n").unwrap();
+    let mut command = chinwag(here.path(), server.port, &["say", "#a", "--nick", "cron"]);
+    assert_eq!(fine(&command.stdin(fs::File::open(here.path().join("blank")).unwrap()).output().unwrap()), [""; 0]);
+    let heard = alice.settle();
+    assert!(!heard.iter().any(|line| line.contains("cron")), "{heard:?}");
     let told =
         "chinwag: alice is somebody else; choose another name, or wait a minute if that was you; so nothing was said\n";
     alice.settle();
