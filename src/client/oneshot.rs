@@ -254,7 +254,7 @@ fn enter(client: &mut Client) -> Result<(), String> {
         while let Some(news) = client.session.poll_news() {
             match news {
                 News::Refused(why) => turned = turned.and(Err(quoted(why, None))),
-                News::Note(text) => tell(&text),
+                News::Note(text) => tell(&quoted(text, None)),
                 _ => {}
             }
         }

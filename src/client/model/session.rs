@@ -67,7 +67,8 @@ pub struct Wish {
     pub without_typing: bool,
     /// Whether not to be told who comes online and goes.
     pub without_presence: bool,
-    /// What somebody is told to do who means a room that is not there, where the rooms should be there already; empty if there is nothing.
+    /// What somebody is told to do who means a room that is not there, where the rooms should be there already; empty if there is nothing, and
+    /// nothing is for the rooms themselves.
     pub expects_rooms: Option<&'static str>,
     /// The room that is only spoken to, from outside if need be.
     pub outside: Option<RoomName>,

@@ -558,17 +558,19 @@ impl Session {
             Pending::Join(room) => {
                 let is_nowhere = self.close(Place::Room(room));
                 let is_awaited = self.stays_outside(room, is_nowhere);
+                let is_free = self.expects_rooms == Some("");
                 if is_awaited {
                     self.note(format!("you come into {room} again once you are logged in"));
                 } else if !self.first {
                     // Nobody has asked for that just now.
                     self.note(format!("you are not in {room} any more: {text}"));
-                } else if text.contains(&room.to_string()) {
-                    self.refuse(text.to_owned());
                 } else {
-                    self.refuse(format!("{room}: {text}"));
+                    let text =
+                        if text.contains(&room.to_string()) { text.to_owned() } else { format!("{room}: {text}") };
+                    // For such a room there is nothing, and what is looked for may be in another.
+                    if is_free { self.note(text) } else { self.refuse(text) }
                 }
-                self.is_nowhere |= is_nowhere && !is_awaited;
+                self.is_nowhere |= is_nowhere && !is_awaited && !is_free;
                 self.tell_nowhere();
                 self.report_limbo(room);
             }
