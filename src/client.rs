@@ -84,9 +84,11 @@ pub struct Client {
     is_hinted: bool,
     /// Whether a server has ever let us in.
     was_in: bool,
-    /// How long there may be no server that lets us in again, and since when there is none.
+    /// How long there may be no server that lets us in again or answers anything, and since when there is none.
     patience: Option<Duration>,
     away: Option<Instant>,
+    /// The first line that had no answer when that was looked at last.
+    oldest: Option<u64>,
     farewell: Option<Farewell>,
     /// Tells what unlocks the server, which may change while there is no connection; and what it told last.
     new_password: Option<Anew<String>>,
@@ -103,7 +105,7 @@ impl Client {
         let address = server.address.to_string();
         Ok(Self {
             link: Link::new(server, Instant::now())?,
-            kept: Kept::new(wish.keeps_place),
+            kept: Kept::default(),
             new_password: wish.new_password.clone(),
             told_password: wish.password.clone(),
             new_token: wish.new_token.clone(),
@@ -117,12 +119,13 @@ impl Client {
             was_in: false,
             patience: None,
             away: None,
+            oldest: None,
             farewell: None,
             out: Vec::new(),
         })
     }
 
-    /// Has it be an error if there is no server for so long that lets us in again.
+    /// Has it be an error if there is no server for so long that lets us in again, or that answers anything.
     pub fn give_up_after(&mut self, patience: Duration) {
         self.patience = Some(patience);
     }
@@ -158,12 +161,19 @@ impl Client {
         }
         self.session.tick(now);
         self.work();
-        self.away = if self.session.is_online() || !self.was_in { None } else { self.away.or(Some(now)) };
+        let oldest = self.session.oldest();
+        let is_answered = std::mem::replace(&mut self.oldest, oldest) != oldest || oldest.is_none();
+        let is_served = self.session.is_in() && (is_answered || self.link.unsent() > 0);
+        self.away = if is_served || !(self.was_in || self.session.is_in()) { None } else { self.away.or(Some(now)) };
         match (self.session.undone().filter(|_| !self.session.is_quitting()), self.given_up_at()) {
             (Some(why), _) => Err(why.to_owned()),
             (None, Some(at)) if at <= now => {
                 let patience = counted(self.patience.unwrap_or_default().as_secs(), "second");
-                Err(format!("{} has not let us in again for {patience}, so it is waited for no more", self.address))
+                let (what, then) = match self.session.is_in() {
+                    true => ("answered anything", ": see what came of it before you try again"),
+                    false => ("let us in again", ""),
+                };
+                Err(format!("{} has not {what} for {patience}, so it is waited for no more{then}", self.address))
             }
             (None, _) => Ok(others),
         }
@@ -423,6 +433,35 @@ mod tests {
         client.greeting = Duration::from_millis(20);
         let why = std::iter::repeat_with(|| client.turn(None)).find_map(Result::err).unwrap();
         assert_eq!(why, format!("cannot connect to {address}: the server took longer than 0 seconds; {STRANGER}"));
+    }
+
+    #[test]
+    fn a_server_that_answers_nothing_is_not_waited_for_for_ever_however_much_it_tells() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = Server { address: address.parse::<Named>().unwrap().clear(), wire: Wire::Clear };
+        let mut client = Client::new(server, Wish::default(), PathBuf::new()).unwrap();
+        client.give_up_after(Duration::from_secs(1));
+        let server = std::thread::spawn(move || {
+            let (mut first, _) = listener.accept().unwrap();
+            first.write_all(b"* hello guest1 x 1 online\n").unwrap();
+            for line in BufReader::new(first.try_clone().unwrap()).lines().map_while(Result::ok) {
+                let line = line.trim_start_matches('/');
+                if !line.starts_with("msg ") {
+                    writeln!(first, "+ {line}").unwrap();
+                }
+            }
+        });
+        while !client.session.is_online() {
+            client.turn(None).unwrap();
+        }
+        let told = client.session.meant("/msg #a hello", Instant::now());
+        assert_eq!(told, model::news::Taken::Yes);
+        let why = std::iter::repeat_with(|| client.turn(None)).find_map(Result::err).unwrap();
+        let want = "has not answered anything for 1 second, so it is waited for no more: see what came of it before";
+        assert_eq!(why, format!("{address} {want} you try again"));
+        drop(client);
+        server.join().unwrap();
     }
 
     #[test]

@@ -122,7 +122,7 @@ pub(crate) struct Get {
 
 #[derive(Args)]
 #[command(
-    after_help = "It goes on by itself after a broken connection, and ends with 0 if all lines have been said. What begins with - stands \
+    after_help = "It goes on by itself after a broken connection, and ends with 0 if all lines have been said, or standard input has none. What begins with - stands \
                   behind --. SERVER and NICK may also come from CHINWAG_SERVER and CHINWAG_NICK, or be saved: see chinwag connect \
                   --help."
 )]
@@ -223,7 +223,7 @@ pub(crate) fn connect(options: Connect) -> Result<(), String> {
     if let ([(owner, _)], true, None) = (&wish.tokens[..], wish.person, wish.nick) {
         wish.nick = Some(*owner);
     }
-    wish.keeps_place = true;
+    wish.stays = true;
     // What a script types may be a login, unless it comes with a token.
     if !wish.person && wish.tokens.iter().any(|(owner, _)| Some(*owner) == wish.nick) {
         wish.instead = wish.instead.for_script("done");

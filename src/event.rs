@@ -481,6 +481,8 @@ pub enum Bye {
     Killed,
     /// An operator had a new token made for the name, and whoever has that is its owner.
     Granted,
+    /// What it proved to be the owner of a name by is good no more: the password is another, or the tokens are ended.
+    Unproved,
     /// It came by the operator's door, where as many are as there may be.
     ControlsTaken,
     /// It came by the operator's door, and said nothing for [`limits::CONTROL_SILENCE`].

@@ -218,6 +218,7 @@ pub fn detail(out: &mut String, detail: &Detail, style: Style) {
         Detail::Tokens(count) => line(wire::Detail::Tokens(*count as u64)),
         Detail::Founder(rooms) => line(wire::Detail::Founder(rooms.into())),
         Detail::Ways(count) => line(wire::Detail::Ways(*count as u64)),
+        Detail::Kept(count) => line(wire::Detail::Kept(*count as u64)),
         Detail::Ignored(nick) => line(wire::Detail::Ignored(*nick)),
         Detail::Setting(change) => line(wire::Detail::Setting(setting_name(change.setting), change.on)),
         Detail::Ranked { rank, nick } => line(wire::Detail::Ranked { rank: wire_rank(Some(*rank)), nick: *nick }),
@@ -754,7 +755,7 @@ pub fn lost_code(lost: Lost) -> Code<'static> {
 pub fn bye_code(bye: Bye) -> Code<'static> {
     match bye {
         Bye::Full | Bye::MadePlace | Bye::ControlsTaken => Code::Full,
-        Bye::TooManyFromAddress | Bye::TooOften | Bye::WrongPasswords => Code::Refused,
+        Bye::TooManyFromAddress | Bye::TooOften | Bye::WrongPasswords | Bye::Unproved => Code::Refused,
         Bye::Blocked | Bye::GuestsBlocked { .. } => Code::Blocked,
         Bye::TooSlow => Code::TooSlow,
         Bye::Idle | Bye::Silent => Code::Idle,
@@ -789,6 +790,7 @@ fn farewell(bye: Bye) -> Cow<'static, str> {
         Bye::Shutdown => "the server is shutting down",
         Bye::Killed => "an operator put you out; ask them why",
         Bye::Granted => "an operator had a new token made for this name; ask them for it, if the name is yours",
+        Bye::Unproved => "the password of this name is another now, or its tokens are ended; connect again, and /login",
         Bye::ControlsTaken => "as many are at the operator's door as there may be; close one first",
         Bye::Silent => "nothing was said here for a minute; connect again",
         Bye::NotHttp { web: None } => "this is no web server but a chat; connect with nc or telnet",

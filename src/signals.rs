@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -105,6 +105,19 @@ impl Drop for Interrupts {
     }
 }
 
+/// Notes in `came` which signal has asked this process to end, but for those that are ignored, as by `nohup` or for what runs in the background.
+/// Gives what brings a byte then.
+pub fn note_ends(came: &Arc<AtomicUsize>) -> io::Result<UnixStream> {
+    let (ours, theirs) = UnixStream::pair()?;
+    theirs.set_nonblocking(true)?;
+    for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|&signal| !is_ignored(signal)) {
+        signal_hook::flag::register_usize(signal, Arc::clone(came), signal as usize)?;
+        signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
+    }
+    ENDS.store(false, Ordering::SeqCst);
+    Ok(ours)
+}
+
 /// The signals that ask a server to end.
 pub const OF_THE_END: [i32; 2] = [SIGINT, SIGTERM];
 
@@ -114,7 +127,7 @@ pub const OF_A_RELOAD: i32 = SIGHUP;
 /// Whether the end of its terminal is to end this process: whoever started it did not say that it shall go on then, as `nohup` does.
 pub fn ends_with_terminal() -> bool {
     // Once the signal is taken, nothing tells any more that it was ignored.
-    static ENDS: LazyLock<bool> = LazyLock::new(|| !hangup_is_ignored() && has_terminal());
+    static ENDS: LazyLock<bool> = LazyLock::new(|| !is_ignored(SIGHUP) && has_terminal());
     *ENDS
 }
 
@@ -126,9 +139,9 @@ pub fn has_terminal() -> bool {
     File::open("/dev/tty").is_ok()
 }
 
-/// Whether this process was started with SIGHUP ignored; where that cannot be told, it is taken for so.
-fn hangup_is_ignored() -> bool {
+/// Whether this process was started with a signal ignored; where that cannot be told, it is taken for so.
+fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask & 1 != 0)
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_none_or(|mask| mask >> (signal - 1) & 1 != 0)
 }

@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::sync::{Arc, LazyLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::Waker;
 use rustix::termios::tcgetwinsize;
+use signal_hook::low_level::emulate_default_handler;
 
 use crate::client::Client;
 use crate::client::input::{self, Patient, Typed, UNREADABLE};
@@ -24,6 +27,7 @@ use crate::client::wire::source::Source;
 use crate::client::wire::transfers::{self, Keep, TransferEnd, Transfers};
 use crate::listener::reason;
 use crate::names::{FileId, Place};
+use crate::signals;
 use crate::text::roughly;
 
 /// How often it is looked how far files are.
@@ -32,7 +36,7 @@ const MOVING: Duration = Duration::from_millis(250);
 const PACE: Duration = Duration::from_millis(100);
 /// How long the server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// How long a server may be away that has let us in before. A restart takes less, and programs that are started by the clock must not
+/// How long a server may be away that has let us in before, or answer nothing. A restart takes less, and programs that are started by the clock must not
 /// pile up behind one that never comes back.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -63,7 +67,8 @@ pub fn send(
     place: Place,
     telling: Telling,
 ) -> Result<(), String> {
-    let mut client = enter(server, wish, PathBuf::new())?;
+    let mut client = Client::new(server, wish, PathBuf::new()).map_err(|e| reason(&e))?;
+    enter(&mut client)?;
     let mut input: Option<Receiver<Result<Source, String>>> = None;
     carry_out(&mut client, Some(place), &[], telling, |client| {
         while let Some(next) = files.pop_front() {
@@ -102,15 +107,16 @@ pub fn get(
     folder: PathBuf,
     telling: Telling,
 ) -> Result<(), String> {
-    let mut client = enter(server, wish, folder)?;
+    let mut client = Client::new(server, wish, folder).map_err(|e| reason(&e))?;
+    enter(&mut client)?;
     files.iter().try_for_each(|&file| client.transfers.get(file, keep.clone()))?;
     carry_out(&mut client, None, files, telling, |_| Ok(More::Nothing))
 }
 
 /// Says each line of `text`, or else of standard input as it comes, to `place`. It is an error if one of them has not been said
-/// for sure; those that failed before it are told on standard error.
+/// for sure; those that failed before it are told on standard error. Who has nothing to say does not go in.
 pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Result<(), String> {
-    let mut client = enter(server, wish, PathBuf::new())?;
+    let mut client = Client::new(server, wish, PathBuf::new()).map_err(|e| reason(&e))?;
     let lines = match text {
         Some(text) => {
             let (sender, lines) = mpsc::channel();
@@ -121,13 +127,33 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
         }
         None => input::lines(client.link.waker())?,
     };
-    let (mut is_more, mut is_said, mut told_unreadable, mut number) = (true, false, false, 0);
+    let is_blank = |read: &Result<Typed, String>| matches!(read, Ok(Typed { line, is_left: false, .. }) if line.trim_ascii().is_empty());
+    let mut blank = 0_u64;
+    let mut first = lines.iter().inspect(|_| blank += 1).find(|read| !is_blank(read));
+    let (mut is_more, mut told_unreadable, mut number) = (true, false, blank.saturating_sub(1));
+    match first {
+        Some(Ok(Typed { ref line, is_left: true, .. })) if line.is_empty() => first = None,
+        Some(Ok(Typed { is_left: true, .. })) => return Err(input::HALF.to_owned()),
+        Some(Err(why)) => return Err(why),
+        _ => {}
+    }
+    if first.is_none() {
+        const NOTHING: &str = "there is nothing to say; write it behind the target, or to standard input";
+        // A job that tells only of what is wrong, and that cron runs say, mostly has nothing to tell.
+        match text {
+            Some(_) => return Err(NOTHING.to_owned()),
+            None if io::stdin().is_terminal() => tell(NOTHING),
+            None => {}
+        }
+        return Ok(());
+    }
+    enter(&mut client)?;
     let mut failed = Failed::default();
     // The numbers of the lines that are not sure to have been said.
     let mut unsure = VecDeque::new();
     while is_more || client.session.unsent().chain(client.session.unanswered()).next().is_some() {
         while is_more && client.session.unsent().count() < input::WAITING {
-            let line = match lines.try_recv() {
+            let line = match first.take().map_or_else(|| lines.try_recv(), Ok) {
                 Ok(Ok(Typed { line, is_left: true, .. })) => {
                     is_more = false;
                     if !line.is_empty() {
@@ -156,7 +182,6 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
             if line.trim().is_empty() {
                 continue;
             }
-            is_said = true;
             match client.session.meant(&format!("/msg {place} {line}"), Instant::now()) {
                 Taken::No(why) => failed.note(format!("line {number}: {why}")),
                 _ => unsure.push_back(number),
@@ -166,7 +191,7 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
         let left = client.session.unsent().chain(client.session.unanswered()).count();
         unsure.drain(..unsure.len().saturating_sub(left));
         let until = Instant::now() + MOVING;
-        let turned = client.turn(Some(until));
+        let turned = turn(&mut client, Some(until));
         while let Some(news) = client.session.poll_news() {
             match news {
                 News::Refused(why) => failed.note(quoted(why, Some(place))),
@@ -188,9 +213,6 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
         }
     }
     leave(&mut client);
-    if !is_said {
-        failed.note("there is nothing to say; write it behind the target, or to standard input".to_owned());
-    }
     failed.end()
 }
 
@@ -219,24 +241,30 @@ enum More {
 }
 
 /// Goes in as one wishes. Who is not let in so shares nothing, fetches nothing and says nothing.
-fn enter(server: Server, wish: Wish, folder: PathBuf) -> Result<Client, String> {
-    let mut client = Client::new(server, wish, folder).map_err(|e| reason(&e))?;
+fn enter(client: &mut Client) -> Result<(), String> {
     client.give_up_after(PATIENCE);
+    let mut ended = signals::note_ends(&ENDED).map_err(|e| reason(&e))?;
+    thread::spawn(move || {
+        if ended.read(&mut [0]).is_ok_and(|count| count > 0) {
+            thread::sleep(GOODBYE);
+            end();
+        }
+    });
     while !client.session.is_online() {
-        let mut turned = client.turn(None).map(drop);
+        let mut turned = turn(client, None);
         while let Some(news) = client.session.poll_news() {
             match news {
                 News::Refused(why) => turned = turned.and(Err(quoted(why, None))),
-                News::Note(text) => tell(&text),
+                News::Note(text) => tell(&quoted(text, None)),
                 _ => {}
             }
         }
         if let Err(why) = turned {
-            leave(&mut client);
+            leave(client);
             return Err(why);
         }
     }
-    Ok(client)
+    Ok(())
 }
 
 /// Waits until all transfers have ended and `feed` has no more of them, and prints what came of each. `to` is where they go, and `order` which
@@ -252,7 +280,7 @@ fn carry_out(
     let mut failed = Failed::default();
     let mut places = Places { order: order.iter().copied().collect(), saved: HashMap::new() };
     while feed(client)? == More::Comes || !client.transfers.is_empty() {
-        let turned = client.turn(Some(Instant::now() + MOVING));
+        let turned = turn(client, Some(Instant::now() + MOVING));
         while let Some(news) = client.session.poll_news() {
             if let News::Refused(text) | News::Note(text) = news {
                 shown.clear();
@@ -367,11 +395,32 @@ fn collect(largest: u64, waker: Arc<Waker>) -> Result<Receiver<Result<Source, St
     })
 }
 
+/// The signal that has asked us to end.
+static ENDED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+
+/// One turn of the client. Who is asked to end leaves first: for somebody who only vanishes the server keeps a place.
+fn turn(client: &mut Client, until: Option<Instant>) -> Result<(), String> {
+    let turned = client.turn(until).map(drop);
+    if ENDED.load(Ordering::Relaxed) > 0 {
+        leave(client);
+        end();
+    }
+    turned
+}
+
+/// Ends as the signal would have had it.
+fn end() {
+    let _ = emulate_default_handler(ENDED.load(Ordering::Relaxed) as i32);
+}
+
 /// Goes without a fuss. All that counted is done, or will not be.
 fn leave(client: &mut Client) {
     let now = Instant::now();
     client.session.part();
-    while client.link.is_up() && now.elapsed() < GOODBYE && client.turn(Some(now + GOODBYE)).is_ok() {}
+    while (client.link.is_up() || client.session.is_blinking(Instant::now()))
+        && now.elapsed() < GOODBYE
+        && client.turn(Some(now + GOODBYE)).is_ok()
+    {}
 }
 
 /// Writes to standard error, as far as that goes.

@@ -63,6 +63,8 @@ pub enum Detail {
     Founder(Vec<RoomName>),
     /// How many connections one has.
     Ways(usize),
+    /// How many places of connections that are lost are kept for one.
+    Kept(usize),
     /// Somebody who has a rank in a room.
     Ranked { rank: Rank, nick: Nick },
     /// A ban or a mute.

@@ -375,6 +375,10 @@ impl Hub {
                         self.make_way(nick, turn);
                         Vec::new()
                     }
+                    Entry::Untoken(nick) => {
+                        self.put_others_out(nick, then.as_ref().map(|(_, written)| written), turn);
+                        Vec::new()
+                    }
                     Entry::Operator { nick, on } => {
                         let owner = self.owner_here(&nick).map(|person| person.id);
                         let ways = owner.into_iter().flat_map(|who| self.people.conns_of(who));
@@ -769,6 +773,9 @@ impl Hub {
         }
         let holder = self.owner_here(&nick).map(|person| person.id);
         self.note_seen(&nick, turn);
+        if matches!(by, LoginBy::Password) {
+            self.accounts.by_token.remove(&turn.conn);
+        }
         self.connects.free(turn.conn, turn.now.at);
         let was_locked = self.locked.get(&turn.conn).map(|&Locked { origin, wire, intake, .. }| (origin, wire, intake));
         if let Some((origin, wire, intake)) = was_locked {
@@ -838,6 +845,19 @@ impl Hub {
                 self.close_if_blocked(conn, own);
             }
         }
+    }
+
+    /// The tokens of a name end, and its password too if it has another: whoever came in by these is put out, but for the connection whose
+    /// turn it is, which has asked for it.
+    fn put_others_out(&mut self, nick: Nick, by: Option<&Written>, turn: &mut Turn<'_, impl Output>) {
+        let owner = self.owner_here(&nick).map(|person| person.id);
+        let came = |conn: &ConnId| match by {
+            Some(Written::Passwd) => *conn != turn.conn,
+            Some(Written::TokenOff) => *conn != turn.conn && self.accounts.by_token.contains_key(conn),
+            _ => false,
+        };
+        let conns: Vec<ConnId> = owner.into_iter().flat_map(|who| self.people.conns_of(who)).filter(came).collect();
+        conns.into_iter().for_each(|conn| self.close(conn, Bye::Unproved, turn));
     }
 
     /// A name is given to somebody. Whoever is here as its owner was that without the new token; who is called so without owning it

@@ -52,6 +52,8 @@ pub enum Detail<'a> {
     Founder(Cow<'a, [RoomName]>),
     /// How many connections we have, of `/account`.
     Ways(u64),
+    /// How many places of ours are kept whose connections are lost, of `/account`.
+    Kept(u64),
     /// Somebody who has a rank, of `/op`.
     Ranked { rank: Rank, nick: Nick },
     /// A ban or a mute, of `/bans`: who set it (nobody in the chat if that is `None`), when it ends, if it does, and why, if that is
@@ -180,6 +182,7 @@ impl<'a> Detail<'a> {
                     "tokens" => Self::Tokens(fields.number()?),
                     "founder" => Self::Founder(rooms(fields.word()?)?.into()),
                     "ways" => Self::Ways(fields.number()?),
+                    "kept" => Self::Kept(fields.number()?),
                     _ => return None,
                 };
                 fields.end(row)
@@ -306,6 +309,7 @@ impl<'a> Detail<'a> {
                 put_rooms(out, rooms);
             }
             Self::Ways(count) => put(out, format_args!("ways {count}")),
+            Self::Kept(count) => put(out, format_args!("kept {count}")),
             Self::Ranked { rank, nick } => put(out, format_args!("{} {nick}", rank.as_str())),
             Self::Ban { id, mute, who, by, until, reason } => {
                 let kind = if *mute { "mute" } else { "ban" };

@@ -425,6 +425,21 @@ fn a_file_for_one_person() {
 }
 
 #[test]
+fn a_room_that_lets_nobody_in_keeps_no_file_of_another_back() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let id = share(&server, "note", b"hello");
+    let mut op = server.in_room("op", "#locked");
+    op.send("/room key sesame");
+    op.until_starting("+ room ");
+    let output = run(here.path(), server.port, &["get", &id, "--join", "#locked", "--join", "#a"]);
+    let errors = text(&output.stderr);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "./note\n".to_owned()), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    assert!(errors.contains("#locked has a key; ") && errors.contains("this program gives no key"), "{errors}");
+}
+
+#[test]
 fn a_locked_server() {
     let here = tempfile::tempdir().unwrap();
     for (name, text) in [("right", "hush\n"), ("wrong", "hash\n"), ("file", "hello")] {

@@ -180,6 +180,8 @@ fn who_fetches_waits_for_a_sender_who_was_cut_off() {
     fs::write(here.path().join("cat.png"), &bytes).unwrap();
     let mut alice = server.in_room("alice", "#a");
     let proxy = narrow(&server, 500_000, usize::MAX);
+    // No place is kept for them.
+    proxy.grow_old();
     let mut send = Command::new(binary());
     send.args(["send", "cat.png", "--to", "#a", "--nick", "bob", "--server", &proxy.address()]);
     let mut send = send.current_dir(here.path()).stdout(Stdio::null()).spawn().unwrap();

@@ -1,11 +1,15 @@
 //! `chinwag say`: each line is said once, or it is told why not.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write;
 use std::net::TcpListener;
-use std::process::Stdio;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use testkit::Server;
+use testkit::proxy::{Plan, Proxy};
+use testkit::{Server, binary};
 
 use crate::oneshot::{chinwag, failed, fine, run, text};
 
@@ -81,8 +85,14 @@ fn say_fails_unless_it_was_said() {
     let mut alice = server.in_room("alice", "#a");
     let say = |options: &[&str]| run(here.path(), server.port, &[&["say"], options].concat());
     failed(&say(&["carol", "hello"]), "carol");
-    failed(&say(&["#a"]), "there is nothing to say");
     failed(&say(&["#a", "--create", " "]), "there is nothing to say");
+    // A job of which the output is said may have none, and nobody is to see that.
+    assert_eq!(fine(&say(&["#a", "--nick", "cron"])), [""; 0]);
+    fs::write(here.path().join("blank"), " \n\n").unwrap();
+    let mut command = chinwag(here.path(), server.port, &["say", "#a", "--nick", "cron"]);
+    assert_eq!(fine(&command.stdin(fs::File::open(here.path().join("blank")).unwrap()).output().unwrap()), [""; 0]);
+    let heard = alice.settle();
+    assert!(!heard.iter().any(|line| line.contains("cron")), "{heard:?}");
     let told =
         "chinwag: alice is somebody else; choose another name, or wait a minute if that was you; so nothing was said\n";
     alice.settle();
@@ -144,4 +154,115 @@ fn say_reaches_a_room_that_takes_words_from_outside_and_tells_why_another_does_n
         &output,
         "for it, and type /join #reports KEY; this program gives no key, so have an op /invite the name that",
     );
+}
+
+/// A server on which bot owns its name, and the token of that in `folder`.
+fn with_token(folder: &Path) -> Server {
+    let server = Server::start(&["--rate", "0", "--data", folder.join("data").to_str().unwrap()]);
+    let mut bot = server.person("bot");
+    bot.ask("/register correct-horse", "+ register bot");
+    bot.send("/token");
+    let token = bot.until_starting("+ token ").pop().unwrap().replace("+ token", "bot");
+    let file = folder.join("token");
+    fs::write(&file, token).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    server
+}
+
+/// As an owner they are shown to be there all the time, whatever becomes of their connections.
+#[test]
+fn say_says_each_line_once_over_a_connection_that_is_closed_now_and_then() {
+    let here = tempfile::tempdir().unwrap();
+    let server = with_token(here.path());
+    let mut alice = server.in_room("alice", "#a");
+    let lines: Vec<String> = (0..300).map(|n| format!("line {n} of all that there is to say")).collect();
+    fs::write(here.path().join("lines"), lines.join("\n")).unwrap();
+    for (n, who) in [["--nick", "bob"], ["--token-file", "token"]].into_iter().enumerate() {
+        let nick = ["bob", "bot"][n];
+        let plan = Plan { seed: 7, cuts: 6, bytes: 3_000..5_000, milliseconds: 60_000..90_000 };
+        let cutting = Proxy::cutting(server.port, plan);
+        let mut command = chinwag(here.path(), cutting.port(), &["say", "#a", who[0], who[1]]);
+        let output = command.stdin(fs::File::open(here.path().join("lines")).unwrap()).output().unwrap();
+        let heard = alice.until_starting(&format!("#a * {nick} quit"));
+        let said = format!("#a <{nick}> ");
+        assert_eq!(heard.iter().filter_map(|line| line.strip_prefix(&said)).collect::<Vec<_>>(), lines);
+        assert_eq!((fine(&output), cutting.cuts()), (vec![], 6));
+        // Nor has anybody seen it.
+        assert_eq!(heard.iter().filter(|line| line.starts_with(&format!("#a * {nick} "))).count(), 2, "{heard:?}");
+    }
+}
+
+#[test]
+fn a_script_leaves_whoever_is_here_already_as_it_found_them() {
+    let here = tempfile::tempdir().unwrap();
+    let server = with_token(here.path());
+    let mut alice = server.in_room("alice", "#a");
+    fs::write(here.path().join("file"), "hello").unwrap();
+    let run = |options: &[&str]| fine(&run(here.path(), server.port, &[options, &["--token-file", "token"]].concat()));
+    // Who is here by the script alone goes.
+    run(&["say", "#a", "one"]);
+    alice.until_starting("#a * bot quit");
+    let mut bot = server.connect();
+    bot.send("/set presence off\n/login bot correct-horse");
+    bot.until("+ login bot");
+    bot.ask("/join #home", "- here bot");
+    bot.expect("+ join #home 1");
+    run(&["say", "#a", "two"]);
+    alice.until("#a * bot left");
+    run(&["send", "file", "--to", "#a"]);
+    alice.until("#a * bot left");
+    assert_eq!(run(&["get", "1", "--join", "#a", "--output", "-"]), ["hello"]);
+    alice.until("#a * bot left");
+    // Where they were they stay.
+    run(&["say", "#home", "three"]);
+    bot.until("#home <bot> three");
+    bot.send("/who bot");
+    assert!(bot.until_starting("- bot ").pop().unwrap().ends_with(" #home"));
+}
+
+/// Where several scripts of one bot run at once, the first that ends takes no room from another.
+#[test]
+fn a_script_leaves_no_room_that_another_found() {
+    let here = tempfile::tempdir().unwrap();
+    let server = with_token(here.path());
+    let mut alice = server.in_room("alice", "#a");
+    let mut bot = server.connect();
+    bot.send("/login bot correct-horse");
+    bot.until("+ login bot");
+    let start = |line: &str| {
+        let mut command = chinwag(here.path(), server.port, &["say", "#a", "--token-file", "token"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        writeln!(input, "{line}").unwrap();
+        (child, input)
+    };
+    let (first, input) = start("one");
+    alice.until("#a <bot> one");
+    let (second, mut more) = start("two");
+    alice.until("#a <bot> two");
+    drop(input);
+    fine(&first.wait_with_output().unwrap());
+    writeln!(more, "three").unwrap();
+    drop(more);
+    alice.until("#a <bot> three");
+    fine(&second.wait_with_output().unwrap());
+}
+
+/// No place is kept for it.
+#[test]
+fn who_ends_a_script_ends_what_is_seen_of_it() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    for signal in ["INT", "TERM", "HUP"] {
+        let mut command = Command::new(binary());
+        command.args(["say", "#a", "--nick", "bob", "--server", &server.address()]).current_dir(here.path());
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        writeln!(child.stdin.as_ref().unwrap(), "hello").unwrap();
+        alice.until("#a <bob> hello");
+        let is_sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+        assert!(is_sent.success());
+        alice.until_starting("#a * bob quit");
+        assert!(child.wait().unwrap().signal().is_some());
+    }
 }

@@ -291,7 +291,7 @@ impl Keeping {
         let mut dice = Rng::with_seed(seed);
         let room = [300, 4_000, 1 << 20][dice.usize(..3)];
         let sim = Sim::calm(room, Duration::ZERO, settings);
-        let people = names.iter().map(|name| (Person::new(name), Kept::new(true))).collect();
+        let people = names.iter().map(|name| (Person::new(name), Kept::default())).collect();
         let mut keeping = Self { sim, people, now: Instant::now(), dice };
         for n in 0..names.len() {
             keeping.sim.connect(n, &mut keeping.dice);

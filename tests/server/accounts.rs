@@ -236,6 +236,29 @@ fn a_password_can_be_changed_and_ends_all_tokens() {
 }
 
 #[test]
+fn whoever_came_by_what_is_good_no_more_is_put_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), &[]);
+    let mut alice = owner(&server, "alice");
+    let come = |proof: &str| {
+        let mut client = server.person("visitor");
+        client.ask(&format!("/login alice {proof}"), "+ login alice");
+        client
+    };
+    let token = format!("token:{}", token(&mut alice));
+    let (mut thief, mut own) = (come(&token), come(PASSWORD));
+    alice.ask("/token off", "+ token off");
+    assert!(thief.rest().last().unwrap().starts_with("* bye refused the password of this name is another now, or"));
+    own.ask("/ping here", "+ ping here");
+    let mut thief = come(PASSWORD);
+    own.ask(&format!("/passwd {PASSWORD} new-password"), "+ passwd");
+    assert!(thief.rest().last().unwrap().starts_with("* bye refused "));
+    assert!(alice.rest().last().unwrap().starts_with("* bye refused "));
+    own.send("/account");
+    own.until("- ways 1");
+}
+
+#[test]
 fn a_token_is_as_good_as_a_password_until_it_is_ended() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path(), &[]);

@@ -220,9 +220,12 @@ fn who_gives_up_their_name_where_guests_are_blocked_goes() {
     let mut house = House::new(Settings::default());
     for who in ["one", "two", "far"] {
         house.come(who, if who == "far" { from(6) } else { from(5) });
-        house.login(who, "alice");
     }
+    house.login("one", "alice");
     assert_eq!(house.told("one", "/passwd correct-horse"), ["+ passwd"]);
+    for who in ["two", "far"] {
+        house.told(who, "/login alice correct-horse\n/set presence off");
+    }
     assert_eq!(house.ops("/block 203.0.113.0/30 guests"), "+ block 1 203.0.113.0/30 0");
     assert_eq!(house.ops("/block 203.0.113.4/31 guests"), "+ block 2 203.0.113.4/31 0");
     let told = house.told("one", "/drop correct-horse");

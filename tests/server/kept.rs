@@ -738,3 +738,25 @@ fn whoever_waits_for_a_place_is_answered_where_no_line_is() {
     waiting.read_exact(&mut answer).unwrap();
     assert_eq!(answer, *b"\xff\xfc\x01");
 }
+
+/// It is no other connection, of which somebody might think that it is not theirs.
+#[test]
+fn a_place_that_is_kept_is_told_apart_from_a_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&["--data", dir.path().to_str().unwrap()]);
+    let mut alice = server.person("alice");
+    alice.ask("/register correct-horse", "+ register alice");
+    let mut other = server.connect();
+    other.send("/login alice correct-horse");
+    other.until("+ login alice");
+    let token = keep(&mut other);
+    reset(other);
+    let mut account = || {
+        alice.send("/account");
+        let rows = alice.until("+ account alice owned");
+        rows.into_iter().filter(|row| row.starts_with("- ways") || row.starts_with("- kept")).collect::<Vec<_>>()
+    };
+    testkit::eventually("it is lost", || account() == ["- ways 1", "- kept 1"]);
+    let _back = resume(&server, &token, 0);
+    assert_eq!(account(), ["- ways 2"]);
+}

@@ -622,3 +622,46 @@ fn the_bot_of_the_page_answers_and_ends_with_the_server() {
     eventually("the bot ends", || bash.try_wait().unwrap().is_some());
     assert_eq!(server.wait().0.code(), Some(0));
 }
+
+/// What it was about to answer when it was killed it may answer twice.
+#[test]
+fn the_bot_of_the_page_that_is_killed_leaves_no_private_line_without_an_answer() {
+    if !can_run() {
+        return;
+    }
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bots.md")).unwrap();
+    let (block, _) = page.split_once("```python\n").unwrap().1.split_once("```").unwrap();
+    assert!(block.lines().count() <= 60);
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("answers.py"), block).unwrap();
+    let start = |server: &Server| {
+        let mut command = Command::new("python3");
+        command.args(["answers.py", "127.0.0.1", &server.port.to_string(), "answers", "state"]);
+        Running(command.current_dir(dir.path()).spawn().unwrap())
+    };
+    // The place that the last one knows is not on the next server.
+    for _ in 0..2 {
+        let server = Server::start(&["--rate", "0"]);
+        let mut alice = server.person("alice");
+        let mut bot = start(&server);
+        eventually("it is there", || {
+            alice.send("/who answers\n/ping asked");
+            alice.until("+ ping asked").iter().any(|line| line.starts_with("+ who 1 "))
+        });
+        let mut heard = Vec::new();
+        for n in 0..150 {
+            if n % 50 == 25 {
+                drop(bot);
+                alice.send(&format!("/msg answers {n}"));
+                heard.extend(alice.until("+ msg answers"));
+                bot = start(&server);
+            } else {
+                alice.send(&format!("/msg answers {n}"));
+            }
+            heard.extend(alice.until(&format!("@answers <answers> noted: {n}")));
+            heard.push(n.to_string());
+        }
+        let _bot = bot;
+        assert!(!heard.iter().any(|line| line.contains("lost")), "{heard:?}");
+    }
+}

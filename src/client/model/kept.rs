@@ -30,11 +30,9 @@ pub enum Told {
     Gone(Vec<String>),
 }
 
-/// The place, over all connections.
-#[derive(Debug)]
+/// The place, over all connections. The server is asked for one as soon as it has let us in.
+#[derive(Default, Debug)]
 pub struct Kept {
-    /// Whether one is to be kept.
-    wanted: bool,
     state: State,
     /// Lines that have come since the first `+ keep`.
     lines: u64,
@@ -52,9 +50,10 @@ pub struct Kept {
     sent: VecDeque<Sent>,
 }
 
-#[derive(Debug)]
+#[derive(Default, Debug)]
 enum State {
     /// None is kept.
+    #[default]
     None,
     /// The server has let us in, and is to be asked.
     Greeted,
@@ -91,21 +90,6 @@ enum Sent {
 }
 
 impl Kept {
-    /// No place yet; one is asked for if it is `wanted`.
-    pub fn new(wanted: bool) -> Self {
-        Self {
-            wanted,
-            state: State::None,
-            lines: 0,
-            unconfirmed: 0,
-            confirming: None,
-            is_behind: false,
-            had: 0,
-            unanswered: 0,
-            sent: VecDeque::new(),
-        }
-    }
-
     /// Whether the place has to be taken up before anything can be said.
     pub fn is_away(&self) -> bool {
         matches!(self.state, State::Lost(_) | State::Resuming { .. })
@@ -135,7 +119,7 @@ impl Kept {
 
     /// The place is kept no more.
     fn end(&mut self) {
-        *self = Self::new(self.wanted);
+        *self = Self::default();
     }
 
     /// The place went with the name that we had: the server is to be asked for another one.
@@ -184,7 +168,7 @@ impl Kept {
     pub fn told(&mut self, line: &ServerLine<'_>, bytes: usize) -> Told {
         match self.state {
             State::None => {
-                if self.wanted && matches!(line, ServerLine::Hello { .. }) {
+                if matches!(line, ServerLine::Hello { .. }) {
                     self.state = State::Greeted;
                 }
                 Told::Others
@@ -319,7 +303,7 @@ mod tests {
 
     /// A place that has just been kept.
     fn kept() -> Kept {
-        let mut kept = Kept::new(true);
+        let mut kept = Kept::default();
         assert_eq!((kept.connected(), kept.poll_line()), (None, None));
         assert_eq!(hear(&mut kept, &["* locked chinwag/0.2.0 x"]), 1);
         assert_eq!(kept.poll_line(), None, "nobody is asked before we are in");
@@ -482,7 +466,7 @@ mod tests {
     #[test]
     fn an_older_server_is_not_asked_twice_and_keeps_nothing() {
         for refusal in ["! ? unknown-command /keep: no such command", "! keep refused x"] {
-            let mut kept = Kept::new(true);
+            let mut kept = Kept::default();
             for _ in 0..2 {
                 hear(&mut kept, &["* hello guest1 x 1 online"]);
                 assert_eq!(kept.poll_line().as_deref(), Some("/keep 0"));
@@ -495,9 +479,6 @@ mod tests {
                 assert_eq!(kept.connected(), None);
             }
         }
-        let mut unwanted = Kept::new(false);
-        hear(&mut unwanted, &["* hello guest1 x 1 online"]);
-        assert_eq!((unwanted.poll_line(), unwanted.lost()), (None, None));
     }
 
     #[test]

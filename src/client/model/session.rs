@@ -14,6 +14,7 @@ mod secret;
 mod slips;
 mod target;
 mod told;
+mod trace;
 mod typed;
 
 pub use instead::Instead;
@@ -66,12 +67,13 @@ pub struct Wish {
     pub without_typing: bool,
     /// Whether not to be told who comes online and goes.
     pub without_presence: bool,
-    /// What somebody is told to do who means a room that is not there, where the rooms should be there already; empty if there is nothing.
+    /// What somebody is told to do who means a room that is not there, where the rooms should be there already; empty if there is nothing, and
+    /// nothing is for the rooms themselves.
     pub expects_rooms: Option<&'static str>,
     /// The room that is only spoken to, from outside if need be.
     pub outside: Option<RoomName>,
-    /// Whether the server is to keep our place when a connection is lost, as for somebody who stays.
-    pub keeps_place: bool,
+    /// Whether somebody stays who wants to know what changes meanwhile.
+    pub stays: bool,
 }
 
 /// Tells how something is at the moment that may change while there is no connection, if it can.
@@ -128,6 +130,8 @@ enum Pending {
     MaySend,
     /// A token for the next start, of this name.
     Token(Nick),
+    /// Over how many connections the person is here.
+    Ways(u64),
     /// Who has a rank in this room, in which those are.
     Ranks {
         room: RoomName,
@@ -168,6 +172,8 @@ enum Pending {
 /// What was sent and has no reply yet.
 #[derive(Debug)]
 struct Asked {
+    /// Its number among all.
+    number: u64,
     line: String,
     pending: Pending,
 }
@@ -253,6 +259,7 @@ pub struct Session {
     first: bool,
     /// Whether somebody stays who wants to know what changes meanwhile.
     stays: bool,
+    trace: trace::Trace,
     expects_rooms: Option<&'static str>,
     /// The room that is only spoken to, and why we may not come in, if we may not.
     outside: Option<RoomName>,
@@ -297,6 +304,7 @@ pub struct Session {
     /// What may be searched.
     heard: search::Heard,
     asked: VecDeque<Asked>,
+    asks: u64,
     /// Messages that were sent and not answered yet.
     sent: VecDeque<Message>,
     /// Messages of which the answer was lost with a connection.
@@ -350,7 +358,8 @@ impl Session {
             loss: None,
             losses: Vec::new(),
             first: true,
-            stays: wish.keeps_place,
+            stays: wish.stays,
+            trace: trace::Trace::default(),
             expects_rooms: wish.expects_rooms,
             outside: wish.outside,
             kept_out: None,
@@ -377,6 +386,7 @@ impl Session {
             without_presence: wish.without_presence,
             heard: search::Heard::default(),
             asked: VecDeque::new(),
+            asks: 0,
             sent: VecDeque::new(),
             limbo: VecDeque::new(),
             ghosts: Vec::new(),
@@ -441,12 +451,6 @@ impl Session {
     /// Whether the person has asked to leave.
     pub fn is_quitting(&self) -> bool {
         self.quitting
-    }
-
-    /// Leaves at once, whatever has not been said yet.
-    pub fn part(&mut self) {
-        self.quitting = true;
-        self.ask("/quit", Pending::Quiet);
     }
 
     /// Whether there is a connection on which no chinwag server has shown itself.
@@ -519,6 +523,11 @@ impl Session {
             }
             _ => None,
         })
+    }
+
+    /// The number of the first line of ours that has no answer.
+    pub fn oldest(&self) -> Option<u64> {
+        self.asked.front().map(|asked| asked.number)
     }
 
     /// Drops what waits to be sent, and tells how much that was.
@@ -612,7 +621,8 @@ impl Session {
         }
         let line = line.to_string();
         self.lines.push_back(line.clone());
-        self.asked.push_back(Asked { line, pending });
+        self.asks += 1;
+        self.asked.push_back(Asked { number: self.asks, line, pending });
     }
 
     fn note(&mut self, text: String) {
@@ -732,7 +742,7 @@ mod tests {
     pub(super) fn online(rooms: &[&str]) -> Session {
         let rooms = rooms.iter().filter_map(|room| RoomName::new(room).ok()).collect();
         let nick = Nick::new("alice").ok();
-        let mut session = Session::new(Wish { nick, rooms, keeps_place: true, ..Wish::default() });
+        let mut session = Session::new(Wish { nick, rooms, stays: true, ..Wish::default() });
         session.connected();
         hear(&mut session, &["* hello guest1 chinwag/0.2.0 1 online; welcome"]);
         while !session.is_online() || !session.asked.is_empty() {

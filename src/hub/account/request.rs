@@ -4,8 +4,8 @@ use crate::effect::{Output, PasswordTask};
 use crate::event::{Deed, Detail, Done, Event, Fault, Owning, Quota, Standing, Vacancy, Verb};
 use crate::limits;
 use crate::metrics::LoginBy;
-use crate::names::{KeptNick, Nick, Origin, Text, Token, Wire};
-use crate::people::Person;
+use crate::names::{ConnId, KeptNick, Nick, Origin, Text, Token, Wire};
+use crate::people::{Person, Way};
 use crate::policy::Action;
 use crate::register::{Entry, Proof};
 use crate::request::{Credential, Named, Wanted};
@@ -261,7 +261,12 @@ impl Hub {
                 turn.out.detail(turn.conn, &Detail::Founder(founded));
             }
             if is_own {
-                turn.out.detail(turn.conn, &Detail::Ways(self.people.conns_of(turn.who).count()));
+                let is_lost = |conn: &ConnId| self.people.way(*conn).and_then(Way::lost).is_some();
+                let (lost, stand): (Vec<_>, Vec<_>) = self.people.conns_of(turn.who).partition(is_lost);
+                turn.out.detail(turn.conn, &Detail::Ways(stand.len()));
+                if !lost.is_empty() {
+                    turn.out.detail(turn.conn, &Detail::Kept(lost.len()));
+                }
             }
         }
         let nick = shown.or(owned.map(|owned| owned.nick())).unwrap_or(asked);

@@ -221,6 +221,7 @@ impl<W: World> Crowd<W> {
             Done::Passwd => {
                 let Asked::Passwd(password) = due.asked else { panic!("{who} has asked for no password") };
                 if at_once {
+                    self.hear_password(who);
                     // Nothing else is good any more.
                     self.proofs.retain(|name, _| !is_like(name, &old));
                     self.proofs.entry(key(&old)).or_default().insert(password.clone());

@@ -33,6 +33,8 @@ struct Told {
     put_out: Vec<(usize, Put)>,
     /// Of whom operators were told that they are put out, or have a name no more.
     vacated: Vec<Nick>,
+    /// Who was told that the password which they gave is their name's now.
+    alone: Vec<usize>,
     /// How many connections a block has closed, as its author was told.
     closed: Option<u64>,
     /// How many people were told something, as its author was told, and which connections were.
@@ -399,6 +401,11 @@ impl<W: World> Crowd<W> {
         }
     }
 
+    /// Somebody has given their name another password, by which nobody else is here yet.
+    pub(super) fn hear_password(&mut self, who: usize) {
+        self.order.told.alone.push(who);
+    }
+
     /// Which connection of a person who has lost their name keeps their rooms: the one that gave it up, or else the eldest.
     pub(super) fn keeper(&mut self, who: usize) -> usize {
         let ways = self.ways(who);
@@ -474,6 +481,10 @@ impl<W: World> Crowd<W> {
             assert!(block.is_none(), "{who} is {}, blocked by {:?}, and here", client.nick, block.map(|(id, _)| id));
             let vacated = told.vacated.iter().find(|nick| is_like(nick.as_str(), &client.nick));
             assert!(vacated.is_none(), "{who} is {vacated:?} still");
+        }
+        for &who in &told.alone {
+            let other = self.others(who).into_iter().find(|&other| is_here(other));
+            assert!(other.is_none(), "{other:?} is here as {who} is, who has another password");
         }
         let there = self.world.register().blocks().iter();
         let there: Vec<u64> = there.filter(|block| block.until.is_none()).map(|block| block.id).collect();

@@ -283,7 +283,8 @@ impl Session {
         // By a token one comes in unasked, so the password may be typed behind that.
         self.logins.wary = self.logins.wary.filter(|_| by_token);
         self.logins.found.clear();
-        for room in std::mem::take(&mut self.logins.rooms) {
+        self.trace.found = std::mem::take(&mut self.logins.rooms);
+        for room in self.trace.found.clone() {
             if self.talks.room(room).is_none() {
                 self.talks.open(Place::Room(room));
                 self.enter(room);

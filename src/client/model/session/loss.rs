@@ -170,8 +170,9 @@ impl Session {
 
     /// Asks for what was before the last connection was lost, but for the name.
     pub(super) fn restore(&mut self) {
-        if !self.first {
-            self.give_up_people();
+        match self.first {
+            true => self.note_trace(),
+            false => self.give_up_people(),
         }
         // Before anything can be heard of them.
         let ignored = std::mem::take(&mut self.ignored).into_iter().chain(std::mem::take(&mut self.missing));
@@ -352,7 +353,7 @@ mod tests {
         for person in [true, false] {
             let nick = crate::names::Nick::new("alice").ok();
             let rooms = rooms.clone();
-            let mut session = Session::new(Wish { nick, rooms, person, keeps_place: true, ..Wish::default() });
+            let mut session = Session::new(Wish { nick, rooms, person, stays: true, ..Wish::default() });
             session.connected();
             hear(&mut session, &["* hello guest1 x 2 online"]);
             let news = shown_after_past(&mut session);

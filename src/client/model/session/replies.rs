@@ -157,6 +157,11 @@ impl Session {
                     told.push((nick, rank));
                 }
             }
+            Some(Pending::Ways(ways)) => {
+                if let Detail::Ways(count) = Detail::parse("account", text) {
+                    *ways = count;
+                }
+            }
             Some(Pending::Files(_, wanted, found)) => {
                 if let Detail::File { file, size, name, coming, .. } = Detail::parse("files", text)
                     && file == *wanted
@@ -227,7 +232,7 @@ impl Session {
         } else {
             self.asked.iter().position(|asked| is_of(asked) && names_the_same(&asked.line, done) == Some(true))?
         };
-        for Asked { line, pending } in self.asked.drain(..at).collect::<Vec<_>>() {
+        for Asked { line, pending, .. } in self.asked.drain(..at).collect::<Vec<_>>() {
             match pending {
                 Pending::Said => {
                     if let Some(Message { place, text, .. }) = self.sent.pop_front() {
@@ -363,6 +368,7 @@ impl Session {
             | Pending::Ignore(_)
             | Pending::Join(_)
             | Pending::Query => {}
+            Pending::Ways(ways) => self.has_ways(ways),
             // We may have taken the name ourselves, so nobody else had it any more.
             Pending::Ghost(ghost) => self.ghosts.retain(|known| *known != ghost || Some(ghost) != self.nick),
             Pending::Typed(line) => {
@@ -515,6 +521,7 @@ impl Session {
                     self.astray = Some(line);
                 }
             }
+            Pending::Ways(_) => self.has_ways(0),
             Pending::Expected(room) if code == Code::NoSuchRoom => self.missing_rooms.push(room),
             Pending::Expected(_) => {}
             Pending::Ignore(nick) => {
@@ -566,17 +573,19 @@ impl Session {
             Pending::Join(room) => {
                 let is_nowhere = self.close(Place::Room(room));
                 let is_awaited = self.stays_outside(room, is_nowhere);
+                let is_free = self.expects_rooms == Some("");
                 if is_awaited {
                     self.note(format!("you come into {room} again once you are logged in"));
                 } else if !self.first {
                     // Nobody has asked for that just now.
                     self.note(format!("you are not in {room} any more: {text}"));
-                } else if text.contains(&room.to_string()) {
-                    self.refuse(text.to_owned());
                 } else {
-                    self.refuse(format!("{room}: {text}"));
+                    let text =
+                        if text.contains(&room.to_string()) { text.to_owned() } else { format!("{room}: {text}") };
+                    // For such a room there is nothing, and what is looked for may be in another.
+                    if is_free { self.note(text) } else { self.refuse(text) }
                 }
-                self.is_nowhere |= is_nowhere && !is_awaited;
+                self.is_nowhere |= is_nowhere && !is_awaited && !is_free;
                 self.tell_nowhere();
                 self.report_limbo(room);
             }

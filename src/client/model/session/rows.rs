@@ -49,6 +49,7 @@ pub(super) fn row(command: &str, text: &str) -> Option<String> {
         Detail::Tokens(count) => format!("{} can log in for you; /token off ends that", counted(count, "token")),
         Detail::Founder(rooms) => format!("you are the founder of {}", list(&rooms)),
         Detail::Ways(count) => format!("you are here over {}", counted(count, "connection")),
+        Detail::Kept(count) => format!("{} of yours that is lost may still come back", counted(count, "connection")),
         Detail::File { file, size, sender, place, age, coming, name } => {
             let coming = if coming { ", still on its way" } else { "" };
             // What is for us stands where we talk with its sender.
@@ -167,6 +168,7 @@ mod tests {
             ("account", "tokens 0", "no token is kept for it"),
             ("account", "founder #a,#b", "you are the founder of #a, #b"),
             ("account", "ways 2", "you are here over 2 connections"),
+            ("account", "kept 1", "1 connection of yours that is lost may still come back"),
             (
                 "files",
                 "1 252868 vera #lobby 4s ready club photo.jpg",
