@@ -174,7 +174,7 @@ impl Hub {
         Ok(Done::Ban { kind, room, id: number, who, by_connection: guest.is_some() && network.is_none() })
     }
 
-    /// Tells for how long somebody is barred whom it barred, and what was so before, if that was something else.
+    /// Tells for how long somebody is barred whom it barred, and what was so before, if that was something else and not only shorter.
     pub(super) fn tell_lasting(
         &self,
         barred: Barring,
@@ -183,7 +183,8 @@ impl Hub {
         turn: &mut Turn<'_, impl Output>,
     ) {
         let of_guests = matches!(barred, Barring::Block(BlockScope::Guests, _));
-        let was = was.filter(|was| *was != (of_guests, until));
+        let is_longer = |was: Option<SystemTime>| was.zip(until).is_some_and(|(was, until)| was <= until);
+        let was = was.filter(|was| *was != (of_guests, until) && !(was.0 == of_guests && is_longer(was.1)));
         if was.is_some() {
             turn.out.answer(turn.conn, &Event::Lasts { barred, until, was });
         }

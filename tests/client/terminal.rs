@@ -736,10 +736,10 @@ fn who_presses_ctrl_c_on_an_empty_line_is_told_how_to_leave() {
 
 #[test]
 fn over_mosh_and_in_screen_a_window_of_another_size_loses_no_message() {
-    let (server, mut bob) = lobby();
     let folder = tempfile::tempdir().unwrap();
     // What leads to the terminal is known by its name.
     for (name, sty, is_again) in [("mosh-server", "", true), ("other-server", "", false), ("screen", "1.x", true)] {
+        let (server, mut bob) = lobby();
         let path = folder.path().join(name);
         fs::write(&path, "#!/bin/sh\n\"$@\"\nexit $?\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
