@@ -4,8 +4,10 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::Deref;
+use std::sync::LazyLock;
 
 use arrayvec::ArrayString;
+use miniz_oxide::inflate::decompress_to_vec;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 use unicode_script::{Script, UnicodeScript as _};
@@ -16,6 +18,10 @@ use crate::text::is_invisible;
 
 // Which characters look like others, and like which: `build.rs` writes it.
 include!(concat!(env!("OUT_DIR"), "/confusables.rs"));
+static RECORDS: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    const COMPRESSED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/confusables.deflate"));
+    decompress_to_vec(COMPRESSED).unwrap_or_default()
+});
 
 /// Text in NFC: of the spellings that mean the same, the one with the fewest characters.
 pub fn nfc(text: &str) -> Cow<'_, str> {
@@ -219,7 +225,7 @@ impl<'a> Looks<'a> {
     }
 }
 
-/// The skeleton of a text (UTS #39, 4), as `unicode_security` has it, from a table that takes a tenth of the space.
+/// The skeleton of a text (UTS #39, 4), as `unicode_security` has it, from a table that takes a twentieth of the space.
 fn skeleton(text: &str) -> String {
     let mut skeleton = String::new();
     for c in text.nfd() {
@@ -237,7 +243,7 @@ fn skeleton(text: &str) -> String {
 fn prototype(c: char) -> Option<&'static str> {
     let block = BLOCKS.partition_point(|&(before, _)| before < c.into()).checked_sub(1)?;
     let (mut at, begin) = BLOCKS[block];
-    let mut records = &RECORDS[begin.into()..];
+    let mut records = RECORDS.get(begin.into()..)?;
     loop {
         let (&head, mut rest) = records.split_first()?;
         let far = match head >> 3 {
