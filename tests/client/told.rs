@@ -2,6 +2,7 @@
 //! still tries; and what it remembers.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use testkit::disk::faketime;
@@ -207,4 +208,31 @@ fn the_next_word_after_a_password_that_was_left_untold_is_not_said() {
         terminal.wait_exit();
         assert!(!bob.until("#lobby * alice quit").iter().any(|line| line.contains("probewort88")));
     }
+}
+
+#[test]
+fn in_plain_text_what_one_says_over_another_connection_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let server = Server::start(&["--data", &path("data"), "--rate", "0"]);
+    let mut bob = server.in_room("bob", "#lobby");
+    let mut other = server.person("alice");
+    other.ask("/register correct-horse", "+ register alice");
+    other.send("/token");
+    let token = other.until_starting("+ token ").pop().unwrap().split_off("+ token ".len());
+    fs::write(path("token"), format!("alice {token}")).unwrap();
+    fs::set_permissions(path("token"), fs::Permissions::from_mode(0o600)).unwrap();
+    let terminal = alice(&server.address(), &["--plain", "--token-file", &path("token")]);
+    bob.send("who is here?");
+    told(&terminal, "<@bob> who is here?");
+    terminal.keys("I, here\n");
+    bob.until("#lobby <alice> I, here");
+    // The place that was heard last is the same.
+    for said in ["I, on the way", "I, on the way still", "/me waves"] {
+        other.send(&format!("/msg #lobby {said}"));
+        other.until("+ msg #lobby");
+    }
+    told(&terminal, "#lobby <alice> I, on the way still");
+    told(&terminal, "#lobby * alice waves");
+    told_times(&terminal, "I, here", 1);
 }

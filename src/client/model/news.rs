@@ -151,8 +151,10 @@ pub enum Age {
 pub enum Mark {
     /// Said by somebody to a room.
     Plain,
-    /// Said by ourselves.
+    /// Said by ourselves, here.
     Own,
+    /// Said by ourselves over another connection.
+    Elsewhere,
     /// Said to us alone, or with our name in it.
     ForUs,
 }

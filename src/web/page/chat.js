@@ -313,8 +313,20 @@ export class Chat {
     if (transfers) this.rest().then((all) => all?.files.changed(/** @type {Set<any>} */ (transfers)));
     for (const text of say ?? []) announce(text);
     for (const { talkId, text } of unsaid ?? []) this.composer.back(talkId, text);
-    if (document.hidden && notify) this.#notify(notify);
+    if (notify) {
+      if (document.hidden) this.#notify(notify);
+      else this.#call(notify);
+    }
     if (talks) this.#dot();
+  }
+
+  /** The log is read out as it comes; whoever calls elsewhere is seen there by a number alone. @param {{ talkId: string, nick: string, text: string }[]} all */
+  #call(all) {
+    const calls = all.filter(({ talkId }) => talkId !== this.#shown);
+    const told = calls.map(
+      ({ talkId, nick, text }) => `${T.t(talkId[0] === "#" ? "namesYou" : "writesYou", nick, talkId)}: ${text}`,
+    );
+    if (told.length) announce(told.join("\n"));
   }
 
   /** @param {{ talkId: string, nick: string, text: string }[]} all */

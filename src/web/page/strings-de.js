@@ -132,6 +132,7 @@ more Mehr
 mute Nicht sprechen lassen …
 muted darf nicht sprechen
 myName Dein Name
+namesYou {0} nennt dich in {1}
 new Neu
 newPassword Ein Passwort mit mindestens 8 Zeichen
 newRoom Neuer Raum
@@ -284,6 +285,7 @@ voice Eine Stimme geben
 went {0} ging|{0} gingen
 write An {0} schreiben
 writeTo {0} schreiben
+writesYou {0} schreibt dir
 wrongKey Das ist nicht der Schlüssel dieses Raums. Versuche es noch einmal.
 wrote hat dir geschrieben
 you Du

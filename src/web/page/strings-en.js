@@ -112,6 +112,7 @@ more More
 mute Stop from speaking…
 muted may not speak
 myName Your name
+namesYou {0} names you in {1}
 new New
 newPassword A password, of 8 characters or more
 newRoom New room
@@ -234,6 +235,7 @@ voice Give a voice
 went {0} left|{0} left
 write Write to {0}
 writeTo Write to {0}
+writesYou {0} writes to you
 wrongKey That is not the key of this room. Try again.
 wrote wrote to you
 you You

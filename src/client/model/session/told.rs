@@ -133,15 +133,15 @@ impl Session {
         self.talks.hear(from);
         let is_this = |said: &Message| said.from == Some(from) && said.place == place && said.text == text;
         let limbo = self.limbo.iter().position(is_this);
-        if let Some(sent) = self.sent.iter_mut().find(|sent| !sent.arrived && is_this(sent)) {
-            sent.arrived = true;
-        }
+        let sent = self.sent.iter_mut().find(|sent| !sent.arrived && is_this(sent)).map(|sent| sent.arrived = true);
         let is_own = limbo.is_some() || self.nick == Some(from);
         if let Some(at) = limbo {
             self.limbo.remove(at);
         }
         let is_for_us = || matches!(place, Place::With(_)) || self.nick.is_some_and(|nick| mentions(&text, nick));
-        let mark = if is_own {
+        let mark = if is_own && limbo.is_none() && sent.is_none() {
+            Mark::Elsewhere
+        } else if is_own {
             Mark::Own
         } else if is_for_us() {
             Mark::ForUs
@@ -369,7 +369,11 @@ impl Session {
         };
         let has_op = self.talks.ranks(Place::Room(room)).is_some_and(Ranks::has_op);
         let who = if has_op { "an op" } else { "the server's operator" };
-        let how = if is_owner { "somebody took it meanwhile" } else { "the rank of a guest goes with the connection" };
+        let how = if is_owner {
+            "somebody took it meanwhile, or it was yours as a guest"
+        } else {
+            "the rank of a guest goes with the connection"
+        };
         let why = format!("{how}; {who} can give it again");
         self.note(format!("you are {rank} of {room} no longer, as {why}"));
     }
@@ -589,8 +593,8 @@ mod tests {
             ("#a <bob> alice2 2alice alice alike", Mark::ForUs),
             ("#a <bob> alice2 2alice ALICEbob", Mark::Plain),
             ("@bob <bob> hi", Mark::ForUs),
-            ("@bob <alice> hi", Mark::Own),
-            ("#a <alice> I, alice", Mark::Own),
+            ("@bob <alice> hi", Mark::Elsewhere),
+            ("#a <alice> I, alice", Mark::Elsewhere),
         ] {
             assert_eq!(marks(&[line]), [want], "{line}");
         }
