@@ -553,6 +553,50 @@ test("a name that is refused changes nothing that is kept", async (t) => {
   assert.equal(anna.session.me.owned, true);
 });
 
+test("who has no name yet is asked for one after a reload, too", async (t) => {
+  const port = await serve(t, "--data", folder(t));
+  const greta = await come(t, port, "Greta");
+  await greta.session.register("correct-horse");
+  await greta.until("it is hers", (session) => session.me.owned);
+  let anna = new Person(t, port).connect();
+  const reload = () => {
+    anna.session.save();
+    anna.end();
+    anna = new Person(t, port, anna.kept).connect();
+  };
+  const isAsked = async (what, is = () => true) => {
+    await anna.until(what, (session) => session.state === "naming" && is(session));
+    await anna.until("the place is kept", (session) => session.rest?.place.ticket);
+    assert.deepEqual([anna.session.entered, anna.session.talks.get("#lobby")?.joined], [false, undefined]);
+  };
+  const isRefused = (code) => (session) => session.trouble?.code === code && session.trouble.name === "Greta";
+  anna.session.ready();
+  anna.session.enter("Greta");
+  await isAsked("the name is refused", isRefused("owned"));
+  reload();
+  await isAsked("she is asked again");
+  await anna.session.login("Greta", "battery-staple");
+  await isAsked("the password is wrong", isRefused("refused"));
+  reload();
+  await isAsked("she is asked once more");
+  // A name that was hers before is asked for again, and told to be somebody's.
+  anna.session.save();
+  anna.kept.local.name = "Greta";
+  anna.end();
+  anna = new Person(t, port, anna.kept).connect();
+  await isAsked("it is somebody's now", isRefused("owned"));
+  // Whoever is in comes back in, under a guest's name, too.
+  for (const name of ["guest77", "anna"]) {
+    anna.session.enter(name);
+    await anna.until("she is in", (session) => session.state === "in" && lobby(anna)?.joined && !session.trouble);
+    if (name === "anna") await anna.until("she is anna", (session) => session.me.nick === name);
+    const { nick } = anna.session.me;
+    reload();
+    await anna.until("she is in again", (session) => session.state === "in" && lobby(anna)?.joined);
+    assert.equal(anna.session.me.nick, nick);
+  }
+});
+
 test("who comes in by an operator's token is known to have no password, until one is set", async (t) => {
   const data = folder(t);
   const port = await serve(t, "--data", data);

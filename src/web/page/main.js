@@ -162,8 +162,8 @@ function bar() {
 
 function draw() {
   isDirty = false;
-  const { state, talks, me } = session;
-  const isIn = state === "in" || (talks.size > 0 && state !== "naming" && state !== "locked" && me.nick !== "");
+  const { state, talks, entered } = session;
+  const isIn = state === "in" || (talks.size > 0 && state !== "naming" && state !== "locked" && entered);
   if (isIn) load();
   const isShown = !elsewhere && isIn && chat !== null;
   if (isShown) fields = {};
@@ -233,7 +233,7 @@ addEventListener("pagehide", () => {
   session.save();
   if (session.rest) return;
   // What saves it has not come.
-  local = { ...local, name: session.had || session.name };
+  local = { ...local, name: session.had };
   keepLocal();
   keepStay();
 });

@@ -386,7 +386,7 @@ export class Session {
     else if (name !== this.me.nick && !/^guest\d+$/.test(name)) this.ask(`/nick ${name}`, then);
     else {
       // One guest's name is as good as another's.
-      this.name = this.me.nick;
+      this.name = this.had = this.me.nick;
       this.rest?.settled();
       this.named();
     }

@@ -287,7 +287,8 @@ export class Stay {
       this.s.fence = `fence-${Math.floor(this.hooks.random() * 1e15)}`;
       this.s.ask(`/ping ${this.s.fence}`);
       this.s.begin(0);
-      if (this.s.name) return this.s.named();
+      // One that was refused is refused again, so nobody is in who has not come in.
+      if (this.s.name) return this.s.name === nick ? this.s.named() : this.s.askName();
     } else {
       for (const line of again) this.s.out += `${line}\n`;
       this.s.ask(MEANWHILE);
@@ -424,7 +425,7 @@ export class Stay {
     const isKept = (/** @type {Row} */ row) => row.way === null;
     this.hooks.keep({
       local: {
-        name: this.s.had || this.s.name,
+        name: this.s.had,
         token: this.s.token,
         rooms: talks.filter((talk) => talk.kind === "room" && talk.isWanted).map(({ id, read }) => ({ id, ...read })),
       },
