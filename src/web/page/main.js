@@ -138,7 +138,10 @@ function bar() {
     const slash = code === "no-websocket" && !location.pathname.endsWith("/");
     const own = slash ? "noSlash" : T.has(`bye.${code}`) ? `bye.${code}` : "bye.lost";
     const text = trouble?.text && own === "bye.lost" ? { code: "", text: trouble.text } : T.t(own);
-    say = [text, [T.t(state === "ended" ? "tryAgain" : "now"), () => session.now(Date.now())]];
+    say = [
+      text,
+      [T.t(code === "granted" ? "login" : state === "ended" ? "tryAgain" : "now"), () => session.now(Date.now())],
+    ];
   } else if (newVersion) say = [T.t("newVersion"), [T.t("reload"), () => location.reload()]];
   const box = $("bar");
   const sign = JSON.stringify(say);

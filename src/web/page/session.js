@@ -482,7 +482,8 @@ export class Session {
     const then = (f, rows) => {
       if (f?.is === "done") this.#joined(talk, f.text, rows);
       if (f?.is !== "refused") return;
-      this.tell(f, { name: talk.id, isWrong: f.code === "bad-key" && !!key });
+      // That somebody has lost their name is the cause, and comes first.
+      if (this.trouble?.code !== "owned") this.tell(f, { name: talk.id, isWrong: f.code === "bad-key" && !!key });
       talk.joined = talk.isWanted = false;
       if (talk.rows.length) return this.note(talk, f.text, "shut", f);
       if (this.current === talk.id) this.shut = talk.id;
