@@ -250,6 +250,40 @@ test("whose name has no password is told so, and asked before they go without on
   assert.equal(await betty.page.$("dialog"), null);
 });
 
+test("whose name is granted anew reads where the token goes, and logs in by it", async (t) => {
+  const data = folder(t);
+  const { web } = await serve(t, "--data", data);
+  const grant = () => {
+    const made = spawnSync(process.env.CHINWAG ?? "", ["ctl", "--data", data, "grant", "Betty"]).stdout.toString();
+    return (/token:\S+/.exec(made) ?? [""])[0];
+  };
+  const before = grant();
+  const betty = await Visitor.come(t, web, {
+    before: (page) =>
+      page.evaluateOnNewDocument(() => Object.defineProperty(navigator, "languages", { value: ["de"] })),
+  });
+  await (await betty.finds("#gate summary")).click();
+  await betty.page.type("#gate input[name=own]", "Betty");
+  await betty.page.type("#gate input[name=word]", `${before}\n`);
+  await betty.sees("hat noch kein Passwort", "#bar");
+  await betty.loaded();
+  const token = grant();
+  await betty.sees("ein neues Token ausgestellt", "#bar");
+  await betty.stands("granted");
+  await betty.press("Anmelden", "#bar");
+  await betty.sees("Passwort oder Token", "#gate");
+  await betty.page.waitForFunction(() => document.activeElement?.matches("#gate input[name=word]"), { polling: 100 });
+  await betty.page.keyboard.type(`${token}\n`);
+  await betty.isIn();
+  await betty.sees("Betty", "#me");
+  await betty.say(token);
+  await betty.sees("Sende /login allein");
+  const field = await betty.finds("#text");
+  await field.click({ count: 3 });
+  await field.type("/login\n");
+  await betty.sees("Passwort oder Token", "dialog");
+});
+
 test("a guest who may not speak is led to where they may", async (t) => {
   const { port, web } = await serve(t, "--data", folder(t));
   const bob = await Caller.come(t, port, "bob");

@@ -553,6 +553,50 @@ test("a name that is refused changes nothing that is kept", async (t) => {
   assert.equal(anna.session.me.owned, true);
 });
 
+test("who has no name yet is asked for one after a reload, too", async (t) => {
+  const port = await serve(t, "--data", folder(t));
+  const greta = await come(t, port, "Greta");
+  await greta.session.register("correct-horse");
+  await greta.until("it is hers", (session) => session.me.owned);
+  let anna = new Person(t, port).connect();
+  const reload = () => {
+    anna.session.save();
+    anna.end();
+    anna = new Person(t, port, anna.kept).connect();
+  };
+  const isAsked = async (what, is = () => true) => {
+    await anna.until(what, (session) => session.state === "naming" && is(session));
+    await anna.until("the place is kept", (session) => session.rest?.place.ticket);
+    assert.deepEqual([anna.session.entered, anna.session.talks.get("#lobby")?.joined], [false, undefined]);
+  };
+  const isRefused = (code) => (session) => session.trouble?.code === code && session.trouble.name === "Greta";
+  anna.session.ready();
+  anna.session.enter("Greta");
+  await isAsked("the name is refused", isRefused("owned"));
+  reload();
+  await isAsked("she is asked again");
+  await anna.session.login("Greta", "battery-staple");
+  await isAsked("the password is wrong", isRefused("refused"));
+  reload();
+  await isAsked("she is asked once more");
+  // A name that was hers before is asked for again, and told to be somebody's.
+  anna.session.save();
+  anna.kept.local.name = "Greta";
+  anna.end();
+  anna = new Person(t, port, anna.kept).connect();
+  await isAsked("it is somebody's now", isRefused("owned"));
+  // Whoever is in comes back in, under a guest's name, too.
+  for (const name of ["guest77", "anna"]) {
+    anna.session.enter(name);
+    await anna.until("she is in", (session) => session.state === "in" && lobby(anna)?.joined && !session.trouble);
+    if (name === "anna") await anna.until("she is anna", (session) => session.me.nick === name);
+    const { nick } = anna.session.me;
+    reload();
+    await anna.until("she is in again", (session) => session.state === "in" && lobby(anna)?.joined);
+    assert.equal(anna.session.me.nick, nick);
+  }
+});
+
 test("who comes in by an operator's token is known to have no password, until one is set", async (t) => {
   const data = folder(t);
   const port = await serve(t, "--data", data);
@@ -586,6 +630,49 @@ test("who comes in by an operator's token is known to have no password, until on
   await betty.until("a guest", (session) => !session.me.owned);
   await betty.session.login("Betty", "knight-999");
   await betty.until("the new one holds", (session) => session.me.owned && session.token && !lacks(session));
+});
+
+test("whoever's name an operator has granted anew logs in by the new token, and is nobody else until then", async (t) => {
+  const data = folder(t);
+  const port = await serve(t, "--data", data);
+  const grant = () =>
+    /(token:\S+)/.exec(spawnSync(process.env.CHINWAG, ["ctl", "--data", data, "grant", "Betty"]).stdout)[1];
+  const betty = await come(t, port, "Betty");
+  await betty.session.register("correct-horse");
+  await betty.until("it is hers", (session) => session.me.owned && session.token);
+  for (const line of ["/op #lobby Betty", "/room invite-only on"]) betty.session.say("#lobby", line);
+  await betty.until("only who is invited comes in", () => lobby(betty).rules.get("invite-only") === "on");
+  betty.session.save();
+  const { kept } = betty;
+  const token = grant();
+  await betty.until("she is told", ({ state, trouble }) => state === "ended" && trouble.code === "granted");
+  const isOwned = ({ state, trouble }) => state === "naming" && trouble?.code === "owned" && trouble.name === "Betty";
+  betty.session.now(Date.now());
+  await betty.until("she is asked to log in", isOwned);
+  assert.deepEqual([betty.session.entered, betty.session.token], [false, null]);
+  await betty.session.login("Betty", token);
+  await betty.until("she is in", (session) => session.me.owned && session.state === "in" && lobby(betty)?.joined);
+  assert.equal(betty.session.trouble, null);
+  // A token that ended while the page was closed was typed by nobody.
+  const later = new Person(t, port, { local: kept.local, session: {} }).connect();
+  await later.until("what is wrong is that the name is somebody's", isOwned);
+  // Nor by who was in, and a room that does not let them in is no cause of that.
+  await betty.until("there is a token", (session) => session.token && session.phase === "on");
+  betty.session.rest.place.end();
+  betty.lose();
+  betty.session.rest.place.end();
+  grant();
+  betty.session.now(Date.now());
+  await betty.until("she is out", () => lobby(betty)?.joined === false && betty.session.phase === "on");
+  assert.equal(betty.session.trouble?.code, "owned");
+  // A token that is said for lack of a command is said to nobody, and what to do with it is told.
+  const bob = new Person(t, port).connect();
+  bob.session.join("#den");
+  bob.session.enter("bob");
+  await bob.until("bob is there", (session) => session.talks.get("#den")?.joined && session.rest);
+  bob.session.say("#den", token);
+  const notes = bob.session.talks.get("#den").rows.filter((row) => row.kind === "note");
+  assert.deepEqual([notes.at(-1).code, bob.unsaid.length], ["token", 1]);
 });
 
 test("a guest who may not speak is told that it is for that, and whether they can own their name", async (t) => {

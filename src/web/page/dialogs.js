@@ -258,7 +258,7 @@ export async function login(page, nick = "") {
   page.shut();
   const own = field("ownName", { autocomplete: "username", required: true, value: nick, autofocus: !nick });
   const secret = { type: "password", autocomplete: "current-password", pattern: "\\S+", title: T.t("oneWord") };
-  const word = field("password", { ...secret, required: true, autofocus: !!nick });
+  const word = field("word", { ...secret, required: true, autofocus: !!nick });
   if (await ask(T.t("login"), [own.label, word.label, seen(word)], [[T.t("login"), "login"]]))
     page.session.login(own.input.value, word.input.value);
 }

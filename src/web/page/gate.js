@@ -53,7 +53,7 @@ export function gate(session, room, before) {
     required: true,
     value: now.own || (isMine && trouble?.name) || before.own,
   });
-  const word = field("password", { name: "word", ...secret, ...(isLogin ? wrong : {}) });
+  const word = field("word", { name: "word", ...secret, ...(isLogin ? wrong : {}) });
   /** @param {() => void} then @param {...(Node | string | false | null | undefined)} kids */
   const form = (then, ...kids) =>
     h(
@@ -105,7 +105,15 @@ export function gate(session, room, before) {
     );
     box.append(first, h("p", { class: "quiet" }, ...parts("comeTo", room)), more);
   }
-  const { input } = isLogin ? (problem ? word : own) : locked && problem ? pass : name;
+  const { input } = isLogin
+    ? problem
+      ? word
+      : own
+    : locked && problem
+      ? pass
+      : isMine && trouble?.name === session.had
+        ? word
+        : name;
   input.focus();
   input.setSelectionRange(-1, -1);
 }

@@ -138,7 +138,10 @@ function bar() {
     const slash = code === "no-websocket" && !location.pathname.endsWith("/");
     const own = slash ? "noSlash" : T.has(`bye.${code}`) ? `bye.${code}` : "bye.lost";
     const text = trouble?.text && own === "bye.lost" ? { code: "", text: trouble.text } : T.t(own);
-    say = [text, [T.t(state === "ended" ? "tryAgain" : "now"), () => session.now(Date.now())]];
+    say = [
+      text,
+      [T.t(code === "granted" ? "login" : state === "ended" ? "tryAgain" : "now"), () => session.now(Date.now())],
+    ];
   } else if (newVersion) say = [T.t("newVersion"), [T.t("reload"), () => location.reload()]];
   const box = $("bar");
   const sign = JSON.stringify(say);
@@ -162,8 +165,8 @@ function bar() {
 
 function draw() {
   isDirty = false;
-  const { state, talks, me } = session;
-  const isIn = state === "in" || (talks.size > 0 && state !== "naming" && state !== "locked" && me.nick !== "");
+  const { state, talks, entered } = session;
+  const isIn = state === "in" || (talks.size > 0 && state !== "naming" && state !== "locked" && entered);
   if (isIn) load();
   const isShown = !elsewhere && isIn && chat !== null;
   if (isShown) fields = {};
@@ -233,7 +236,7 @@ addEventListener("pagehide", () => {
   session.save();
   if (session.rest) return;
   // What saves it has not come.
-  local = { ...local, name: session.had || session.name };
+  local = { ...local, name: session.had };
   keepLocal();
   keepStay();
 });

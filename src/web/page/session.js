@@ -386,7 +386,7 @@ export class Session {
     else if (name !== this.me.nick && !/^guest\d+$/.test(name)) this.ask(`/nick ${name}`, then);
     else {
       // One guest's name is as good as another's.
-      this.name = this.me.nick;
+      this.name = this.had = this.me.nick;
       this.rest?.settled();
       this.named();
     }
@@ -482,7 +482,8 @@ export class Session {
     const then = (f, rows) => {
       if (f?.is === "done") this.#joined(talk, f.text, rows);
       if (f?.is !== "refused") return;
-      this.tell(f, { name: talk.id, isWrong: f.code === "bad-key" && !!key });
+      // That somebody has lost their name is the cause, and comes first.
+      if (this.trouble?.code !== "owned") this.tell(f, { name: talk.id, isWrong: f.code === "bad-key" && !!key });
       talk.joined = talk.isWanted = false;
       if (talk.rows.length) return this.note(talk, f.text, "shut", f);
       if (this.current === talk.id) this.shut = talk.id;

@@ -41,7 +41,6 @@ const BEFORE = 30;
 const OF_PERSON = /^\/(ignore|op|deop|voice|devoice|founder|kick|ban|mute|invite|uninvite|kill|block) /;
 /** Commands that take a password. */
 const OF_SECRET = /^\/(register|login|passwd|drop|pass|token)(?=\s|$)/i;
-
 /** How the refusal begins of what guests may not say in a room. */
 const OF_OWNERS = /^only people who own their names speak /;
 /** The notice that a name has no password. */
@@ -183,6 +182,8 @@ export class Stay {
 
   now() {
     this.#tries = 0;
+    // Nobody else is to be in before they have logged in anew.
+    if (this.s.trouble?.code === "granted") Object.assign(this.s, { entered: false, token: null });
     if (this.s.state === "ended") this.s.set("connecting");
     if (this.s.up) this.#probe(AWAKE);
     else this.#reconnect();
@@ -261,6 +262,7 @@ export class Stay {
       // One code has several causes, of which this is one that a guest can do something about.
       if (fact.is === "refused" && fact.code === "muted" && OF_OWNERS.test(fact.text))
         fact.code = fact.text.includes("/register ") ? "muted.guests" : "muted.owners";
+      if (fact.is === "bye" && fact.text.startsWith("an operator had a new token")) fact.code = "granted";
       // What we asked by ourselves is told in the words of the page. What an earlier life of it asked says nothing.
       const isAsked = () => this.s.asked.find(({ command }) => command === "account")?.about;
       if (fact.is === "notice" && LACKING.test(fact.text) && isAsked()) this.#lacks = !this.s.fence;
@@ -287,7 +289,7 @@ export class Stay {
       this.s.fence = `fence-${Math.floor(this.hooks.random() * 1e15)}`;
       this.s.ask(`/ping ${this.s.fence}`);
       this.s.begin(0);
-      if (this.s.name) return this.s.named();
+      if (this.s.name) return this.s.name === nick ? this.s.named() : this.s.askName();
     } else {
       for (const line of again) this.s.out += `${line}\n`;
       this.s.ask(MEANWHILE);
@@ -324,8 +326,9 @@ export class Stay {
   #doubt() {
     this.doubts = true;
     const forget = () => {
-      this.s.token = null;
-      this.s.isDirty = true;
+      Object.assign(this.s, { token: null, isDirty: true });
+      // Nobody has typed what is not right.
+      if (this.s.trouble?.code === "refused") this.s.tell(this.s.trouble, { ...this.s.trouble, code: "owned" });
     };
     // A locked server tells nothing of names.
     if (this.s.phase === "new") forget();
@@ -424,7 +427,7 @@ export class Stay {
     const isKept = (/** @type {Row} */ row) => row.way === null;
     this.hooks.keep({
       local: {
-        name: this.s.had || this.s.name,
+        name: this.s.had,
         token: this.s.token,
         rooms: talks.filter((talk) => talk.kind === "room" && talk.isWanted).map(({ id, read }) => ({ id, ...read })),
       },
@@ -833,7 +836,8 @@ export class Stay {
     this.#doubted = text;
     this.wary = OF_SECRET.exec(`/${held.name}`)?.[0] ?? "";
     this.s.unsaid(talkId, text);
-    this.s.note(talk, "", held.isSecret ? "secret" : "slip", null, [`/${held.name}`]);
+    const code = held.isSecret && /^token:/m.test(text) ? "token" : held.isSecret ? "secret" : "slip";
+    this.s.note(talk, "", code, null, [`/${held.name}`]);
   }
 
   /** Whether this may be the password that a command lacked. That is asked once, but each time while the command has no answer: the rule of

@@ -23,6 +23,7 @@ bans Wer ferngehalten wird …
 below {0} neue Nachricht|{0} neue Nachrichten
 bye.blocked Dieser Server lässt dich nicht ein.
 bye.full Der Server ist voll.
+bye.granted Für deinen Namen wurde ein neues Token ausgestellt. Gehört er dir, lass es dir vom Betreiber dieses Servers geben und melde dich damit an.
 bye.idle Du warst zu lange ohne Passwort da.
 bye.lost Keine Verbindung.
 bye.no-websocket Etwas zwischen dir und dem Server, vielleicht ein Proxy, lässt keine WebSockets durch. Frage, wer ihn betreibt.
@@ -151,6 +152,7 @@ note.missing Nachrichten, die hier fehlen: {1}
 note.password Von jetzt an gilt das neue Passwort.
 note.secret Das sieht aus wie {1} mit einem Passwort und wurde niemandem gesagt. Setze / davor.
 note.slip Meinst du {1}? Setze / davor. Oder sende es noch einmal, dann wird es so gesagt.
+note.token Damit meldet man sich an, also wurde es niemandem gesagt. Sende /login allein, und trage es in das Feld ein, das dann kommt.
 note.unanswered Unklar, ob das geschah
 note.unsent Nicht an {1} gesendet: „{2}“. {3}
 note.wall {1} sagt allen
@@ -283,6 +285,7 @@ until bis {0}, {1}
 useHere Hier benutzen
 voice Eine Stimme geben
 went {0} ging|{0} gingen
+word Passwort oder Token
 write An {0} schreiben
 writeTo {0} schreiben
 writesYou {0} schreibt dir

@@ -19,6 +19,7 @@ ban Keep out…
 banned kept out
 bans Who is kept out…
 below {0} new message|{0} new messages
+bye.granted A new token was made for your name. If the name is yours, ask whoever runs this server for it, and log in with it.
 came {0} came|{0} came
 cancel Cancel
 choose Choose a password
@@ -129,6 +130,7 @@ note.missing Messages that are missing here: {1}
 note.password The new password holds from now on.
 note.secret This looks like {1} with a password, so nobody was told. Put / in front of it.
 note.slip Is {1} meant? Put / in front of it. Or send it once more, and it is said as it is.
+note.token This is what one logs in with, so nobody was told. Send /login alone, and put it into the field that comes.
 note.unanswered Not known whether this was done
 note.unsent Not sent to {1}: “{2}”. {3}
 note.wall {1} tells everybody

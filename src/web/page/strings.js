@@ -57,6 +57,7 @@ tries {0} try is left.|{0} tries are left.
 tryAgain Try again
 trying Trying again in {0} second.|Trying again in {0} seconds.
 useHere Use it here
+word Password or token
 `;
 
 /** @param {string} text @returns {Record<string, string>} */
