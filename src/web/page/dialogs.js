@@ -528,7 +528,7 @@ function room(page, by) {
     const rules = [...talk.rules]
       .filter(([rule, value]) => value !== (rule === "past" ? "on" : "off"))
       .map(([rule, value]) => h("li", {}, `${rule}: ${value}`));
-    const link = field("link", { value: location.href, readonly: true }).label;
+    const link = field(talk.isOpen ? "link" : "linkClosed", { value: location.href, readonly: true }).label;
     ask([bdi(talk.name)], [h("p", { dir: "auto" }, talk.topic), link, h("ul", {}, ...rules)], []);
   };
   /** @type {Choice[]} */

@@ -32,6 +32,7 @@ came {0} kam|{0} kamen
 cancel Abbrechen
 choose Passwort wählen
 close Schließen
+comeHere Wer die Adresse dieser Seite öffnet, kommt in diesen Raum.
 comeTo Du kommst in {0}.
 commands /away TEXT – sagen, dass du weg bist;/back – wieder da;/ban NAME ZEIT GRUND – jemanden fernhalten;/help – alle Befehle;/history 100 – was zuvor gesagt wurde;/ignore NAME – nichts mehr von jemandem sehen;/invite NAME – jemanden einladen;/join #RAUM – einen Raum betreten;/kick NAME GRUND – jemanden hinausweisen;/leave – diesen Raum verlassen;/me TEXT – sagen, was du tust;/msg NAME TEXT – jemandem allein schreiben;/mute NAME ZEIT GRUND – jemanden nicht sprechen lassen;/nick NAME – anders heißen;/op NAME – jemanden für Ordnung sorgen lassen;/room – die Regeln dieses Raums;/rooms – alle Räume;/topic TEXT – worum es hier geht;/unban NR – wieder einlassen;/unignore NAME – jemanden wieder sehen;/voice NAME – jemanden sprechen lassen;/who – wer da ist
 connecting Verbinde mit {0} …
@@ -44,7 +45,7 @@ devoice Stimme zurücknehmen
 drop Entfernen
 dropHere Dateien hier ablegen, um sie zu senden
 elsewhere Du bist hier in einem anderen Tab.
-emptyRoom Hier wurde noch nichts gesagt. Wer die Adresse dieser Seite öffnet, kommt in diesen Raum.
+emptyRoom Hier wurde noch nichts gesagt.
 emptyTalk Was hier gesagt wird, lest nur ihr beide. Der Server behält nichts davon: Schließt du diesen Tab, ist es fort.
 enlarge {0} vergrößern
 erase Entfernen …
@@ -112,6 +113,7 @@ language Sprache
 leave Verlassen
 light Hell
 link Link zum Einladen
+linkClosed Link für alle, die hineindürfen
 locked Dieser Server hat ein Passwort.
 log Nachrichten in {0}
 login Anmelden
@@ -138,6 +140,7 @@ newRoom Neuer Raum
 newVersion Es gibt eine neue Fassung dieser Seite.
 no Nein, danke
 noBans Aus diesem Raum wird niemand ferngehalten.
+noPast Was hier zuvor gesagt wurde, wird nicht gezeigt.
 noPassword {0} hat noch kein Passwort. Meldest du dich ab, oder vergisst dich dieser Browser, kommt niemand mehr unter diesem Namen herein, bis der Betreiber dieses Servers hilft.
 noPush Nur solange diese Seite offen ist: Eine geschlossene hört nichts.
 noRoom Kein Raum
