@@ -171,7 +171,7 @@ older Frühere Nachrichten
 oneWord Ein Passwort hat keine Leerzeichen und mindestens 8 Zeichen.
 op Für Ordnung sorgen lassen
 open Los
-original Auch mitsenden, wo und wann Fotos gemacht wurden und was die Kamera sonst notiert hat
+original Die Originale senden: ganz, und damit auch, wo und wann Fotos gemacht wurden und was die Kamera sonst notiert hat
 ownName Dein Name
 owned {0} gehört jetzt dir
 ownedHere Dieser Name gehört jemandem. Bist du das, melde dich an.
@@ -259,6 +259,7 @@ show Zeigen
 showPassword Passwort zeigen
 takeFree {0} nehmen
 talks Räume und Personen
+smaller Fotos werden verkleinert, auf höchstens 2.048 Pixel.
 tell Sag mir, wenn mir jemand schreibt
 tellTyping Andere sehen lassen, wenn ich schreibe
 textName Text

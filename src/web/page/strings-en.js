@@ -146,7 +146,7 @@ oldPassword Your password until now
 older Earlier messages
 op Let keep order
 open Go
-original Also send where and when photos were taken, and all else that the camera noted
+original Send the originals: whole, with where and when photos were taken, and all else that the camera noted
 owned {0} is yours now
 ownedHere This name belongs to somebody. If that is you, log in.
 ownedHow With the password you come in by this name from anywhere: “I have a name here”.
@@ -214,6 +214,7 @@ sendTo Send to {0}
 setAway Set
 show Show
 showPassword Show the password
+smaller Photos are made smaller, to 2,048 pixels at most.
 tell Tell me when somebody writes to me
 tellTyping Let others see when I type
 textName text
