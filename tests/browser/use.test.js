@@ -219,6 +219,12 @@ test("whose name has no password is told so, and asked before they go without on
   await betty.sees("Betty has no password yet", "#bar");
   await betty.loaded();
   await betty.stands("no-password");
+  await betty.press("Choose a password", "#bar");
+  await betty.page.waitForSelector("dialog input[autocomplete=new-password]:focus");
+  await betty.press("Close", "dialog");
+  await betty.page.reload();
+  await betty.loaded();
+  await betty.sees("Betty has no password yet", "#bar");
   await betty.press("OK", "#bar");
   await betty.misses("#bar p");
   await betty.say("/logout");

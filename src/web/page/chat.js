@@ -136,8 +136,9 @@ export class Chat {
     return this.session.me.owned && !!this.session.rest?.lacksPassword;
   }
 
+  /** The settings, where one's name becomes one's own. */
   async #settings() {
-    (await this.rest())?.dialogs.open.me(this);
+    (await this.rest())?.dialogs.password(this);
   }
 
   /** Closes the drawer that is open, if one is. */
