@@ -207,6 +207,18 @@ test("where others can read along, no password is asked for", async (t) => {
   await anna.stands("settings-in-clear");
 });
 
+test("where no name can be made one's own, no password is asked for", async (t) => {
+  const { port, web } = await serve(t, "--data", folder(t), "--accounts", "closed");
+  const bob = await Caller.come(t, port, "bob");
+  bob.say("/room #lobby guests listen");
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  await anna.loaded();
+  await anna.press("Own this name", "#bar");
+  await anna.sees("No name can be made yours here. Ask whoever runs this server.", "dialog p:focus");
+  assert.equal(await anna.page.$("dialog input[type=password]"), null);
+  await anna.sees("I have a name here", "dialog button");
+});
+
 test("whose name has no password is told so, and asked before they go without one", async (t) => {
   const data = folder(t);
   const { web } = await serve(t, "--data", data);
