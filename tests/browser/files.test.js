@@ -173,6 +173,8 @@ test("the original of a photo goes as it is, if one ticks that", async (t) => {
   const month = new Date(Date.now() + 100 * 86_400_000).toLocaleDateString("en", { month: "long" });
   await anna.sees(`${month} `, "dialog p.quiet");
   await anna.sees("Can be fetched until ", "dialog p.quiet");
+  await anna.sees("Photos are made smaller, to 2,048 pixels at most.", "dialog p.quiet");
+  await anna.sees("Send the originals: whole, ", "dialog label");
   const tick = await anna.page.waitForSelector("dialog input[type=checkbox]");
   await tick?.click();
   await anna.press("Send", "dialog");

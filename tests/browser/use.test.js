@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { Caller, folder, isChromium, NAMES, serve, Visitor } from "./kit.js";
+import { Caller, folder, isChromium, NAMES, serve, until, Visitor } from "./kit.js";
 
 /** @param {Visitor} visitor @param {string} keys such as `Control+k` */
 async function chord(visitor, keys) {
@@ -207,6 +207,18 @@ test("where others can read along, no password is asked for", async (t) => {
   await anna.stands("settings-in-clear");
 });
 
+test("where no name can be made one's own, no password is asked for", async (t) => {
+  const { port, web } = await serve(t, "--data", folder(t), "--accounts", "closed");
+  const bob = await Caller.come(t, port, "bob");
+  bob.say("/room #lobby guests listen");
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  await anna.loaded();
+  await anna.press("Own this name", "#bar");
+  await anna.sees("No name can be made yours here. Ask whoever runs this server.", "dialog p:focus");
+  assert.equal(await anna.page.$("dialog input[type=password]"), null);
+  await anna.sees("I have a name here", "dialog button");
+});
+
 test("whose name has no password is told so, and asked before they go without one", async (t) => {
   const data = folder(t);
   const { web } = await serve(t, "--data", data);
@@ -219,6 +231,12 @@ test("whose name has no password is told so, and asked before they go without on
   await betty.sees("Betty has no password yet", "#bar");
   await betty.loaded();
   await betty.stands("no-password");
+  await betty.press("Choose a password", "#bar");
+  await betty.page.waitForSelector("dialog input[autocomplete=new-password]:focus");
+  await betty.press("Close", "dialog");
+  await betty.page.reload();
+  await betty.loaded();
+  await betty.sees("Betty has no password yet", "#bar");
   await betty.press("OK", "#bar");
   await betty.misses("#bar p");
   await betty.say("/logout");
@@ -517,6 +535,36 @@ test("who looks at the rules of a room sees that its past is not shown", async (
   await anna.page.click("#room");
   await choose(anna, "About this room");
   await anna.sees("past: off", "dialog li");
+});
+
+test("a room that not everybody may come into says so, and that its past is not shown", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob", "#board");
+  const anna = await (await Visitor.come(t, web, { hash: "#board" })).enter("anna");
+  await anna.loaded();
+  /** @param {RegExp} wanted */
+  const stands = (wanted) =>
+    until(`${wanted}`, async () =>
+      wanted.test(await anna.page.$eval("#log", (el) => el.getAttribute("data-empty") ?? "")),
+    );
+  /** @param {string} label */
+  const links = async (label) => {
+    await anna.page.click("#room");
+    await choose(anna, "About this room");
+    await anna.sees(label, "dialog label");
+    await anna.press("Close", "dialog");
+  };
+  await stands(/^Nothing has been said here yet\. Whoever opens the address/);
+  await links("Link that invites");
+  for (const rule of ["invite-only on", "key sesame", "guests out"]) {
+    bob.say(`/room #board ${rule}`);
+    await stands(/ yet\.$/);
+    await links("Link, for whoever may come in");
+    bob.say(`/room #board ${rule.replace(/ .*/, (value) => (value === " out" ? " speak" : " off"))}`);
+    await stands(/ Whoever opens the address/);
+  }
+  bob.say("/room #board past off");
+  await stands(/^What was said here before is not shown\. Whoever/);
 });
 
 test("whoever comes back at once is told that their name comes back", async (t) => {

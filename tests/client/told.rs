@@ -171,6 +171,33 @@ fn who_waits_for_long_is_told_now_and_then_that_it_is_still_tried() {
 }
 
 #[test]
+fn no_day_is_told_for_where_what_is_new_begins() {
+    let Some(preload) = faketime() else { return };
+    let server = Server::start(&["--rate", "0"]);
+    let mut bob = server.in_room("bob", "#lobby");
+    let home = tempfile::tempdir().unwrap();
+    bob.ask("/msg #lobby tea 0", "+ msg #lobby");
+    for (n, (option, end)) in [("--plain", "\n"), ("--plain=off", "\r"), ("--plain", "\n")].into_iter().enumerate() {
+        let mut command = connect(&server.address(), &[option]);
+        command.env("HOME", home.path()).env_remove("XDG_STATE_HOME");
+        let mut terminal = start(command.env("LD_PRELOAD", &preload).env("FAKETIME", "+3d"));
+        let lines = told(&terminal, &format!("bob> tea {n}")).lines;
+        let tea = |line: &String| line.contains("bob> tea ");
+        let (Some(from), Some(to)) = (lines.iter().position(tea), lines.iter().rposition(tea)) else {
+            panic!("{lines:#?}")
+        };
+        let others: Vec<_> =
+            lines[from..to].iter().filter(|line| !tea(line) && !line.contains("said before")).collect();
+        assert!(others.iter().all(|line| line.ends_with("new since you left")), "{lines:#?}");
+        assert_eq!(others.len(), n.min(1), "{lines:#?}");
+        terminal.keys(format!("/quit{end}"));
+        terminal.wait_exit();
+        bob.until_starting("#lobby * alice quit");
+        bob.ask(&format!("/msg #lobby tea {}", n + 1), "+ msg #lobby");
+    }
+}
+
+#[test]
 fn a_file_does_not_go_where_a_line_is_held_back() {
     let (server, mut bob) = lobby();
     let folder = tempfile::tempdir().unwrap();

@@ -77,6 +77,19 @@ test("where the server names its operator as the one to ask, the page does", () 
       assert.ok(tables[lang][key].toLowerCase().includes(words.toLowerCase()), `${lang}: ${key}`);
 });
 
+test("a day of another year is told with that", async () => {
+  const year = new Date().getFullYear();
+  const at = (of) => new Date(of, 11, 1, 12).getTime();
+  for (const [lang, day] of [
+    ["en", "December 1"],
+    ["de", "1. Dezember"],
+  ]) {
+    const T = await texts([lang]);
+    assert.ok(T.day(at(year)).endsWith(day), T.day(at(year)));
+    for (const other of [year - 1, year + 1]) assert.match(T.day(at(other)), new RegExp(`${day},? ${other}$`));
+  }
+});
+
 test("a language is the first of the wanted ones that there is", async () => {
   assert.equal((await texts(["xx", "de-AT", "en"])).lang, "de");
   assert.equal((await texts(["xx"])).lang, "en");

@@ -5,6 +5,9 @@ use std::time::SystemTime;
 use crate::names::{FileId, Nick, Place, RoomName};
 use crate::wire::Rank;
 
+/// Stands above what was said since an earlier run.
+pub const NEW: &str = "new since you left";
+
 /// Something to be shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum News {
@@ -89,9 +92,9 @@ impl News {
         }
     }
 
-    /// Whether it is of no day: what a list or a search has found is told below it, whenever that was.
+    /// Whether it is of no day: what a list or a search has found is told below it, whenever that was, and what is new is.
     pub fn is_timeless(&self) -> bool {
-        matches!(self, Self::Answer(_))
+        matches!(self, Self::Answer(_)) || matches!(self, Self::Note(text) if text == NEW)
     }
 
     /// Who calls for us with this, where, and with what: what has just been said to us, shared with us alone, or done to us.

@@ -5,6 +5,7 @@ import { Lists } from "./lists.js";
 import { Log, linked } from "./log.js";
 
 /** @import { Shell } from "./main.js" */
+/** @import { Talk } from "./talks.js" */
 /** @import { Change } from "./types" */
 
 // Nothing of it is shown before it looks as it shall.
@@ -15,6 +16,10 @@ await new Promise((done) => {
 
 /** So often it is asked how those in the room are, in ms. */
 const ASKED = 60_000;
+
+/** What stands in a room where nothing does. @param {Talk | undefined} talk */
+const emptiness = (talk) =>
+  T.t(talk?.rules.get("past") === "off" ? "noPast" : "emptyRoom") + (talk?.isOpen ? ` ${T.t("comeHere")}` : "");
 
 /** What one sees once one is in: talks, what is said there, who is here. */
 export class Chat {
@@ -131,8 +136,9 @@ export class Chat {
     return this.session.me.owned && !!this.session.rest?.lacksPassword;
   }
 
+  /** The settings, where one's name becomes one's own. */
   async #settings() {
-    (await this.rest())?.dialogs.open.me(this);
+    (await this.rest())?.dialogs.password(this);
   }
 
   /** Closes the drawer that is open, if one is. */
@@ -256,7 +262,7 @@ export class Chat {
     $("typing").replaceChildren(...(count ? parts(count > 3 ? "manyType" : `type${count}`, ...typing) : []));
     composer.label(talk && talk.maySay !== true ? T.t(talk.maySay, talk.name) : T.t("write", talk?.name ?? ""));
     const isOut = isRoom && !talk.joined;
-    const emptied = isOut ? (talk.isWanted ? "" : T.t("mayNot.outside")) : T.t("emptyRoom");
+    const emptied = isOut ? (talk.isWanted ? "" : T.t("mayNot.outside")) : emptiness(talk);
     this.#log.empty(isRoom ? emptied : "");
     if (!talk && this.#shown) {
       this.#shown = null;

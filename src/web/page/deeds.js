@@ -177,6 +177,11 @@ export function askRooms(s, then) {
   });
 }
 
+/** Whether names can be made somebody's own here. @param {Session} s @param {(can: boolean) => void} then */
+export function askOwning(s, then) {
+  s.ask("/help", (f, rows) => then(f?.is !== "done" || rows.some((text) => text.startsWith("/register "))));
+}
+
 /** What a menu offers. @param {Session} s @param {string} verb the command @param {string} talkId @param {string} nick @param {string} [reason] */
 export function menu(s, verb, talkId, nick, reason) {
   const talk = s.find(talkId);

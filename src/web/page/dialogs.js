@@ -337,6 +337,18 @@ async function settings(page, at) {
     set("language"),
   );
   if (at === "language") languages.lastElementChild?.setAttribute("autofocus", "");
+  const own = mayOwn
+    ? [line(pass, me.owned ? "choose" : "register", register, ...(hasOld ? [old] : [])), seen(pass, old)]
+    : [];
+  const why = h("p", { class: "quiet", tabindex: -1 }, T.t(mayOwn ? "registerWhy" : "registerHow"));
+  if (!me.owned)
+    session.askOwning((can) => {
+      if (can) return;
+      why.textContent = T.t("refusal.refused.register");
+      const isThere = own.some((part) => part.contains(document.activeElement));
+      for (const part of own) part.remove();
+      if (isThere) why.focus();
+    });
   // What is said of it elsewhere stands behind the dialog.
   const status = h("p", { role: "status" });
   let was = { ...me, trouble: session.trouble };
@@ -361,15 +373,14 @@ async function settings(page, at) {
         status,
         line(name, "rename", () => session.rename(name.input.value.trim())),
         line(away, "setAway", () => session.away(away.input.value.trim() || null)),
-        mayOwn && line(pass, me.owned ? "choose" : "register", register, ...(hasOld ? [old] : [])),
-        mayOwn && seen(pass, old),
+        ...own,
         page.lacksPassword && h("p", { class: "quiet" }, ...parts("noPassword", me.nick)),
         me.owned &&
           button(T.t("logout"), () => {
             page.shut();
             logout(page);
           }),
-        !me.owned && h("p", { class: "quiet" }, T.t(mayOwn ? "registerWhy" : "registerHow")),
+        !me.owned && why,
         mayOwn && !me.owned && button(T.t("haveName"), () => login(page)),
       ),
       part(
@@ -528,7 +539,7 @@ function room(page, by) {
     const rules = [...talk.rules]
       .filter(([rule, value]) => value !== (rule === "past" ? "on" : "off"))
       .map(([rule, value]) => h("li", {}, `${rule}: ${value}`));
-    const link = field("link", { value: location.href, readonly: true }).label;
+    const link = field(talk.isOpen ? "link" : "linkClosed", { value: location.href, readonly: true }).label;
     ask([bdi(talk.name)], [h("p", { dir: "auto" }, talk.topic), link, h("ul", {}, ...rules)], []);
   };
   /** @type {Choice[]} */

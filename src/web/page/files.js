@@ -229,15 +229,17 @@ export class Files {
     const heavy = files.find((file) => file.size > largest && !isPhoto(file));
     if (heavy) return void ask(parts("tooBig", heavy.name, T.size(largest)), [], []);
     const list = h("ul", {}, ...files.map((file) => h("li", {}, bdi(file.name), " ", size(file))));
+    const hasPhotos = files.some(isPhoto);
+    const smaller = hasPhotos && h("p", { class: "quiet" }, T.t("smaller"));
     const photos =
-      files.some(isPhoto) &&
+      hasPhotos &&
       tick("original", false, (on) => {
         original = on;
       });
     const ttl = this.#session.server.limits.get("file-ttl");
     const end = Date.now() + (ttl ?? 0) * 1000;
     const until = ttl ? h("p", { class: "quiet" }, T.t("fetchable", T.day(end), T.time(end))) : null;
-    if (!(await ask(parts("sendTo", talk.name), [list, photos, until], [[T.t("send"), "send"]]))) return;
+    if (!(await ask(parts("sendTo", talk.name), [list, smaller, photos, until], [[T.t("send"), "send"]]))) return;
     for (const file of files) await this.#send(talk.id, file, original);
   }
 

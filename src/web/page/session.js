@@ -50,6 +50,7 @@ export class Session {
   askPeople = this.deed("askPeople");
   askRooms = this.deed("askRooms");
   askBans = this.deed("askBans");
+  askOwning = this.deed("askOwning");
   menu = this.deed("menu");
   erase = this.deed("erase");
   upload = this.deed("upload");

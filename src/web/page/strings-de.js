@@ -33,6 +33,7 @@ came {0} kam|{0} kamen
 cancel Abbrechen
 choose Passwort wählen
 close Schließen
+comeHere Wer die Adresse dieser Seite öffnet, kommt in diesen Raum.
 comeTo Du kommst in {0}.
 commands /away TEXT – sagen, dass du weg bist;/back – wieder da;/ban NAME ZEIT GRUND – jemanden fernhalten;/help – alle Befehle;/history 100 – was zuvor gesagt wurde;/ignore NAME – nichts mehr von jemandem sehen;/invite NAME – jemanden einladen;/join #RAUM – einen Raum betreten;/kick NAME GRUND – jemanden hinausweisen;/leave – diesen Raum verlassen;/me TEXT – sagen, was du tust;/msg NAME TEXT – jemandem allein schreiben;/mute NAME ZEIT GRUND – jemanden nicht sprechen lassen;/nick NAME – anders heißen;/op NAME – jemanden für Ordnung sorgen lassen;/room – die Regeln dieses Raums;/rooms – alle Räume;/topic TEXT – worum es hier geht;/unban NR – wieder einlassen;/unignore NAME – jemanden wieder sehen;/voice NAME – jemanden sprechen lassen;/who – wer da ist
 connecting Verbinde mit {0} …
@@ -45,7 +46,7 @@ devoice Stimme zurücknehmen
 drop Entfernen
 dropHere Dateien hier ablegen, um sie zu senden
 elsewhere Du bist hier in einem anderen Tab.
-emptyRoom Hier wurde noch nichts gesagt. Wer die Adresse dieser Seite öffnet, kommt in diesen Raum.
+emptyRoom Hier wurde noch nichts gesagt.
 emptyTalk Was hier gesagt wird, lest nur ihr beide. Der Server behält nichts davon: Schließt du diesen Tab, ist es fort.
 enlarge {0} vergrößern
 erase Entfernen …
@@ -113,6 +114,7 @@ language Sprache
 leave Verlassen
 light Hell
 link Link zum Einladen
+linkClosed Link für alle, die hineindürfen
 locked Dieser Server hat ein Passwort.
 log Nachrichten in {0}
 login Anmelden
@@ -140,6 +142,7 @@ newRoom Neuer Raum
 newVersion Es gibt eine neue Fassung dieser Seite.
 no Nein, danke
 noBans Aus diesem Raum wird niemand ferngehalten.
+noPast Was hier zuvor gesagt wurde, wird nicht gezeigt.
 noPassword {0} hat noch kein Passwort. Meldest du dich ab, oder vergisst dich dieser Browser, kommt niemand mehr unter diesem Namen herein, bis der Betreiber dieses Servers hilft.
 noPush Nur solange diese Seite offen ist: Eine geschlossene hört nichts.
 noRoom Kein Raum
@@ -171,7 +174,7 @@ older Frühere Nachrichten
 oneWord Ein Passwort hat keine Leerzeichen und mindestens 8 Zeichen.
 op Für Ordnung sorgen lassen
 open Los
-original Auch mitsenden, wo und wann Fotos gemacht wurden und was die Kamera sonst notiert hat
+original Die Originale senden: ganz, und damit auch, wo und wann Fotos gemacht wurden und was die Kamera sonst notiert hat
 ownName Dein Name
 owned {0} gehört jetzt dir
 ownedHere Dieser Name gehört jemandem. Bist du das, melde dich an.
@@ -259,6 +262,7 @@ show Zeigen
 showPassword Passwort zeigen
 takeFree {0} nehmen
 talks Räume und Personen
+smaller Fotos werden verkleinert, auf höchstens 2.048 Pixel.
 tell Sag mir, wenn mir jemand schreibt
 tellTyping Andere sehen lassen, wenn ich schreibe
 textName Text

@@ -24,6 +24,7 @@ came {0} came|{0} came
 cancel Cancel
 choose Choose a password
 close Close
+comeHere Whoever opens the address of this page comes to this room.
 commands /away TEXT – say that you are away;/back – you are here again;/ban NICK TIME REASON – keep somebody out;/help – all commands;/history 100 – what was said before;/ignore NICK – see nothing more of somebody;/invite NICK – ask somebody in;/join #ROOM – enter a room;/kick NICK REASON – put somebody out;/leave – leave this room;/me TEXT – say what you do;/msg NICK TEXT – write to one person;/mute NICK TIME REASON – stop somebody from speaking;/nick NAME – change your name;/op NICK – let somebody keep order;/room – the rules of this room;/rooms – all rooms;/topic TEXT – what this room is about;/unban ID – end a ban;/unignore NICK – see somebody again;/voice NICK – let somebody speak;/who – who is here
 copy Copy text
 dark Dark
@@ -32,7 +33,7 @@ deop Take back keeping order
 device This browser
 devoice Take back the voice
 drop Remove
-emptyRoom Nothing has been said here yet. Whoever opens the address of this page comes to this room.
+emptyRoom Nothing has been said here yet.
 emptyTalk Only the two of you read what is said here. The server keeps none of it: once you close this tab, it is gone.
 enlarge Enlarge {0}
 erase Take away…
@@ -96,6 +97,7 @@ language Language
 leave Leave
 light Light
 link Link that invites
+linkClosed Link, for whoever may come in
 log Messages in {0}
 logout Log out
 long This has {0} line.|This has {0} lines.
@@ -119,6 +121,7 @@ newPassword A password, of 8 characters or more
 newRoom New room
 no No, thank you
 noBans Nobody is kept out of this room.
+noPast What was said here before is not shown.
 noPassword {0} has no password yet. Once you log out, or this browser forgets you, nobody comes in by this name until whoever runs this server helps.
 noPush Only while this page is open: a closed page hears nothing.
 noRoom No room
@@ -146,7 +149,7 @@ oldPassword Your password until now
 older Earlier messages
 op Let keep order
 open Go
-original Also send where and when photos were taken, and all else that the camera noted
+original Send the originals: whole, with where and when photos were taken, and all else that the camera noted
 owned {0} is yours now
 ownedHere This name belongs to somebody. If that is you, log in.
 ownedHow With the password you come in by this name from anywhere: “I have a name here”.
@@ -214,6 +217,7 @@ sendTo Send to {0}
 setAway Set
 show Show
 showPassword Show the password
+smaller Photos are made smaller, to 2,048 pixels at most.
 tell Tell me when somebody writes to me
 tellTyping Let others see when I type
 textName text

@@ -88,6 +88,7 @@ export async function texts(tags) {
   const own = lang === "en" ? { ...first } : await languages[lang]();
   const clock = new Intl.DateTimeFormat(tag, { timeStyle: "short" });
   const date = new Intl.DateTimeFormat(tag, { weekday: "long", day: "numeric", month: "long" });
+  const full = new Intl.DateTimeFormat(tag, { dateStyle: "full" });
   const plural = new Intl.PluralRules(lang);
   const forms = plural.resolvedOptions().pluralCategories;
   const has = (/** @type {string} */ key) => key in own;
@@ -118,8 +119,8 @@ export async function texts(tags) {
     },
     /** @param {number} ms */
     time: (ms) => clock.format(ms),
-    /** @param {number} ms */
-    day: (ms) => date.format(ms),
+    /** With the year, if that is another one. @param {number} ms */
+    day: (ms) => (new Date(ms).getFullYear() === new Date().getFullYear() ? date : full).format(ms),
     /** @param {number} bytes */
     size(bytes) {
       // As the client tells it, and as operators set limits.

@@ -169,6 +169,12 @@ export class Talk {
     return this.rankOf(this.me.nick);
   }
 
+  /** Whether whoever knows of the room comes in. */
+  get isOpen() {
+    const isOff = (/** @type {string} */ rule) => (this.rules.get(rule) ?? "off") === "off";
+    return isOff("invite-only") && isOff("key") && this.rules.get("guests") !== "out";
+  }
+
   /** Whether we may speak, or why not. @returns {true | string} */
   get maySay() {
     if (this.kind === "person") return this.isGone ? "mayNot.gone" : true;

@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use super::{Asked, Entry, Message, Pending, Phase, Session};
-use crate::client::model::news::{Age, Mark, Moves, News, TransferAnswer};
+use crate::client::model::news::{Age, Mark, Moves, NEW, News, TransferAnswer};
 use crate::client::model::seen::{Line, Next, ON_JOIN};
 use crate::client::model::talks::Ranks;
 use crate::names::{FileId, Nick, Place, RoomName};
@@ -418,7 +418,7 @@ impl Session {
         let is_between = |left: SystemTime| is_entry && left < at && before.is_none_or(|before| before <= left);
         if let Some(left) = self.left.filter(|&left| is_between(left)) {
             self.tell_shared(room, Some(left));
-            self.news.push_back(News::Note("new since you left".to_owned()));
+            self.news.push_back(News::Note(NEW.to_owned()));
         }
         self.tell_shared(room, Some(at));
     }
