@@ -274,13 +274,13 @@ impl Register {
         self.names.iter().filter(|name| is_over(name)).map(Name::nick).collect()
     }
 
-    /// The last day on which anything was so of names: that an owner was here, or gave one up.
-    pub fn newest(&self) -> Option<Day> {
-        let newest = |name: &Name| match name {
-            Name::Owned(owned) => owned.seen.max(owned.since),
-            Name::Held(_, day) => *day,
+    /// The last day since which nobody owns a name that is held.
+    pub fn last_held(&self) -> Option<Day> {
+        let since = |name: &Name| match name {
+            Name::Owned(_) => None,
+            Name::Held(_, day) => Some(*day),
         };
-        self.names.iter().map(newest).max()
+        self.names.iter().filter_map(since).max()
     }
 
     /// This day, or the last on which an owner was here, if that is before: one start with a clock that is ahead takes nothing for good.

@@ -1,5 +1,6 @@
 //! The file of the ledger: reading it, adding lines at its end, taking them out again, and writing it anew.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::Range;
@@ -60,20 +61,15 @@ pub fn load(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<(
     let (mut register, bytes, good) = gather(path)?;
     let today = Day::of(now);
     let lapsed = ttl.map(|ttl| register.expired(ttl, today)).unwrap_or_default();
-    // Owners do not stay away all at once: it is rather the clock that is wrong, or was, or a folder from a backup.
-    if let (Some(newest), Some(ttl)) = (register.newest(), ttl)
-        && !lapsed.is_empty()
-        && newest.is_over(ttl, today)
-    {
-        let shown = path.display();
+    if !lapsed.is_empty() {
         warn!(
-            "is the clock right? It says {today}, nothing in {shown} is younger than {newest}, and so the time of {} is over; if it is \
+            "is the clock right? It says {today}, and so the time of {} is over, whose owners were not here for too long; if it is \
              wrong, {}; another start by this clock loses them",
             told(&lapsed),
             way_back(path, today)
         );
     }
-    let is_ahead = is_ahead(path, &register, now);
+    let is_ahead = is_ahead(path, &register, &bytes, now);
     let torn = &bytes[good..];
     let is_torn = !torn.is_empty();
     // A crash has left it there.
@@ -113,7 +109,7 @@ pub fn look(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<R
             told(&lapsed)
         );
     }
-    is_ahead(path, &register, now);
+    is_ahead(path, &register, &bytes, now);
     let new = path.with_extension("new");
     if new.is_dir() {
         warn!("{} cannot be written anew, and would go on as it is: move away {}", path.display(), new.display());
@@ -141,14 +137,29 @@ fn way_back(path: &Path, day: Day) -> String {
     )
 }
 
-/// Whether names are over since a day that has not come. As the clock was wrong then, what they had is left in the ledger.
-fn is_ahead(path: &Path, register: &Register, now: SystemTime) -> bool {
+/// Whether names are over since a day that has not come. As the clock was wrong then, what they had is left in the ledger, unless these
+/// lines of it have that no more.
+fn is_ahead(path: &Path, register: &Register, lines: &[u8], now: SystemTime) -> bool {
     let (today, ahead) = (Day::of(now), register.held_after(Day::of(now + limits::DAY)));
-    let Some(day) = register.newest().filter(|_| !ahead.is_empty()) else { return false };
-    warn!(
-        "was the clock right? It says {today}, and the time of {} is over since {day}; if it was wrong, {}",
-        told(&ahead),
+    let Some(day) = register.last_held().filter(|_| !ahead.is_empty()) else { return false };
+    let known: HashSet<&[u8]> = lines
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| line.strip_prefix(b"name ")?.split(|&byte| byte == b' ').next())
+        .collect();
+    let gone: Vec<Nick> = ahead.iter().copied().filter(|nick| !known.contains(nick.as_str().as_bytes())).collect();
+    let rest = if gone.is_empty() {
         way_back(path, day)
+    } else {
+        format!(
+            "take {shown} from a backup: it does not have {} any more; leave its lines that begin with drop, which hold the names for now, \
+             and chinwag ctl grant NICK gives one to its owner again",
+            told(&gone),
+            shown = path.display()
+        )
+    };
+    warn!(
+        "was the clock right? It says {today}, and the time of {} is over since {day}; if it was wrong, {rest}",
+        told(&ahead)
     );
     true
 }
