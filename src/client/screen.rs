@@ -137,7 +137,9 @@ impl Look {
         let long = with_transfers(Form::Long);
         let parts = if wide(&long) <= room { long } else { with_transfers(Form::Short) };
         let text = width::head(&fit(parts, room), room);
-        if self.colour { format!("\x1b[7m{text}{}\x1b[0m", " ".repeat(room - columns(&text))) } else { text }
+        // It ends where its text does: each row that wraps when the window gets narrower moves all rows up in tmux, and ours with
+        // them beyond the window, where nobody can erase them.
+        self.sgr("7", &text)
     }
 
     /// A message that is not sure to have been said, for a window of this width.
