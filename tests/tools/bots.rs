@@ -623,38 +623,47 @@ fn the_bot_of_the_page_answers_and_ends_with_the_server() {
     assert_eq!(server.wait().0.code(), Some(0));
 }
 
-/// What it was about to answer when it was killed it may answer twice.
+/// Writes the bot of the page into a folder, and returns how it is started there, at a port.
+fn answers(dir: &Path) -> impl Fn(u16) -> Running {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bots.md")).unwrap();
+    let (block, _) = page.split_once("```python\n").unwrap().1.split_once("```").unwrap();
+    assert!(block.lines().count() <= 60);
+    fs::write(dir.join("answers.py"), block).unwrap();
+    move |port| {
+        let mut command = Command::new("python3");
+        command.args(["answers.py", "127.0.0.1", &port.to_string(), "answers", "state"]).stderr(Stdio::null());
+        Running(command.current_dir(dir).spawn().unwrap())
+    }
+}
+
+/// Waits until the bot of the page is there.
+fn await_answers(alice: &mut Client) {
+    eventually("it is there", || {
+        alice.send("/who answers\n/ping asked");
+        alice.until("+ ping asked").iter().any(|line| line.starts_with("+ who 1 "))
+    });
+}
+
 #[test]
 fn the_bot_of_the_page_that_is_killed_leaves_no_private_line_without_an_answer() {
     if !can_run() {
         return;
     }
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bots.md")).unwrap();
-    let (block, _) = page.split_once("```python\n").unwrap().1.split_once("```").unwrap();
-    assert!(block.lines().count() <= 60);
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("answers.py"), block).unwrap();
-    let start = |server: &Server| {
-        let mut command = Command::new("python3");
-        command.args(["answers.py", "127.0.0.1", &server.port.to_string(), "answers", "state"]);
-        Running(command.current_dir(dir.path()).spawn().unwrap())
-    };
+    let start = answers(dir.path());
     // The place that the last one knows is not on the next server.
     for _ in 0..2 {
         let server = Server::start(&["--rate", "0"]);
         let mut alice = server.person("alice");
-        let mut bot = start(&server);
-        eventually("it is there", || {
-            alice.send("/who answers\n/ping asked");
-            alice.until("+ ping asked").iter().any(|line| line.starts_with("+ who 1 "))
-        });
+        let mut bot = start(server.port);
+        await_answers(&mut alice);
         let mut heard = Vec::new();
         for n in 0..150 {
             if n % 50 == 25 {
                 drop(bot);
                 alice.send(&format!("/msg answers {n}"));
                 heard.extend(alice.until("+ msg answers"));
-                bot = start(&server);
+                bot = start(server.port);
             } else {
                 alice.send(&format!("/msg answers {n}"));
             }
@@ -664,4 +673,44 @@ fn the_bot_of_the_page_that_is_killed_leaves_no_private_line_without_an_answer()
         let _bot = bot;
         assert!(!heard.iter().any(|line| line.contains("lost")), "{heard:?}");
     }
+}
+
+/// Where the connection had taken no answer any more.
+#[test]
+fn the_bot_of_the_page_sends_again_what_the_server_has_not_had() {
+    if !can_run() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let start = answers(dir.path());
+    let server = Server::start(&[]);
+    let proxy = Proxy::start(server.port);
+    let mut alice = server.person("alice");
+    let bot = start(proxy.port());
+    await_answers(&mut alice);
+    let lose = |alice: &mut Client, bot: Running, line: &str| {
+        proxy.limit(proxy.bytes().0, usize::MAX);
+        alice.send(&format!("/msg answers {line}"));
+        alice.until("+ msg answers");
+        eventually("it has noted that", || {
+            fs::read_to_string(dir.path().join("state")).unwrap().contains(&format!("noted: {line}\""))
+        });
+        proxy.cut(Cut::Reset);
+        drop(bot);
+        proxy.limit(usize::MAX, usize::MAX);
+    };
+    lose(&mut alice, bot, "first");
+    let bot = start(proxy.port());
+    alice.until("@answers <answers> noted: first");
+    alice.send("/msg answers second");
+    let heard = alice.until("@answers <answers> noted: second");
+    assert!(!heard.iter().any(|line| line.ends_with("first")), "{heard:?}");
+    eventually("it has the reply", || proxy.down().matches("\n+ msg alice\n").count() == 2);
+    lose(&mut alice, bot, "third");
+    // Where its place is gone, too.
+    let server = Server::start(&[]);
+    proxy.lead_to(server.port);
+    let mut alice = server.person("alice");
+    let _bot = start(proxy.port());
+    alice.until("@answers <answers> noted: third");
 }
