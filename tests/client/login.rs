@@ -529,6 +529,46 @@ fn what_a_script_is_to_say_by_a_token_is_said_by_no_guest_of_that_name() {
 }
 
 #[test]
+fn a_script_before_a_locked_server_is_told_what_is_wrong_with_its_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let open = server(folder);
+    let real = token(&mut log_in(&open, "alice"));
+    drop(open);
+    let made_up = "A".repeat(43);
+    for (file, text) in [
+        ("bad", format!("alice {made_up}")),
+        ("none", format!("carol {made_up}")),
+        ("blocked", format!("alice {real}")),
+    ] {
+        fs::write(folder.join(file), text).unwrap();
+        fs::set_permissions(folder.join(file), Permissions::from_mode(0o600)).unwrap();
+    }
+    fs::write(folder.join("password"), "open sesame\n").unwrap();
+    let (data, password) = (folder.join("data"), folder.join("password"));
+    for lock in [["--password-file", password.to_str().unwrap()], ["--guests", "off"]] {
+        let server = Server::start(&[&["--data", data.to_str().unwrap()][..], &lock].concat());
+        let say = |file: &str| bad(&run(folder, &server, &["say", "#lobby", "hi", "--token-file", file], ""));
+        let told = say("bad");
+        assert!(
+            told.starts_with("chinwag: the token in bad is not good any more\nchinwag: alice belongs to "),
+            "{told}"
+        );
+        assert!(told.ends_with("; so nothing was said\n") && !told.contains("/login"), "{told}");
+        let told = say("none");
+        assert!(
+            told.contains("the token in none proves nothing here: this server knows nobody who owns carol"),
+            "{told}"
+        );
+        good(
+            &Command::new(binary()).args(["ctl", "--data", data.to_str().unwrap(), "block", "alice"]).output().unwrap(),
+        );
+        let told = say("blocked");
+        assert_eq!(told, "chinwag: alice may not come to this server; ask who runs it; so nothing was said\n");
+    }
+}
+
+#[test]
 fn what_a_script_is_to_do_by_a_token_is_done_as_nobody_else_after_a_loss() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -425,6 +425,19 @@ fn a_file_for_one_person() {
 }
 
 #[test]
+fn send_to_a_room_that_lets_nobody_in_tells_why_and_nothing_besides() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    fs::write(here.path().join("note"), "hello").unwrap();
+    let mut op = server.in_room("op", "#locked");
+    op.send("/room key sesame");
+    op.until_starting("+ room ");
+    let output = run(here.path(), server.port, &["send", "note", "--to", "#locked"]);
+    failed(&output, "chinwag: #locked has a key; ");
+    assert_eq!(text(&output.stderr).lines().count(), 1, "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_room_that_lets_nobody_in_keeps_no_file_of_another_back() {
     let server = Server::start(&[]);
     let here = tempfile::tempdir().unwrap();

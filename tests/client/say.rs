@@ -154,6 +154,11 @@ fn say_reaches_a_room_that_takes_words_from_outside_and_tells_why_another_does_n
         &output,
         "for it, and type /join #reports KEY; this program gives no key, so have an op /invite the name that",
     );
+    // From outside it is as if it were not there.
+    op.send("/room hidden on");
+    op.until_starting("+ room ");
+    let output = run(folder.path(), server.port, &["say", "#reports", "it is red", "--nick", "builder"]);
+    failed(&output, "#reports has not got “it is red”: #reports has a key; ");
 }
 
 /// A server on which bot owns its name, and the token of that in `folder`.

@@ -141,11 +141,11 @@ impl Session {
         }
     }
 
-    /// Tells who has lost their target while rooms are entered that they talk to nobody: below what was said in these, where that is seen.
+    /// Tells whoever stays and has lost their target while rooms are entered that they talk to nobody: below what was said in these, where that is seen.
     pub(super) fn tell_nowhere(&mut self) {
         if self.is_nowhere && !self.is_entering() {
             self.is_nowhere = false;
-            if self.talks.target().is_none() {
+            if self.talks.target().is_none() && self.stays {
                 self.last_news.push_back(News::Note(self.nowhere()));
             }
         }

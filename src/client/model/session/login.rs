@@ -409,8 +409,14 @@ impl Session {
             (Some(_), Code::Refused) => {
                 self.logins.doubted = Some(nick);
                 if !self.is_in() {
-                    self.ask_entry();
-                    return;
+                    // Nor can it be asked there how it stands with the name.
+                    let is_last = self.insists() && self.password.is_none();
+                    return match () {
+                        () if !is_last => self.ask_entry(),
+                        () if text.starts_with("that is ") => self.token_refused(nick, true, None),
+                        () if text.starts_with("nobody owns ") => self.token_refused(nick, false, None),
+                        () => self.has_no_name(code, text),
+                    };
                 }
                 if self.wanted == Some(nick) && self.insists() {
                     return self.ask_name();

@@ -532,7 +532,7 @@ impl Session {
             Pending::Said => {
                 let what =
                     self.sent.pop_front().map(|message| format!("{} has not got “{}”: ", message.place, message.text));
-                let kept_out = self.kept_out.as_deref().filter(|_| code == Code::NotInRoom);
+                let kept_out = self.kept_out.as_deref().filter(|_| matches!(code, Code::NotInRoom | Code::NoSuchRoom));
                 self.refuse(format!("{}{}", what.unwrap_or_default(), kept_out.unwrap_or(text)));
             }
             Pending::Nick if code == Code::Owned && self.wanted.is_some_and(|nick| self.owned(nick, true)) => {}
@@ -648,7 +648,7 @@ mod tests {
     #[test]
     fn that_nobody_is_talked_to_is_told_below_what_was_said_before() {
         let rooms = ["#a", "#b"].map(|room| RoomName::new(room).unwrap()).into();
-        let mut session = Session::new(Wish { nick: Nick::new("alice").ok(), rooms, ..Wish::default() });
+        let mut session = Session::new(Wish { nick: Nick::new("alice").ok(), rooms, stays: true, ..Wish::default() });
         session.connected();
         let coming = ["* hello guest1 x 1 online", "+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"];
         hear(&mut session, &coming);
@@ -822,7 +822,7 @@ mod tests {
 
     #[test]
     fn a_room_that_is_closed_to_us_is_told_once_and_by_nobodys_fault() {
-        let wish = Wish { rooms: vec![RoomName::new("#a").unwrap()], ..Wish::default() };
+        let wish = Wish { rooms: vec![RoomName::new("#a").unwrap()], stays: true, ..Wish::default() };
         let mut session = Session::new(wish);
         session.connected();
         hear(
@@ -988,19 +988,5 @@ mod tests {
             news.sort();
             assert_eq!(news, want);
         }
-    }
-
-    #[test]
-    fn who_hides_that_they_type_is_seen_typing_no_more() {
-        let (mut session, now) = (online(&["#a"]), Instant::now());
-        session.keystroke("h", now);
-        assert_eq!(sent(&mut session), ["/typing #a on"]);
-        // As it comes out of a paste, without a key.
-        session.typed("/set typing off", now);
-        assert_eq!(sent(&mut session), ["/typing #a off", "/set typing off"]);
-        for text in ["h", "ha", ""] {
-            session.keystroke(text, now + Duration::from_millis(500));
-        }
-        assert_eq!(sent(&mut session), [""; 0]);
     }
 }

@@ -254,7 +254,8 @@ impl Session {
         let is_call = matches!(what, What::Invite(_)) || is_out && self.nick != Some(who);
         let call = is_call.then_some(who);
         self.news.push_back(News::Happened { place, at, text, moves, call });
-        if is_out && self.close(place) {
+        // A script types nothing that would change it.
+        if is_out && self.close(place) && self.stays {
             self.note(self.nowhere());
         }
     }
@@ -867,5 +868,19 @@ mod tests {
             most = most.max(session.asked.len() + session.talks.iter().count());
         }
         assert!(most < 250, "{most}");
+    }
+
+    #[test]
+    fn who_hides_that_they_type_is_seen_typing_no_more() {
+        let (mut session, now) = (online(&["#a"]), Instant::now());
+        session.keystroke("h", now);
+        assert_eq!(sent(&mut session), ["/typing #a on"]);
+        // As it comes out of a paste, without a key.
+        session.typed("/set typing off", now);
+        assert_eq!(sent(&mut session), ["/typing #a off", "/set typing off"]);
+        for text in ["h", "ha", ""] {
+            session.keystroke(text, now + std::time::Duration::from_millis(500));
+        }
+        assert_eq!(sent(&mut session), [""; 0]);
     }
 }
