@@ -35,6 +35,7 @@ pub fn ask(path: &Path, words: &[String], out: &mut impl Write) -> Result<Answer
     let lost = |e: io::Error| format!("the server has not answered: {}; look whether it runs", reason(&e));
     stream.set_read_timeout(Some(limits::CONTROL_PATIENCE)).map_err(lost)?;
     let line = format!("/{}\n", line.trim_start_matches('/'));
+    let has_room = line.contains(" #");
     match (&stream).write_all(line.as_bytes()).and_then(|()| stream.shutdown(Shutdown::Write)) {
         // It may have said why before it closed.
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => return Err(lost(e)),
@@ -65,6 +66,7 @@ pub fn ask(path: &Path, words: &[String], out: &mut impl Write) -> Result<Answer
         say(&line)?;
         if let ServerLine::Refused { code: Code::Usage, text, .. } = ServerLine::parse(&line)
             && text.contains("#ROOM")
+            && !has_room
         {
             warn(ROOM);
         }

@@ -180,7 +180,8 @@ impl Home {
     /// The folder `dir`, made if there is none, which no other server may use at the same time. The lock dies with the
     /// process; a server that is saying goodbye is waited for.
     pub fn at(dir: &Path) -> io::Result<Self> {
-        let (is_there, is_used, foreign) = (dir.is_dir(), dir.join(LOCK).exists(), foreign(dir));
+        let (is_there, is_used, foreign) =
+            (dir.is_dir(), [LOCK, LEDGER, ROOMS, SPOOL].iter().any(|name| dir.join(name).exists()), foreign(dir));
         make_folder(dir).map_err(|e| if dir.is_dir() { e } else { not_made(dir, &e) })?;
         remove_left_over(&std::env::temp_dir());
         let lock = open_lock(dir).map_err(|e| about("lock in it", &e, &dir.join(LOCK), dir))?;

@@ -279,7 +279,7 @@ impl Hub {
         &self.counts
     }
 
-    /// How things stand. It looks at every room.
+    /// How things stand. It looks at every room and name.
     pub fn levels(&self) -> CoreLevels {
         // Nobody in particular is told.
         let is_seen = |room: &Room| sees(Actor::Locked(Lock::Password), room, self.rules(room));
@@ -289,7 +289,7 @@ impl Hub {
             rooms: self.rooms.iter().filter(|(_, room)| is_seen(room)).count(),
             history_bytes: self.rooms.remembered(),
             spool_bytes: self.files.used(),
-            names: self.register().len(),
+            names: self.register().owners(),
             auth_queue: self.accounts.waiting_passwords(),
             is_log_degraded: self.trouble.or(self.rules_trouble).is_some() || !self.unkept.is_empty(),
         }

@@ -258,6 +258,7 @@ impl Serve {
             log: self.data.is_some().then_some(Logging { max: self.log_max, sync: self.sync }),
             next_file: 1,
             tls: None,
+            clear: None,
             accounts: match self.accounts.unwrap_or(Accounts::Open) {
                 Accounts::Open => settings::Accounts::Open,
                 Accounts::Closed => settings::Accounts::Closed,

@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::fmt;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -149,13 +149,23 @@ impl Reactor<Os> {
         let mut hub = Hub::new(settings.clone());
         let restore = |room| hub.restore_room(room);
         let (os, register, files) = Os::open(openings, metrics, control, home, &settings, reader, restore)?;
-        let port_of = |is_meant: fn(&Carrier) -> bool| {
+        let port_of = |is_meant: fn(IpAddr, &Carrier) -> bool| {
             let addresses = os.addresses()?.into_iter();
-            io::Result::Ok(addresses.filter(|(_, carrier)| is_meant(carrier)).map(|(address, _)| address.port()).next())
+            io::Result::Ok(
+                addresses
+                    .filter(|(address, carrier)| is_meant(address.ip(), carrier))
+                    .map(|(address, _)| address.port())
+                    .next(),
+            )
         };
-        let tls_port = port_of(|carrier| matches!(carrier, Carrier::Tls(_)))?;
-        let web_port = port_of(|carrier| matches!(carrier, Carrier::Web(_)))?;
-        hub.note_tls_port(tls_port);
+        let tls_port = port_of(|_, carrier| matches!(carrier, Carrier::Tls(_)))?;
+        let web_port = port_of(|_, carrier| matches!(carrier, Carrier::Web(_)))?;
+        // Those of IPv6 take nothing that comes by IPv4.
+        let clear_port = port_of(|ip, carrier| {
+            let is_here = ip == Ipv4Addr::LOCALHOST || ip == Ipv4Addr::UNSPECIFIED;
+            is_here && matches!(carrier, Carrier::Plain)
+        })?;
+        hub.note_ports(tls_port, clear_port);
         let mut reactor = Self { tls_port, web_port, ..Self::new(os, hub, dialects) };
         let (found, now) = (files.len(), reactor.system.now());
         for file in files {

@@ -377,6 +377,11 @@ impl Register {
         self.of_guests
     }
 
+    /// How many names have owners. It looks at every name.
+    pub fn owners(&self) -> usize {
+        self.names.iter().filter(|name| matches!(name, Name::Owned(_))).count()
+    }
+
     /// How many names are owned or held.
     pub fn len(&self) -> usize {
         self.names.len()
@@ -579,7 +584,7 @@ mod tests {
         register.check();
         assert_eq!(owners(&register)[2], some("ALICE"));
         register.apply(dropped("alice"));
-        assert_eq!((owners(&register)[2].clone(), register.len()), (None, 3));
+        assert_eq!((owners(&register)[2].clone(), register.len(), register.owners()), (None, 3, 2));
     }
 
     proptest! {

@@ -37,6 +37,8 @@ pub struct Settings {
     pub next_file: u64,
     /// The port at which TLS is spoken, if it is, for those who came elsewhere.
     pub tls: Option<u16>,
+    /// The port at which lines are taken in clear from this machine, if they are, for those who come in through SSH.
+    pub clear: Option<u16>,
     /// Who may make rooms.
     pub room_makers: RoomMakers,
     /// What people may do who own no name.
@@ -121,6 +123,7 @@ impl Default for Settings {
             log: None,
             next_file: 1,
             tls: None,
+            clear: None,
             accounts: Accounts::Open,
             clear_passwords: false,
             name_ttl: Some(Duration::from_secs(365 * 86_400)),

@@ -153,8 +153,8 @@ pub enum Fault {
     NoPassword(Nick),
     /// The old password must be given with the new one.
     OldPassword,
-    /// Others can read along on this connection; the port at which they cannot, if there is one.
-    Insecure { tls: Option<u16> },
+    /// Others can read along on this connection; the port at which they cannot, and the one for who comes in through SSH, if there are any.
+    Insecure { tls: Option<u16>, clear: Option<u16> },
     /// The configuration cannot be read anew, for this reason, and stays as it was.
     BadConfig(Text),
     /// Nobody owns names here, as nothing outlives the process.

@@ -95,9 +95,9 @@ impl Hub {
         Actor::online(self.someone_owning(person, owned), owned, self.wire_of(conn))
     }
 
-    /// TLS is spoken at this port, if at any.
-    pub fn note_tls_port(&mut self, port: Option<u16>) {
-        self.settings.tls = port;
+    /// TLS is spoken at this port, and lines are taken in clear from this machine at that one, if at any.
+    pub fn note_ports(&mut self, tls: Option<u16>, clear: Option<u16>) {
+        (self.settings.tls, self.settings.clear) = (tls, clear);
     }
 
     /// Whether what comes through a connection is an operator's.

@@ -79,7 +79,7 @@ pub fn load(path: &Path, now: SystemTime, ttl: Option<Duration>) -> io::Result<(
     }
     register.forget_nothings();
     register.forget_held(Day::of(now));
-    info!("names in {}: {}", path.display(), register.len());
+    info!("names in {}: {}", path.display(), register.owners());
     let as_it_is = || LedgerFile::open(path, good as u64, is_torn);
     let file = if is_ahead {
         as_it_is()?

@@ -421,15 +421,15 @@ fn explain_alone(why: &Fault) -> String {
         }
         Fault::NoPassword(nick) => format!("{nick} has no password yet; /passwd NEW gives it one, and that is asked for"),
         Fault::OldPassword => "the old password comes first: /passwd OLD NEW".to_owned(),
-        Fault::Insecure { tls } => {
+        Fault::Insecure { tls, clear } => {
             let how = match tls {
-                Some(port) => format!("come over TLS, at port {port} (chinwag connect tls://HOST:{port}), or over ssh"),
-                None => "this server speaks no TLS itself, so ask who runs it how to come, or come over ssh".to_owned(),
+                Some(port) => format!("come over TLS, at port {port} (chinwag connect tls://HOST:{port})"),
+                None => "this server speaks no TLS itself, so ask who runs it how to come".to_owned(),
             };
-            format!(
-                "others on the way can read what you send here, so no password is taken; {how} (ssh -L 2428:127.0.0.1:2428 HOST, \
-                 and then connect to 127.0.0.1:2428)"
-            )
+            let ssh = clear.map(|port| {
+                format!(", or come over ssh (ssh -L 2428:127.0.0.1:{port} HOST, and then connect to 127.0.0.1:2428)")
+            });
+            format!("others on the way can read what you send here, so no password is taken; {how}{}", ssh.unwrap_or_default())
         }
         Fault::BadConfig(why) => why.to_string(),
         Fault::KeepsNothing => {

@@ -737,6 +737,10 @@ fn the_folder_of_a_server_without_ledger_is_taken_with_a_warning() {
     assert!(!kill(Folder::new().serve(&[])).contains("there is no "));
     fs::remove_file(folder.path.join("ledger")).unwrap();
     assert!(refused(&folder).iter().all(|why| why.contains(": it is gone, ")));
+    // Nobody is told that nothing was kept where there are logs.
+    fs::remove_file(folder.path.join("lock")).unwrap();
+    let log = kill(folder.serve(&[]));
+    assert!(log.contains(&want) && !log.contains("nothing was kept before"), "{log}");
 }
 
 #[test]

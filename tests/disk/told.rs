@@ -421,6 +421,8 @@ fn one_start_with_the_clock_ahead_takes_nothing_for_good() {
     bob.send("/drop correct-horse");
     bob.starting("+ drop ");
     let ctl = |line: &str| control(&folder.path.join("ctl"), line);
+    // One that is held has no owner.
+    assert!(ctl("/metrics\n").iter().any(|line| line.ends_with("chinwag_names 1")));
     ctl("/block 203.0.113.0/24 2h raid\n");
     drop((ann, bob));
     stop(server);

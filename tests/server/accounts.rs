@@ -776,17 +776,18 @@ fn no_secret_is_asked_for_where_others_can_read_along() {
             let said = ask(&mut memory, "a", line);
             let want = format!("! {command} insecure others on the way can read what you send here, ");
             assert!(said.starts_with(&want), "{entry}: {said}");
-            assert!(said.contains("; this server speaks no TLS itself, so ask who runs it "), "{said}");
+            assert!(said.ends_with("; this server speaks no TLS itself, so ask who runs it how to come"), "{said}");
         }
     }
     ask(&mut memory, "a", "/nick alice");
     assert_eq!(ask(&mut memory, "a", "/account"), "+ account alice free");
     let said = ask(&mut memory, "a", "/logout");
     assert!(said.starts_with("! logout no-account "), "{said}");
-    let mut memory = keeping(Settings { tls: Some(2429), ..Settings::default() });
+    let mut memory = keeping(Settings { tls: Some(2429), clear: Some(24150), ..Settings::default() });
     memory.connect_from("a", network(1));
     let said = ask(&mut memory, "a", "/register correct-horse");
-    assert!(said.contains("; come over TLS, at port 2429 (chinwag connect tls://HOST:2429), or over ssh "), "{said}");
+    let want = "; come over TLS, at port 2429 (chinwag connect tls://HOST:2429), or come over ssh (ssh -L 2428:127.0.0.1:24150 HOST, ";
+    assert!(said.contains(want), "{said}");
     let mut memory = keeping(Settings { clear_passwords: true, ..Settings::default() });
     memory.connect_from("a", network(1));
     ask(&mut memory, "a", "/nick alice");

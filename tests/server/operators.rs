@@ -254,8 +254,10 @@ fn ctl_tells_how_a_shell_is_given_a_room() {
         let told = String::from_utf8(ctl(dir.path(), words).stderr).unwrap();
         assert!(told.contains("a room begins with #, and is put in quotes, as in '#lobby'"), "{words:?}: {told}");
     }
-    let told = ctl(dir.path(), &["kill"]).stderr;
-    assert!(told.is_empty());
+    for words in [&["kill"][..], &["erase", "#big", "60", "55"]] {
+        let told = ctl(dir.path(), words);
+        assert!(told.stdout.starts_with(b"! ") && told.stderr.is_empty(), "{told:?}");
+    }
 }
 
 /// What is in a data folder's file.

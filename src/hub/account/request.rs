@@ -380,7 +380,7 @@ impl Hub {
     /// Whether others can read along what comes from this connection.
     pub(in crate::hub) fn may_send_secrets(&self, turn: &Turn<'_, impl Output>) -> Result<(), Fault> {
         let is_secure = self.wire_of(turn.conn) == Wire::Secure || self.settings.clear_passwords;
-        if is_secure { Ok(()) } else { Err(Fault::Insecure { tls: self.settings.tls }) }
+        if is_secure { Ok(()) } else { Err(Fault::Insecure { tls: self.settings.tls, clear: self.settings.clear }) }
     }
 
     /// The name that whose turn it is owns, as it was registered.
