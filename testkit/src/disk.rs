@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -140,9 +141,11 @@ pub fn faketime() -> Option<String> {
     if !have(&["faketime"]) {
         return None;
     }
-    let shown = Command::new("faketime").args(["-f", "+0", "sh", "-c", "printf %s \"$LD_PRELOAD\""]).output().unwrap();
-    // It gives up where its shared memory cannot be made; without it a test would go by the true time.
-    assert!(shown.status.success() && shown.stdout.ends_with(b"libfaketime.so.1"), "{shown:?}");
+    let run = || Command::new("faketime").args(["-f", "+0", "sh", "-c", "printf %s \"$LD_PRELOAD\""]).output().unwrap();
+    // Its shared memory has the number of its process in its name. What one leaves that is killed stands in the way of a later one of that
+    // number, but not of the next. Without it a test would go by the true time.
+    let shown = iter::repeat_with(run).take(10).find(|shown| shown.stdout.ends_with(b"libfaketime.so.1"));
+    let shown = shown.expect("faketime tells what is to be loaded");
     Some(String::from_utf8(shown.stdout).unwrap())
 }
 
