@@ -159,6 +159,7 @@ impl Settings {
             log: self.log.map(|log| new.log.unwrap_or(log)),
             next_file: self.next_file,
             tls: self.tls,
+            clear: self.clear,
             seed: self.seed,
             ..new
         };

@@ -212,6 +212,10 @@ fn a_reload_believes_other_proxies_from_then_on() {
     bob.until_starting("+ nick bob");
     // Who has come stays as they came.
     assert_eq!([wire("alice"), wire("bob")], ["secure", "clear"]);
+    // How one comes otherwise is as it was, too.
+    bob.send("/register correct-horse");
+    let refusal = bob.until_starting("! register insecure ").pop().unwrap();
+    assert!(refusal.contains(&format!("(ssh -L 2428:127.0.0.1:{} HOST, ", server.port)), "{refusal}");
     place.write("a.conf", &format!("{base}proxy-from 192.0.2.0/24\n"));
     assert_eq!(place.reload(), ["+ reload"]);
     assert_eq!(told(come("nobody")), "");
