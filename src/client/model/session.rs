@@ -7,6 +7,7 @@ mod lock;
 mod login;
 mod loss;
 mod own;
+mod refused;
 mod replies;
 mod rows;
 mod search;
