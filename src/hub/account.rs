@@ -408,9 +408,11 @@ impl Hub {
             (Entered::Failed, _) => Err(Fault::NotStored(Unstored::Failed)),
             (Entered::Written, Written::Register(nick)) => {
                 self.keep_invitations(nick, turn);
+                // They may have been somebody else before, by a token of that name.
+                self.accounts.by_token.remove(&conn);
                 Ok(Some(Done::Register(nick)))
             }
-            (Entered::Written, Written::Login(nick)) => self.come_in(nick, LoginBy::Token, turn),
+            (Entered::Written, Written::Login(nick)) => self.come_in(nick, (LoginBy::Token, None), turn),
             (Entered::Written, Written::Passwd) => Ok(Some(Done::Passwd)),
             (Entered::Written, Written::Token(token)) => Ok(Some(Done::Token(Some(token)))),
             (Entered::Written, Written::TokenOff) => Ok(Some(Done::Token(None))),
@@ -596,7 +598,7 @@ impl Hub {
         match then {
             Proved::Login => {
                 self.lasts(nick)?;
-                self.come_in(nick, LoginBy::Password, turn)
+                self.come_in(nick, (LoginBy::Password, None), turn)
             }
             Proved::Passwd(new) => {
                 self.still_own(nick, turn)?;
@@ -758,8 +760,14 @@ impl Hub {
         }
     }
 
-    /// Somebody has proved to own a name, as its owner spells it: they have it from now on, beside whoever has it already.
-    fn come_in(&mut self, nick: Nick, by: LoginBy, turn: &mut Turn<'_, impl Output>) -> Result<Option<Done>, Fault> {
+    /// Somebody has proved to own a name, as its owner spells it: they have it from now on, beside whoever has it already. If it was by a
+    /// token that is good more than once, by which is told.
+    fn come_in(
+        &mut self,
+        nick: Nick,
+        (by, token): (LoginBy, Option<Digest>),
+        turn: &mut Turn<'_, impl Output>,
+    ) -> Result<Option<Done>, Fault> {
         if self.accounts.register.owned(&nick).is_none() {
             return Err(Fault::NoOwner { nick, vacancy: self.vacancy(&nick, turn) });
         }
@@ -773,9 +781,6 @@ impl Hub {
         }
         let holder = self.owner_here(&nick).map(|person| person.id);
         self.note_seen(&nick, turn);
-        if matches!(by, LoginBy::Password) {
-            self.accounts.by_token.remove(&turn.conn);
-        }
         self.connects.free(turn.conn, turn.now.at);
         let was_locked = self.locked.get(&turn.conn).map(|&Locked { origin, wire, intake, .. }| (origin, wire, intake));
         if let Some((origin, wire, intake)) = was_locked {
@@ -804,6 +809,10 @@ impl Hub {
                 self.call(turn.who, nick, turn);
             }
         }
+        match token {
+            Some(token) => self.accounts.by_token.insert(turn.conn, token),
+            None => self.accounts.by_token.remove(&turn.conn),
+        };
         let Some(person) = self.people.get(turn.who) else { return Ok(None) };
         for &room in &person.rooms {
             let room = &self.rooms[room];

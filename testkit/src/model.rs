@@ -35,7 +35,7 @@ use chinwag::names::{Nick, Place, PlaceToken, RoomName, Token};
 use chinwag::plain;
 use chinwag::register::Register;
 use chinwag::register::entry::Rule;
-use chinwag::request::{Credential, Named, Request, RulesPart, Target};
+use chinwag::request::{Credential, Named, Request, RulesPart, Target, Wanted};
 use chinwag::time::Day;
 use chinwag::unicode::fold;
 use chinwag::wire::{Change, Code, Detail, Done, ServerLine, What, Whom};
@@ -219,6 +219,8 @@ struct Client {
     named: u64,
     /// Whether they have proved to own that name.
     is_owner: bool,
+    /// Whether they came in by a token that is good more than once.
+    by_token: bool,
     /// Whether a connection of theirs has given the name up, and they have not been told.
     may_be_guest: bool,
     /// When they last asked for something, or were answered, that changes by what their name is proved, or whose it is.

@@ -39,7 +39,7 @@ fn two_hundred_thousand_steps() {
     }
     check_met(&counted, &["beside", "dropped", "crashed", "asked of hidden"], 20);
     check_met(&counted, &["killed", "blocked", "granted", "revoked", "operator", "wall", "forgotten"], 20);
-    check_met(&counted, &["resumed", "given up", "once", "asked of its files"], 5);
+    check_met(&counted, &["resumed", "given up", "once", "asked of its files", "put out with their token"], 5);
     check_met(&counted, &["hidden still", "left for a ban"], 2);
     let commands: Vec<&str> = commands::TABLE.iter().map(|spec| spec.name).collect();
     check_met(&counted, &commands, 1);

@@ -250,6 +250,16 @@ fn whoever_came_by_what_is_good_no_more_is_put_out() {
     alice.ask("/token off", "+ token off");
     assert!(thief.rest().last().unwrap().starts_with("* bye refused the password of this name is another now, or"));
     own.ask("/ping here", "+ ping here");
+    // Who came by a token of one name and owns another now has not come by one of that.
+    let other = self::token(&mut alice);
+    let mut bob = come(&format!("token:{other}"));
+    bob.ask("/logout", "+ logout guest1");
+    bob.ask("/nick bob", "+ nick bob");
+    bob.ask(&format!("/register {PASSWORD}"), "+ register bob");
+    let mut beside = server.person("visitor");
+    beside.ask(&format!("/login bob {PASSWORD}"), "+ login bob");
+    beside.ask("/token off", "+ token off");
+    bob.ask("/ping here", "+ ping here");
     let mut thief = come(PASSWORD);
     own.ask(&format!("/passwd {PASSWORD} new-password"), "+ passwd");
     assert!(thief.rest().last().unwrap().starts_with("* bye refused "));

@@ -152,12 +152,11 @@ impl Hub {
                         if is_news {
                             self.note(vec![Entry::Token { nick, used: Day::of(turn.now.wall), digest }], turn.out);
                         }
-                        self.accounts.by_token.insert(turn.conn, digest);
-                        self.come_in(nick, LoginBy::Token, turn)
+                        self.come_in(nick, (LoginBy::Token, Some(digest)), turn)
                     }
                     // Who may not come in is refused, and has it still when they may.
                     Some((_, Proof::Once)) if self.may_come_in(nick, turn).is_err() => {
-                        self.come_in(nick, LoginBy::Token, turn)
+                        self.come_in(nick, (LoginBy::Token, None), turn)
                     }
                     // It is used up for good before it opens anything.
                     Some((_, Proof::Once)) => Ok(self.write(vec![Entry::Untoken(nick)], Written::Login(nick), turn)),

@@ -205,7 +205,10 @@ impl<W: World> Crowd<W> {
                 self.unpromise(who);
                 Asked::Passwd((*new).to_owned())
             }
-            Request::Token(_) => {
+            Request::Token(wanted) => {
+                if *wanted == Wanted::Off {
+                    self.unpromise_tokens(who);
+                }
                 self.clients[who].changed = sent;
                 Asked::Other
             }
@@ -401,7 +404,7 @@ impl<W: World> Crowd<W> {
         let owner = if owners.is_empty() { None } else { Some(*chance.pick(&owners)) };
         let owned = self.owned.keys().nth(chance.below(self.owned.len().max(1))).cloned();
         let somebodys = owned.clone();
-        let what = chance.below(46);
+        let what = chance.below(47);
         if (40..45).contains(&what) && chance.below(8) > 0 {
             (who, own) = self.ruler(chance).unwrap_or((who, own));
         }
@@ -563,7 +566,12 @@ impl<W: World> Crowd<W> {
                 _ if chance.below(2) > 0 => format!("/uninvite {own} {nick}"),
                 _ => format!("/erase {own} {number} {}", number + chance.below(3)),
             },
-            _ => format!("/typing {target}"),
+            45 => format!("/typing {target}"),
+            _ => {
+                let Some((owner, line)) = self.token(&owners, chance) else { return };
+                who = owner;
+                line
+            }
         };
         self.send_line(who, &line);
     }

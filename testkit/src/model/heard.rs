@@ -46,12 +46,12 @@ impl<W: World> Crowd<W> {
                 self.check_greeted(who);
             }
             ServerLine::Locked { .. } => client.is_locked = true,
-            ServerLine::Bye { code, .. } => {
+            ServerLine::Bye { code, text } => {
                 client.is_dismissed = true;
                 client.put_out = Some(heard.waited);
                 self.count("bye");
                 assert!(code != Code::TooSlow || self.world.was_slow(who), "{who} was never slow");
-                self.hear_bye(who, code);
+                self.hear_bye(who, code, text);
             }
             ServerLine::Motd(_) => {}
             ServerLine::Wall { from, .. } => self.hear_wall(who, &from),
@@ -174,6 +174,8 @@ impl<W: World> Crowd<W> {
                         assert!(is_like(asked, nick.as_str()), "{who} asked for {asked}");
                         client.names.push((nick.to_string(), due.sent, None));
                         client.is_owner = true;
+                        let is_once = |(name, once): &(String, String)| once == proof && is_like(name, nick.as_str());
+                        client.by_token = proof.starts_with("token ") && !self.once.iter().any(is_once);
                         let mut proofs = self.proofs.iter().filter(|(name, _)| is_like(name, nick.as_str()));
                         assert!(proofs.any(|(_, proofs)| proofs.contains(proof)), "{who} is {nick} by {proof}");
                         *self.counted.entry("logged-in").or_default() += 1;
@@ -210,7 +212,7 @@ impl<W: World> Crowd<W> {
                     matches!(&due.asked, Asked::Register(password) if password.len() >= 8),
                     "{name} has no password"
                 );
-                client.is_owner = true;
+                (client.is_owner, client.by_token) = (true, false);
                 self.owned.insert(name, step);
                 *self.counted.entry("registered").or_default() += 1;
                 if let Asked::Register(password) = due.asked {
@@ -242,6 +244,7 @@ impl<W: World> Crowd<W> {
                 if at_once {
                     let proofs = self.proofs.iter_mut().filter(|(name, _)| is_like(name, &old));
                     proofs.for_each(|(_, proofs)| proofs.retain(|proof| !proof.starts_with("token ")));
+                    self.hear_tokens_end(who);
                 }
                 self.clients[who].changed = step;
                 for (_, promise) in self.promises.iter_mut().filter(|(name, _)| is_like(name, &old)) {

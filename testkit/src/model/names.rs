@@ -69,6 +69,19 @@ impl<W: World> Crowd<W> {
         self.promises.retain(|known, _| !open.iter().any(|name| is_like(known, name)));
     }
 
+    /// No token is promised any more of the names that somebody may have: they have asked for an end of all.
+    pub(super) fn unpromise_tokens(&mut self, who: usize) {
+        let open: Vec<&String> =
+            self.clients[who].names.iter().filter(|(_, _, to)| to.is_none()).map(|(name, ..)| name).collect();
+        for (known, promise) in &mut self.promises {
+            if let Promise::Owned { token, .. } = promise
+                && open.iter().any(|name| is_like(known, name))
+            {
+                *token = None;
+            }
+        }
+    }
+
     /// Somebody may be about to make this what proves their name.
     pub(super) fn may_prove(&mut self, who: usize, proof: &str) {
         for (name, _, _) in self.clients[who].names.iter().filter(|(_, _, to)| to.is_none()) {
@@ -84,6 +97,24 @@ impl<W: World> Crowd<W> {
             (*chance.pick(PASSWORDS)).to_owned()
         } else {
             (*chance.pick(&known)).clone()
+        }
+    }
+
+    /// An owner asks for a token, somebody comes in beside one by theirs, or one ends theirs: mostly one of whom somebody is here by one.
+    pub(super) fn token(&self, owners: &[usize], chance: &mut dyn Chance) -> Option<(usize, String)> {
+        if owners.is_empty() {
+            return None;
+        }
+        let came_by_one = |other: usize| self.clients[other].by_token;
+        let is_beside = |&&who: &&usize| self.others(who).into_iter().any(came_by_one);
+        let owner = *chance.pick(owners);
+        let name = &self.clients[owner].nick;
+        let proofs = self.proofs.iter().filter(|(known, _)| is_like(known, name)).flat_map(|(_, proofs)| proofs);
+        let token = proofs.filter_map(|proof| proof.strip_prefix("token ")).next_back();
+        match (token, chance.below(8)) {
+            (Some(token), 0..5) => Some((self.somebody(chance)?, format!("/login {name} token:{token}"))),
+            (_, 5) => Some((owners.iter().find(is_beside).copied().unwrap_or(owner), "/token off".to_owned())),
+            _ => Some((owner, "/token".to_owned())),
         }
     }
 

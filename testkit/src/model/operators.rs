@@ -35,6 +35,8 @@ struct Told {
     vacated: Vec<Nick>,
     /// Who was told that the password which they gave is their name's now.
     alone: Vec<usize>,
+    /// Who was told that no token of their name is good any more.
+    tokens_end: Vec<usize>,
     /// How many connections a block has closed, as its author was told.
     closed: Option<u64>,
     /// How many people were told something, as its author was told, and which connections were.
@@ -48,6 +50,8 @@ struct Told {
 enum Put {
     Killed,
     Blocked,
+    /// What they came in by is good no more.
+    Unproved,
 }
 
 /// Who may not come.
@@ -393,10 +397,13 @@ impl<W: World> Crowd<W> {
     }
 
     /// Somebody is put out, perhaps by an operator.
-    pub(super) fn hear_bye(&mut self, who: usize, code: Code<'_>) {
+    pub(super) fn hear_bye(&mut self, who: usize, code: Code<'_>, text: &str) {
         match code {
             Code::Killed => self.order.told.put_out.push((who, Put::Killed)),
             Code::Blocked => self.order.told.put_out.push((who, Put::Blocked)),
+            Code::Refused if W::AT_ONCE && text.contains("its tokens are ended") => {
+                self.order.told.put_out.push((who, Put::Unproved));
+            }
             _ => {}
         }
     }
@@ -404,6 +411,11 @@ impl<W: World> Crowd<W> {
     /// Somebody has given their name another password, by which nobody else is here yet.
     pub(super) fn hear_password(&mut self, who: usize) {
         self.order.told.alone.push(who);
+    }
+
+    /// Somebody has ended the tokens of their name, by which nobody else is here any more.
+    pub(super) fn hear_tokens_end(&mut self, who: usize) {
+        self.order.told.tokens_end.push(who);
     }
 
     /// Which connection of a person who has lost their name keeps their rooms: the one that gave it up, or else the eldest.
@@ -466,6 +478,8 @@ impl<W: World> Crowd<W> {
                         self.world.address(who).is_some_and(|address| begins_like(address, *network, *bits))
                     }
                 }),
+                // It is known only where all follows at once.
+                Put::Unproved => true,
             };
             assert!(is_right, "{who} is {} and is put out for nothing", self.clients[who].nick);
         }
@@ -486,11 +500,16 @@ impl<W: World> Crowd<W> {
             let other = self.others(who).into_iter().find(|&other| is_here(other));
             assert!(other.is_none(), "{other:?} is here as {who} is, who has another password");
         }
+        for &who in &told.tokens_end {
+            let by_token = |&other: &usize| is_here(other) && self.clients[other].by_token;
+            let other = self.others(who).into_iter().find(by_token);
+            assert!(other.is_none(), "{other:?} came in by a token as {who} is, who has ended them");
+        }
         let there = self.world.register().blocks().iter();
         let there: Vec<u64> = there.filter(|block| block.until.is_none()).map(|block| block.id).collect();
         let known = self.order.blocks.iter().filter(|(_, block)| !block.ends).map(|(id, _)| *id);
         assert_eq!(there, known.collect::<Vec<_>>(), "who may not come for good");
-        let mut closed = 0;
+        let (mut closed, mut unproved) = (0, 0);
         for &(who, put) in &told.put_out {
             let is_right = match put {
                 Put::Killed => told.vacated.iter().any(|nick| is_like(nick.as_str(), &self.clients[who].nick)),
@@ -504,6 +523,12 @@ impl<W: World> Crowd<W> {
                     self.order.blocks.values().any(is_their_name)
                         || self.order.blocks.values().any(|block| self.is_meant(who, block))
                 }
+                Put::Unproved => {
+                    let is_one = |&other: &usize| other != who && self.may_be_one(who, other);
+                    let ends_tokens = self.clients[who].by_token && told.tokens_end.iter().any(is_one);
+                    unproved += u64::from(ends_tokens);
+                    ends_tokens || told.alone.iter().any(is_one)
+                }
             };
             assert!(is_right, "{who} is {} and is put out for nothing", self.clients[who].nick);
             closed += u64::from(put == Put::Blocked);
@@ -513,6 +538,7 @@ impl<W: World> Crowd<W> {
             "{closed} were closed, and {:?} are told",
             told.closed
         );
+        *self.counted.entry("put out with their token").or_default() += unproved;
         assert!(told.wall.is_some() || told.reached.is_empty(), "{:?} are told what nobody said", told.reached);
         if let Some(count) = told.wall {
             let all: Vec<usize> =

@@ -269,7 +269,7 @@ impl<W: World> Crowd<W> {
             self.hear_all();
             let (_, told) = self.compared.take().unwrap();
             // That an upload of theirs ends with the next `/send` has nothing to do with the room.
-            let told = told.into_iter().filter(|line| !line.starts_with('='));
+            let told = told.into_iter().filter(|line| !line.starts_with('=') && !line.contains(" unfile "));
             // The number of a file may be that of something else within a word.
             let word = |word: &str| if word == subject { "#".to_owned() } else { word.to_owned() };
             let unnamed = |line: String| match subject.starts_with('#') {

@@ -168,10 +168,11 @@ impl<W: World> Crowd<W> {
             assert_eq!(told, known, "the rooms of {nick}, which {who} is now");
         }
         let client = &mut self.clients[who];
-        client.unsure_rooms.clear();
+        let unsure = std::mem::take(&mut client.unsure_rooms);
         let mut rooms = std::mem::take(&mut client.rooms);
         for (room, last) in rows.iter().filter_map(room_of) {
-            let stay = rooms.remove(&room).unwrap_or_else(|| {
+            // In a room of which that was not sure they may not have been until now.
+            let stay = rooms.remove(&room).filter(|_| !unsure.contains(&room)).unwrap_or_else(|| {
                 client.silent.retain(|(other, _)| *other != room);
                 Stay { since: self.step, last }
             });
