@@ -273,7 +273,8 @@ impl Hub {
         self.accounts.begun = Some(now);
         let is_lost = |hub: &Self, nick: Nick, file: &File| {
             let owned = hub.register().owned(&nick).filter(|owned| owned.nick() == nick);
-            owned.is_none_or(|owned| Day::of(file.since) < owned.since())
+            // The server may have been killed before the file was known to be of the owner before.
+            owned.is_none_or(|owned| owned.is_awaited() || Day::of(file.since) < owned.since())
         };
         self.disown_files(is_lost, out);
         // Nobody is left in a room that a guest made for few.

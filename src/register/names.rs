@@ -155,6 +155,11 @@ impl Owned {
         self.ownership
     }
 
+    /// Whether it was granted, and nobody has come by that yet.
+    pub fn is_awaited(&self) -> bool {
+        self.once.is_some()
+    }
+
     /// Whether they are an operator.
     pub fn is_operator(&self) -> bool {
         self.is_operator

@@ -415,6 +415,29 @@ fn what_the_owner_of_a_name_has_sent_is_theirs_after_a_restart() {
 }
 
 #[test]
+fn a_file_is_not_the_next_owners_though_the_server_was_killed_before_the_disk_knew() {
+    let folder = Folder::new();
+    let server = folder.serve(&[]);
+    let mut alice = server.in_room("alice", "#a");
+    alice.ask("/register correct-horse", "+ register alice");
+    let file = share(&mut alice, "#a", b"hers", "hers.txt");
+    let note = folder.path.join(format!("spool/{file}.info"));
+    let hers = fs::read_to_string(&note).unwrap();
+    assert!(hers.contains("\naccount alice"), "{hers}");
+    let answers = control(&folder.path.join("ctl"), "/grant alice\n");
+    let token = answers.last().unwrap().strip_prefix("+ grant alice token:").unwrap().to_owned();
+    end(server, "KILL");
+    // The ledger was on the disk, and this was still on its way there.
+    fs::write(&note, hers).unwrap();
+    let server = folder.serve(&[]);
+    let mut other = server.in_room("visitor", "#a");
+    other.send(&format!("/login alice token:{token}"));
+    other.until("+ login alice");
+    other.send(&format!("/cancel {file}"));
+    other.starting("! cancel refused ");
+}
+
+#[test]
 fn whole_files_come_back_with_their_rights() {
     let folder = Folder::new();
     let mut files: Vec<(u64, Vec<u8>)> = Vec::new();
