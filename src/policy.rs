@@ -332,11 +332,8 @@ fn may_in_room(someone: &Someone<'_>, doing: Doing, place: Ruled<'_>) -> Result<
             is_in()?;
             allow(!rules.holds(&Rule::InviteOnly(true)), not_op)?;
             // Who is invited is heard, so those who may only listen would let each other speak.
-            allow(!rules.is_for_listeners(someone), || Fault::Silent {
-                room: name,
-                why: Silence::Guests(someone.owning()),
-                meant: Meant::Them,
-            })
+            let is_heard = rules.rank(someone).is_some() || !rules.is_for_listeners(someone);
+            allow(is_heard, || Fault::Silent { room: name, why: Silence::Guests(someone.owning()), meant: Meant::Them })
         }
         Doing::HandOver => {
             let is_op = is_op();

@@ -272,6 +272,12 @@ fn who_may_only_listen_lets_nobody_else_speak() {
     company.done("ann", "/invite #club eve");
     company.done("eve", "/invite #club bob");
     company.done("bob", "/msg #club hi");
+    // And so is a voice.
+    company.enter(&["dee"]);
+    company.done("dee", "/join #club");
+    company.refused("dee", "/invite #club eve", "muted");
+    company.done("ann", "/voice #club dee");
+    company.done("dee", "/invite #club eve");
     // Whoever logs out is a guest who was here.
     company.done("ctl", "/server guests off");
     company.done("ann", "/logout");
