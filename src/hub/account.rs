@@ -409,6 +409,7 @@ impl Hub {
             (Entered::Failed, _) => Err(Fault::NotStored(Unstored::Failed)),
             (Entered::Written, Written::Register(nick)) => {
                 self.keep_invitations(nick, turn);
+                self.keep_ranks(nick, turn);
                 // They may have been somebody else before, by a token of that name.
                 self.accounts.by_token.remove(&conn);
                 Ok(Some(Done::Register(nick)))

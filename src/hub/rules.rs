@@ -556,6 +556,21 @@ impl Hub {
         }
     }
 
+    /// Whose turn it is owns their name from now on, and has for good the ranks that they had as a guest. In a room of guests these stay as
+    /// they are: whether it lasts is not decided by who registers.
+    pub(super) fn keep_ranks(&mut self, nick: Nick, turn: &mut Turn<'_, impl Output>) {
+        let ranks = self.rooms.iter().filter_map(|(id, room)| Some((id, room.name, room.book().role(turn.who)?)));
+        for (id, room, role) in ranks.collect::<Vec<_>>() {
+            let founder = self.rules(&self.rooms[id]).rules.founder();
+            if matches!(founder, Some(Founder::Owner(_) | Founder::Gone))
+                && self.founder_lasts(id).is_ok()
+                && self.note_of_room(room, Entry::Role { room, nick, role: Some(role) }, turn).is_ok()
+            {
+                self.rooms.book_mut(id).set_role(turn.who, None);
+            }
+        }
+    }
+
     /// The number of the ban that keeps somebody out of a room, if whose turn it is may know. Who comes from where a guest comes from
     /// who is banned is not told of, or anybody could be asked of whether they do.
     fn known_ban(&self, room: RoomId, subject: Subject, turn: &Turn<'_, impl Output>) -> Option<u64> {

@@ -606,6 +606,30 @@ fn a_guests_room_stays_one_when_its_only_op_goes() {
 }
 
 #[test]
+fn a_rank_of_a_guest_in_somebodys_room_is_the_names_once_they_register() {
+    for (role, line) in [("op", "/op bea"), ("voice", "/voice bea")] {
+        let mut slow = Slow::new();
+        let listed = |slow: &mut Slow| {
+            slow.memory.send("fay", b"/op\n");
+            slow.told("fay").contains(&format!("- {role} bea"))
+        };
+        slow.owner("fay");
+        slow.ask("fay", "/join #f");
+        slow.connect("bea");
+        slow.ask("bea", "/nick bea");
+        slow.ask("bea", "/join #f");
+        assert_eq!(slow.ask("fay", line), format!("+ {role} #f bea"));
+        assert_eq!(slow.ask("bea", &format!("/register {PASSWORD}")), "+ register bea");
+        assert!(listed(&mut slow));
+        slow.ask("bea", "/leave");
+        slow.ask("bea", "/join #f");
+        assert!(listed(&mut slow), "the {role} is lost");
+        slow.ask("bea", &format!("/drop {PASSWORD}"));
+        assert!(!listed(&mut slow), "the {role} outlives the name");
+    }
+}
+
+#[test]
 fn a_rank_of_a_guest_is_kept_once_it_is_given_to_the_name_that_they_own_by_now() {
     let listed = |slow: &mut Slow| {
         slow.memory.send("gus", b"/op\n");

@@ -213,6 +213,7 @@ impl<W: World> Crowd<W> {
                     "{name} has no password"
                 );
                 (client.is_owner, client.by_token) = (true, false);
+                self.keep_ranks(who);
                 self.owned.insert(name, step);
                 *self.counted.entry("registered").or_default() += 1;
                 if let Asked::Register(password) = due.asked {

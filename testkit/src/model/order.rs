@@ -19,6 +19,18 @@ impl<W: World> Crowd<W> {
         client.is_owner && self.ranks.iter().any(|(of, holder)| of == room && is_theirs(holder))
     }
 
+    /// Whoever owns their name from now on has for good what they were as a guest in rooms that are somebody's.
+    pub(super) fn keep_ranks(&mut self, who: usize) {
+        let (by_stay, name) = (Holder::Person(self.clients[who].person), key(&self.clients[who].nick));
+        let is_kept = |room: &str| {
+            let rules = RoomName::new(room).ok().and_then(|room| self.world.register().room(&room));
+            rules.is_some_and(|rules| rules.roles().iter().any(|(of, _)| is_like(of.as_str(), &name)))
+        };
+        let had = self.ranks.iter().filter(|(room, holder)| *holder == by_stay && is_kept(room));
+        let kept: Vec<String> = had.map(|(room, _)| room.clone()).collect();
+        self.ranks.extend(kept.into_iter().map(|room| (room, Holder::Owner(name.clone()))));
+    }
+
     /// Who is called so, as a rank or a ban is for them.
     pub(super) fn holder(&self, nick: &Nick) -> Holder {
         let is_it = |client: &&Client| !client.is_gone && is_like(&client.nick, nick.as_str());
