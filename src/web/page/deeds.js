@@ -2,7 +2,8 @@
 import { spoken } from "./talks.js";
 import { Transfers } from "./transfer.js";
 import { ALIASES } from "./slips.js";
-import { past, typed as textOf } from "./stay.js";
+import { past } from "./rooms.js";
+import { typed as textOf } from "./stay.js";
 import { cut, row as detail } from "./view.js";
 
 /** @import { Session } from "./session.js" */
