@@ -5,7 +5,7 @@ import { row as detail } from "./view.js";
 
 /** @import { Stay } from "./stay.js" */
 /** @import { Talk } from "./talks.js" */
-/** @import { Line, Then } from "./types" */
+/** @import { Line, Row, Then } from "./types" */
 
 /** How many of the messages that were missed while the page was closed are fetched at once, and how many before them. */
 const MISSED = 2000;
@@ -61,8 +61,8 @@ export class Rooms {
     this.#history(talk, what);
   }
 
-  /** @param {Talk} talk @param {string} what */
-  #history(talk, what, isFirst = !what.startsWith("after")) {
+  /** @param {Talk} talk @param {string} what @param {boolean} [isFirst] it is of the past @param {boolean} [isBack] some of it was seen before */
+  #history(talk, what, isFirst = !what.startsWith("after"), isBack = !isFirst) {
     /** @type {Then} */
     const then = (f, rows) => {
       if (!f) return;
@@ -81,14 +81,46 @@ export class Rooms {
       const isGone = f.is === "refused" && f.code === "gone";
       const next = f.is === "done" ? talk.seen.answered() : isGone ? talk.seen.gone() : talk.seen.giveUp();
       if (talk.seen.began()) this.s.note(talk, "", "anew");
-      if ("ask" in next) return this.#history(talk, next.ask);
+      if ("ask" in next) return this.#history(talk, next.ask, false, isBack);
       if (next.missing && !this.s.ignored.size) this.s.note(talk, "", "missing", null, [`${next.missing}`]);
       for (const line of next.held) this.s.show(talk, line, false);
       this.putFiles(talk, Number.POSITIVE_INFINITY);
       if (!talk.unread) this.s.readAll(talk);
       this.stay.doubt(talk);
+      const since = talk.rows.findLastIndex(({ code }) => code === "anew");
+      const shown = talk.rows.slice(since + 1).filter(({ seq }) => seq);
+      const newest = shown.at(-1)?.seq ?? 0;
+      if (isBack && newest) this.#compare(talk, shown, newest, Math.max(shown[0].seq ?? 0, newest - MISSED) - 1);
     };
     this.s.ask(`/history ${talk.id} ${what}`, then, fold(talk.id));
+  }
+
+  /** Looks for what was taken back meanwhile: it does not come any more. @param {Talk} talk @param {Row[]} shown @param {number} newest
+   * @param {number} after @param {boolean} [isOn] something came before */
+  #compare(talk, shown, newest, after, isOn) {
+    /** @type {Then} */
+    const then = (f, rows) => {
+      if (f?.is !== "done") return;
+      const there = rows.flatMap(past).map(({ seq }) => seq);
+      // What stood before all that comes may be forgotten, as may all be where nothing is remembered or shown.
+      const isKept = isOn || (this.s.server.limits.get("history") && talk.rules.get("past") !== "off");
+      const first = isOn ? 0 : (there[0] ?? (isKept ? 0 : newest + 1));
+      const last = there.at(-1) ?? newest;
+      const ignored = [...this.s.ignored].map(fold);
+      const isGone = (/** @type {Row} */ { seq, nick }) =>
+        seq && seq > after && seq >= first && seq <= last && !there.includes(seq) && !ignored.includes(fold(nick));
+      this.erased(talk, shown.filter(isGone));
+      if (last < newest) this.#compare(talk, shown, newest, last, true);
+    };
+    this.s.ask(`/history ${talk.id} after ${after}`, then, fold(talk.id));
+  }
+
+  /** These were taken back. @param {Talk} talk @param {Row[]} rows */
+  erased(talk, rows) {
+    for (const row of rows) {
+      row.erased = true;
+      this.stay.remove(talk, row);
+    }
   }
 
   /** Puts files between messages, by their time; those before the oldest one that is shown wait for older ones.

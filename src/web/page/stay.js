@@ -593,11 +593,10 @@ export class Stay {
         return this.s.catchUp(talk);
       case "erased":
         talk.seen.erase(Number(first), Number(second));
-        for (const row of talk.rows.filter(({ seq }) => seq && seq >= Number(first) && seq <= Number(second))) {
-          row.erased = true;
-          this.remove(talk, row);
-        }
-        return;
+        return this.rooms.erased(
+          talk,
+          talk.rows.filter(({ seq }) => seq && seq >= Number(first) && seq <= Number(second)),
+        );
       case "unfile":
         return this.s.gone(talk, Number(first), second);
       case "file":
