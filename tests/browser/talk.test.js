@@ -72,6 +72,34 @@ test("what is typed without a connection goes out once and in order", async (t) 
   assert.deepEqual(heard, ["one", "two", "three", "after"]);
 });
 
+test("that a lost connection is back is told once, for a moment", async (t) => {
+  const { port, web } = await serve(t);
+  const way = await Way.to(t, web);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, way.web)).enter("anna");
+  await anna.loaded();
+  await anna.page.$eval("#bar", (bar) => {
+    const heard = /** @type {string[]} */ (Object.assign(window, { heard: [] }).heard);
+    const hear = () => heard.push(bar.querySelector("p")?.firstChild?.textContent ?? "");
+    new MutationObserver(hear).observe(bar, { childList: true });
+  });
+  for (const text of ["once", "twice"]) {
+    way.cut("shut");
+    await anna.sees("No connection", "#bar[role=status]");
+    bob.say(text);
+    way.state = "open";
+    await anna.hurry();
+    await anna.sees("The connection is back.", "#bar[role=status]");
+    if (text === "once") await anna.stands("back");
+    await anna.sees(text);
+    await anna.misses("#bar p");
+  }
+  const heard = await anna.page.evaluate(() => /** @type {any} */ (window).heard);
+  const each = ["No connection.", "The connection is back.", ""];
+  assert.deepEqual(heard, [...each, ...each]);
+  assert.equal(await anna.all("#log li:not(:has(.text))", (all) => all.map(({ innerText }) => innerText).join()), "");
+});
+
 test("a reload keeps name, room and what was said", async (t) => {
   const { port, web } = await serve(t);
   const bob = await Caller.come(t, port, "bob");

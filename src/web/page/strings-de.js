@@ -17,6 +17,7 @@ attach Dateien senden
 awaited {0} hat das Senden unterbrochen. Es geht weiter, wenn {0} bald wiederkommt.
 away Abwesenheit, steht bei deinem Namen
 awayLike Um eins zurück
+back Die Verbindung ist wieder da.
 ban Fernhalten …
 banned ferngehalten
 bans Wer ferngehalten wird …

@@ -15,6 +15,7 @@ askKey {0} has a key
 awaited {0} broke off sending this. It goes on if {0} comes back soon.
 away Away message, shown beside your name
 awayLike Back at one
+back The connection is back.
 ban Keep out…
 banned kept out
 bans Who is kept out…
