@@ -57,6 +57,7 @@ const PARTS: &[Asset] = &[
     asset("notify.js", SCRIPT),
     asset("offers.js", SCRIPT),
     asset("place.js", SCRIPT),
+    asset("rooms.js", SCRIPT),
     asset("stay.js", SCRIPT),
     asset("main.js", SCRIPT),
 ];

@@ -45,6 +45,7 @@ test("an answer to what one has just sent is in sight, wherever one reads", asyn
     ["/topic about all", "set the topic"],
     ["/msg nobody are you there?", "Not sent to nobody: “are you there?”. Nobody of that name is here."],
     ["/typing on", "The page does this by itself"],
+    ["/help", "/away, /back, /ban, /help, /ignore"],
   ]) {
     await readUp(anna);
     await anna.say(line);
@@ -56,6 +57,12 @@ test("an answer to what one has just sent is in sight, wherever one reads", asyn
       });
     }
   }
+  // What is for those without a page is not told here, unless somebody asks for it by name.
+  const told = await anna.all("#log li", (all) => all.at(-1)?.innerText ?? "");
+  assert.match(told, /settings/);
+  assert.doesNotMatch(told, /\/(history|send|get|set)/);
+  await anna.say("/help topic");
+  await anna.sees("/topic [#ROOM] [TEXT]");
 });
 
 test("a password is asked for where nobody reads it, and the next word is not said at once", async (t) => {

@@ -1,7 +1,7 @@
 /** Talking, with the page and with `nc`, over connections that break. */
 import assert from "node:assert";
 import test from "node:test";
-import { Caller, isChromium, serve, Visitor, Way } from "./kit.js";
+import { Caller, folder, isChromium, serve, until, Visitor, Way } from "./kit.js";
 
 test("a stranger talks after one field and one click", async (t) => {
   const { port, web } = await serve(t);
@@ -72,6 +72,34 @@ test("what is typed without a connection goes out once and in order", async (t) 
   assert.deepEqual(heard, ["one", "two", "three", "after"]);
 });
 
+test("that a lost connection is back is told once, for a moment", async (t) => {
+  const { port, web } = await serve(t);
+  const way = await Way.to(t, web);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, way.web)).enter("anna");
+  await anna.loaded();
+  await anna.page.$eval("#bar", (bar) => {
+    const heard = /** @type {string[]} */ (Object.assign(window, { heard: [] }).heard);
+    const hear = () => heard.push(bar.querySelector("p")?.firstChild?.textContent ?? "");
+    new MutationObserver(hear).observe(bar, { childList: true });
+  });
+  for (const text of ["once", "twice"]) {
+    way.cut("shut");
+    await anna.sees("No connection", "#bar[role=status]");
+    bob.say(text);
+    way.state = "open";
+    await anna.hurry();
+    await anna.sees("The connection is back.", "#bar[role=status]");
+    if (text === "once") await anna.stands("back");
+    await anna.sees(text);
+    await anna.misses("#bar p");
+  }
+  const heard = await anna.page.evaluate(() => /** @type {any} */ (window).heard);
+  const each = ["No connection.", "The connection is back.", ""];
+  assert.deepEqual(heard, [...each, ...each]);
+  assert.equal(await anna.all("#log li:not(:has(.text))", (all) => all.map(({ innerText }) => innerText).join()), "");
+});
+
 test("a reload keeps name, room and what was said", async (t) => {
   const { port, web } = await serve(t);
   const bob = await Caller.come(t, port, "bob");
@@ -114,6 +142,45 @@ test("whoever comes back finds a line above the first that they missed, and is t
     return [el.parentElement?.querySelector(".text")?.textContent, top >= log.top && bottom <= log.bottom];
   });
   assert.deepEqual([told, isInSight], ["new 1.", true]);
+});
+
+test("what was taken back while one was away is not there any more", async (t) => {
+  const data = ["--data", folder(t)];
+  const first = await serve(t, ...data);
+  const way = await Way.to(t, first.web);
+  const bob = await Caller.come(t, first.port, "bob");
+  const anna = await (await Visitor.come(t, way.web)).enter("anna");
+  await anna.loaded();
+  bob.say("one", "two", "three", "four", "five");
+  await anna.sees("five");
+  const away = async (/** @type {string} */ line) => {
+    way.cut("shut");
+    await anna.sees("No connection", "#bar");
+    bob.say(line);
+    await bob.hears("+ erase");
+  };
+  const back = async (/** @type {Caller} */ other, /** @type {string} */ text) => {
+    other.say(text);
+    way.state = "open";
+    await anna.hurry();
+    await anna.sees(text);
+  };
+  const shows = (/** @type {string[]} */ ...texts) =>
+    until(`${texts} and nothing else`, async () => {
+      const all = await anna.all("#log .said .text", (all) => all.map(({ textContent }) => textContent));
+      return `${all}` === `${texts}`;
+    });
+  // Where the place was kept the server tells of it.
+  await away("/erase 2");
+  await back(bob, "six");
+  await shows("one", "three", "four", "five", "six");
+  // Where it is gone the page asks, behind what was said meanwhile.
+  await away("/erase 4 6");
+  await first.end();
+  const second = await serve(t, ...data);
+  way.to = second.web;
+  await back(await Caller.come(t, second.port, "carol"), "seven");
+  await shows("one", "three", "seven");
 });
 
 test("a page that was frozen is there again, and has missed nothing", {

@@ -1,4 +1,5 @@
-/** What one does with the page besides talking: by keyboard alone, with a name of one's own, with menus, and while it is hidden. */
+/** What one does with the page besides talking: by keyboard alone, with a name of one's own, with menus, while it is hidden, and what a screen
+ * reader hears of other talks. */
 import assert from "node:assert";
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -135,6 +136,24 @@ test("what comes while nobody looks is in the title, and told if one wants that"
     },
     { polling: 100 },
   );
+});
+
+test("who writes to one elsewhere is told to a screen reader, and once what is read out where it stands", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, web, { hash: "#club" })).enter("anna");
+  await anna.loaded();
+  bob.say("/msg anna between us");
+  await anna.sees("bob writes to you: between us", "#say[role=status]");
+  bob.say("/join #club", "anna, here I am");
+  await anna.sees("anna, here I am", "#log[aria-live=polite] .text");
+  await anna.page.click("#talks button");
+  await anna.sees("You are in bob", "#say");
+  bob.say("/msg anna so you are");
+  await anna.sees("so you are", "#log .text");
+  assert.equal(await anna.page.$eval("#say", ({ textContent }) => textContent), "You are in bob");
+  bob.say("anna, and there?");
+  await anna.sees("bob names you in #club: anna, and there?", "#say[role=status]");
 });
 
 test("a name of one's own: registered in the settings, and logged in to elsewhere", async (t) => {

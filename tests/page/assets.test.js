@@ -23,6 +23,7 @@ const LAYERS = [
     "talks",
     "transfer",
     "session",
+    "rooms",
     "stay",
     "deeds",
   ],

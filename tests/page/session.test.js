@@ -691,3 +691,37 @@ test("who was left out of something asks who is there", async () => {
   world.hear("#lobby [6@2026-11-22T18:26:25.367Z] <bob> again");
   assert.ok(!world.sent().includes("/who"));
 });
+
+test("what comes no more was taken back, and not what may be forgotten or is of somebody who is ignored", async () => {
+  const at = (seq) => `[${seq}@2026-11-22T18:26:2${seq}.367Z] <${seq % 2 ? "bob" : "carol"}> ${seq}`;
+  /** What is left of five messages, once some of it was missed and the history has only these. */
+  const left = async (there, set = () => {}) => {
+    const world = await inLobby();
+    const { session } = world;
+    session.server.limits.set("history", 200);
+    world.hear(...[1, 2, 3, 4, 5].map((seq) => `#lobby ${at(seq)}`));
+    const talk = session.talks.get("#lobby");
+    set(session, talk);
+    world.hear("#lobby * anna missed 3 after 5");
+    for (let lines = world.sent(); lines.length; lines = world.sent())
+      for (const line of lines) {
+        const after = /^\/history #lobby after (\d+)/.exec(line)?.[1];
+        // It comes in pages of two.
+        const page = there.filter((seq) => seq > Number(after)).slice(0, 2);
+        if (after) world.hear(...page.map((seq) => `- ${at(seq)}`), `+ history #lobby ${page.length}`);
+        else world.hear(...answer(line).split("\n"));
+      }
+    return talk.rows.flatMap(({ seq }) => seq ?? []);
+  };
+  assert.deepEqual(await left([1, 3, 5]), [1, 3, 5]);
+  assert.deepEqual(await left([1, 2, 6]), [1, 2, 6]);
+  assert.deepEqual(await left([3, 5, 6]), [1, 2, 3, 5, 6]);
+  assert.deepEqual(await left([6]), [1, 2, 3, 4, 5, 6]);
+  assert.deepEqual(await left([1, 2], ({ ignored }) => ignored.add("Carol")), [1, 2, 4]);
+  // What a room begins with after it began anew says nothing of what there was before.
+  assert.deepEqual(await left([1, 3, 5], (session, talk) => session.note(talk, "", "anew")), [1, 2, 3, 4, 5]);
+  // All of it, where nothing could be forgotten.
+  assert.deepEqual(await left([]), []);
+  assert.deepEqual(await left([], ({ server }) => server.limits.set("history", 0)), [1, 2, 3, 4, 5]);
+  assert.deepEqual(await left([], (_, { rules }) => rules.set("past", "off")), [1, 2, 3, 4, 5]);
+});

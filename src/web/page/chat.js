@@ -16,6 +16,8 @@ await new Promise((done) => {
 
 /** So often it is asked how those in the room are, in ms. */
 const ASKED = 60_000;
+/** How long it stands in the bar that the connection is back, in ms. */
+const BACK = 5_000;
 
 /** What stands in a room where nothing does. @param {Talk | undefined} talk */
 const emptiness = (talk) =>
@@ -36,6 +38,8 @@ export class Chat {
   #isSetting = history.state?.settings;
   /** Whether it was read that the name has no password. */
   #isWarned = false;
+  /** Until when it is told that the connection is back; null: it is lost. */
+  #back = /** @type {number | null} */ (0);
   /** Trouble that was read. @type {unknown} */
   #known = null;
   /** @type {ReturnType<Chat["load"]> | null} */
@@ -189,6 +193,8 @@ export class Chat {
     const { session } = this;
     const { state, trouble } = session;
     const talk = this.here();
+    if (state === "lost" || state === "ended") this.#back = null;
+    if (state === "in") this.#back ??= Date.now() + BACK;
     if (state === "in" && trouble?.retryAt) return [T.t("regain")];
     if (state === "in" && trouble && trouble !== this.#known && trouble.code !== "bad-key") {
       const isOwned = trouble.code === "owned";
@@ -201,6 +207,7 @@ export class Chat {
         isOwned || (trouble.code === "refused" && trouble.command === "login") ? [[T.t("login"), login]] : [];
       return [isOwned ? T.t("ownedHere") : trouble, ...acts, [T.t("ok"), () => this.#dismiss()]];
     }
+    if (state === "in" && Date.now() < (this.#back ?? 0)) return [T.t("back")];
     const warned = () => {
       this.#isWarned = true;
       this.#shell.draw();

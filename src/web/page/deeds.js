@@ -2,7 +2,8 @@
 import { spoken } from "./talks.js";
 import { Transfers } from "./transfer.js";
 import { ALIASES } from "./slips.js";
-import { past, typed as textOf } from "./stay.js";
+import { past } from "./rooms.js";
+import { typed as textOf } from "./stay.js";
 import { cut, row as detail } from "./view.js";
 
 /** @import { Session } from "./session.js" */
@@ -272,6 +273,7 @@ export function typed(s, talk, text) {
   else if (name === "nick" && first) s.enter(rest);
   else if (name === "pass" && first) unlock(s, rest);
   else if (name === "login" && more) login(s, first, more);
+  else if (name === "help" && !first) s.note(talk, "", "help");
   else if (AUTOMATIC.test(name)) s.note(talk, `/${name}`, "automatic");
   else {
     const room = OF_ROOM.test(name) && talk.kind === "room" && rest[0] !== "#" ? ` ${talk.id}` : "";

@@ -15,7 +15,7 @@ const MOST = 10_000;
 const TOGETHER = 300_000;
 const COMINGS = /^(joined|left|quit|lost)$/;
 /** Notes that answer what the person has just sent. */
-const ANSWERS = /^(alone|automatic|detail|done|elsewhere|password|refused|secret|slip|unanswered|unsent|wary)$/;
+const ANSWERS = /^(alone|automatic|detail|done|elsewhere|help|password|refused|secret|slip|unanswered|unsent|wary)$/;
 
 /** Each nick has one of 12 colours, all of the same lightness. @param {string} nick */
 function tint(nick) {
@@ -302,7 +302,12 @@ export class Log {
       what.append([came && T.n("came", came), went && T.n("went", went)].filter(Boolean).join(", "));
       return what;
     }
-    const [first = "", second = "", third = ""] = row.args;
+    // The commands that are offered, without what each does.
+    const offered = () =>
+      T.t("commands")
+        .replace(/ [^;]*/g, "")
+        .replaceAll(";", ", ");
+    const [first = "", second = "", third = ""] = code === "help" ? [offered()] : row.args;
     const isPrivate = this.#talk?.kind === "person";
     let key = `${row.kind}.${code}`;
     if (code === "made") key = `event.made.${second}`;

@@ -492,13 +492,13 @@ export class Session {
     };
     this.ask(`/join ${id}${key ? ` ${key}` : ""}`, then, fold(id));
     this.catchUp(talk);
-    this.with((rest) => rest.askRanks(talk));
+    this.with((rest) => rest.rooms.askRanks(talk));
   }
 
   /** Fetches what was missed of a room. What is said meanwhile is held back. @param {Talk} talk */
   catchUp(talk) {
     const what = talk.seen.fetch();
-    if (what) this.with((rest) => rest.fetch(talk, what));
+    if (what) this.with((rest) => rest.rooms.fetch(talk, what));
   }
 
   /** @param {Talk} talk @param {string} text @param {string[]} rows */
@@ -515,7 +515,7 @@ export class Session {
       talk.topic ||= detail("topic", text)?.text ?? "";
       for (const nick of detail("here", text)?.nicks.split(" ") ?? []) this.member(talk, nick);
     }
-    this.with((rest) => rest.entered(talk, rows, Number(count)));
+    this.with((rest) => rest.rooms.entered(talk, rows, Number(count)));
   }
 
   /** @param {Talk} talk @param {string} nick */
@@ -562,7 +562,7 @@ export class Session {
 
   /** A message that has not been shown. @param {Talk} talk @param {Line} line @param {boolean} isFirst it is of the past */
   show(talk, { seq, time, nick, text }, isFirst) {
-    this.rest?.putFiles(talk, time);
+    this.rest?.rooms.putFiles(talk, time);
     if (this.rest?.settles(talk, { seq, time, nick, text })) return;
     const mine = nick === this.me.nick;
     const mention = !mine && (talk.kind === "person" || mentions(text, this.me.nick));

@@ -2,6 +2,7 @@
  * behind the first view. */
 import { fold, spoken } from "./talks.js";
 import { Place } from "./place.js";
+import { Rooms } from "./rooms.js";
 import { list, string } from "./session.js";
 import { astray, slip } from "./slips.js";
 import { cut, row as detail } from "./view.js";
@@ -34,9 +35,6 @@ const AWAKE = 3000;
 /** The answer comes behind all that happened while our place was kept, such as that somebody has gone. */
 const MEANWHILE = "/ping meanwhile";
 const SAVE = 1000;
-/** How many of the messages that were missed while the page was closed are fetched at once, and how many before them. */
-const MISSED = 2000;
-const BEFORE = 30;
 /** Those that name somebody, who may be another person on the next connection. */
 const OF_PERSON = /^\/(ignore|op|deop|voice|devoice|founder|kick|ban|mute|invite|uninvite|kill|block) /;
 /** Commands that take a password. */
@@ -77,9 +75,6 @@ export class Stay {
   #regain = /** @type {{ since: number, at: number } | null} */ (null);
   #presence = /** @type {number | null} */ (null);
   #typing = { talk: "", at: 0 };
-  /** Who has a rank in a room, by folded names, whether they are there or not; and rooms of which that is being asked. */
-  #ranked = /** @type {WeakMap<Talk, Set<string>>} */ (new WeakMap());
-  #asking = /** @type {WeakSet<Talk>} */ (new WeakSet());
   /** Since when the names of those who wrote to us have their owners, where that may be later; "" while it is asked, or if they have none. */
   #owned = /** @type {WeakMap<Talk, string>} */ (new WeakMap());
   /** What was typed last and not said, as it looks like a command. */
@@ -111,6 +106,7 @@ export class Stay {
   /** @param {Session} s @param {Hooks} hooks @param {Record<string, any>} left what an earlier life of this page has left */
   constructor(s, hooks, { server, place, people, unsettled }) {
     this.s = s;
+    this.rooms = new Rooms(this);
     s.server.name ||= string(server);
     this.hooks = hooks;
     this.place = new Place(string(place?.token) && Number.isInteger(place.lines) ? place : undefined);
@@ -597,11 +593,10 @@ export class Stay {
         return this.s.catchUp(talk);
       case "erased":
         talk.seen.erase(Number(first), Number(second));
-        for (const row of talk.rows.filter(({ seq }) => seq && seq >= Number(first) && seq <= Number(second))) {
-          row.erased = true;
-          this.remove(talk, row);
-        }
-        return;
+        return this.rooms.erased(
+          talk,
+          talk.rows.filter(({ seq }) => seq && seq >= Number(first) && seq <= Number(second)),
+        );
       case "unfile":
         return this.s.gone(talk, Number(first), second);
       case "file":
@@ -615,7 +610,7 @@ export class Stay {
           this.s.enterRoom(talk);
         }
         this.s.member(talk, nick);
-        this.#doubtRanks(talk, nick);
+        this.rooms.doubtRanks(talk, nick);
         break;
       case "left":
       case "quit":
@@ -629,7 +624,7 @@ export class Stay {
       }
       case "renamed":
         this.#follow(nick, first);
-        this.#doubtRanks(talk, nick, first);
+        this.rooms.doubtRanks(talk, nick, first);
         break;
       case "topic":
         talk.topic = first;
@@ -637,7 +632,7 @@ export class Stay {
       case "made":
         talk.promote(first, second);
         // Whoever was the founder until then is op, and who is not there has that rank once they come.
-        if (!this.#asking.has(talk)) this.askRanks(talk);
+        if (!this.rooms.asking.has(talk)) this.rooms.askRanks(talk);
         break;
       case "kicked":
       case "banned":
@@ -653,107 +648,6 @@ export class Stay {
     }
     const row = this.s.add(talk, { time, nick, code: event, args, mine });
     if (!talk.unread) talk.readKey = row.key;
-  }
-
-  /** We are in a room: what was not told of it. @param {Talk} talk @param {string[]} rows @param {number} count people there */
-  entered(talk, rows, count) {
-    const { id } = talk;
-    if (rows.some((text) => detail("rules", text)))
-      this.s.ask(`/room ${id}`, (_, rules) => {
-        for (const text of rules) {
-          const { rule, value } = detail("room", text) ?? {};
-          if (rule) talk.rules.set(rule, value);
-        }
-        this.s.change.talks = true;
-      });
-    if (count <= talk.members.size) return;
-    this.s.ask(`/who ${id}`, (_, people) => {
-      for (const text of people) {
-        const { nick } = detail("who", text) ?? {};
-        if (nick) this.s.member(talk, nick);
-      }
-      this.s.change.talks = true;
-    });
-  }
-
-  /** Asks for the files of a room, and for what of its history is missing. @param {Talk} talk @param {string} what */
-  fetch(talk, what) {
-    this.s.ask(`/files ${talk.id}`, (f, rows) => {
-      if (f?.is !== "done") return;
-      const there = new Set();
-      for (const text of rows) {
-        const { id, size, nick, name, age } = detail("files", text) ?? {};
-        there.add(Number(id));
-        if (!id || this.s.files.has(Number(id))) continue;
-        const file = this.s.file(Number(id), Number(size), nick, name, talk.id);
-        talk.files.push({ time: this.s.clock - Number(age) * 1000, file });
-      }
-      for (const { talkId, id } of this.s.files.values())
-        if (talkId === talk.id && !there.has(id)) this.s.gone(talk, id, "gone");
-    });
-    this.#history(talk, what);
-  }
-
-  /** @param {Talk} talk @param {string} what */
-  #history(talk, what, isFirst = !what.startsWith("after")) {
-    /** @type {Then} */
-    const then = (f, rows) => {
-      if (!f) return;
-      const lines = rows.flatMap(past);
-      if (isFirst && lines.length) {
-        const { seq, time } = lines[0];
-        // A room that began anew has been read nowhere.
-        const read = seq > talk.read.seq ? talk.read.seq : 0;
-        const isMissed = talk.read.time && time > talk.read.time && seq > read + 1;
-        // What was missed is shown as a whole, behind some of what was read.
-        if (isMissed && what[0] !== "a")
-          return this.#history(talk, `after ${Math.max(read - BEFORE, seq - MISSED, 0)}`, true);
-        talk.hasOlder = seq > 1;
-      }
-      for (const line of lines) if (talk.seen.past(line)) this.s.show(talk, line, isFirst);
-      const isGone = f.is === "refused" && f.code === "gone";
-      const next = f.is === "done" ? talk.seen.answered() : isGone ? talk.seen.gone() : talk.seen.giveUp();
-      if (talk.seen.began()) this.s.note(talk, "", "anew");
-      if ("ask" in next) return this.#history(talk, next.ask);
-      if (next.missing && !this.s.ignored.size) this.s.note(talk, "", "missing", null, [`${next.missing}`]);
-      for (const line of next.held) this.s.show(talk, line, false);
-      this.putFiles(talk, Number.POSITIVE_INFINITY);
-      if (!talk.unread) this.s.readAll(talk);
-      this.doubt(talk);
-    };
-    this.s.ask(`/history ${talk.id} ${what}`, then, fold(talk.id));
-  }
-
-  /** Puts files between messages, by their time; those before the oldest one that is shown wait for older ones.
-   * @param {Talk} talk @param {number} until */
-  putFiles(talk, until) {
-    const from = talk.hasOlder ? (talk.rows.find((row) => row.seq)?.time ?? until) : 0;
-    for (const { time, file } of talk.due(from, until)) {
-      const row = this.s.add(talk, talk.shared(time, file));
-      if (file.id > talk.read.file && !row.mine) this.s.unread(talk, row);
-      else if (!talk.unread) talk.readKey = row.key;
-    }
-  }
-
-  /** Asks who has which rank in a room. @param {Talk} talk */
-  askRanks(talk) {
-    this.#asking.add(talk);
-    this.s.ask(`/op ${talk.id}`, (f, rows) => {
-      this.#asking.delete(talk);
-      if (f?.is !== "done") return;
-      const ops = rows.map((text) => detail("op", text)).filter((op) => op !== null);
-      this.#ranked.set(talk, new Set(ops.map(({ nick }) => fold(nick))));
-      for (const member of talk.members.values()) member.rank = null;
-      for (const { nick, rank } of ops) talk.promote(nick, rank);
-      this.s.change.talks = true;
-    });
-  }
-
-  /** Asks that anew if one of these has a rank there: ranks of owned names stay, those of guests go with them.
-   * @param {Talk} talk @param {string[]} nicks */
-  #doubtRanks(talk, ...nicks) {
-    const ranked = this.#ranked.get(talk);
-    if (!this.#asking.has(talk) && nicks.some((nick) => ranked?.has(fold(nick)))) this.askRanks(talk);
   }
 
   /** Somebody is called otherwise, wherever they are. @param {string} nick @param {string} to */
@@ -990,11 +884,4 @@ export class Stay {
     const at = talk.rows.indexOf(row);
     if (at >= 0) this.s.of(talk).removed.push(...talk.rows.splice(at, 1));
   }
-}
-
-/** A message of the history. @param {string} text @returns {Line[]} none if it is no such line */
-export function past(text) {
-  const { seq, time: iso, ...rest } = detail("history", text) ?? {};
-  const time = Date.parse(iso);
-  return Number.isNaN(time) ? [] : [{ seq: Number(seq), time, nick: rest.nick, text: rest.text }];
 }

@@ -17,6 +17,7 @@ attach Dateien senden
 awaited {0} hat das Senden unterbrochen. Es geht weiter, wenn {0} bald wiederkommt.
 away Abwesenheit, steht bei deinem Namen
 awayLike Um eins zurück
+back Die Verbindung ist wieder da.
 ban Fernhalten …
 banned ferngehalten
 bans Wer ferngehalten wird …
@@ -35,7 +36,7 @@ choose Passwort wählen
 close Schließen
 comeHere Wer die Adresse dieser Seite öffnet, kommt in diesen Raum.
 comeTo Du kommst in {0}.
-commands /away TEXT – sagen, dass du weg bist;/back – wieder da;/ban NAME ZEIT GRUND – jemanden fernhalten;/help – alle Befehle;/history 100 – was zuvor gesagt wurde;/ignore NAME – nichts mehr von jemandem sehen;/invite NAME – jemanden einladen;/join #RAUM – einen Raum betreten;/kick NAME GRUND – jemanden hinausweisen;/leave – diesen Raum verlassen;/me TEXT – sagen, was du tust;/msg NAME TEXT – jemandem allein schreiben;/mute NAME ZEIT GRUND – jemanden nicht sprechen lassen;/nick NAME – anders heißen;/op NAME – jemanden für Ordnung sorgen lassen;/room – die Regeln dieses Raums;/rooms – alle Räume;/topic TEXT – worum es hier geht;/unban NR – wieder einlassen;/unignore NAME – jemanden wieder sehen;/voice NAME – jemanden sprechen lassen;/who – wer da ist
+commands /away TEXT – sagen, dass du weg bist;/back – wieder da;/ban NAME ZEIT GRUND – jemanden fernhalten;/help – was du hier tun kannst;/ignore NAME – nichts mehr von jemandem sehen;/invite NAME – jemanden einladen;/join #RAUM – einen Raum betreten;/kick NAME GRUND – jemanden hinausweisen;/leave – diesen Raum verlassen;/me TEXT – sagen, was du tust;/msg NAME TEXT – jemandem allein schreiben;/mute NAME ZEIT GRUND – jemanden nicht sprechen lassen;/nick NAME – anders heißen;/op NAME – jemanden für Ordnung sorgen lassen;/room – die Regeln dieses Raums;/rooms – alle Räume;/topic TEXT – worum es hier geht;/unban NR – wieder einlassen;/unignore NAME – jemanden wieder sehen;/voice NAME – jemanden sprechen lassen;/who – wer da ist
 connecting Verbinde mit {0} …
 copy Text kopieren
 dark Dunkel
@@ -151,6 +152,7 @@ note.alone {1} ist ein Befehl, und andere läsen hier mit, also wurde nichts ges
 note.anew Dieser Raum hat neu begonnen: Was zuvor gesagt wurde, ist fort.
 note.automatic Das macht die Seite von selbst
 note.elsewhere {1} hat dich nicht eingelassen, und das läsen andere. Sende es noch einmal, um es hier zu sagen.
+note.help Enter sendet, was du unten schreibst. Die Büroklammer sendet Dateien, und so geht es auch, wenn du sie hier ablegst. Drücke auf jemanden, oder auf ⋯ bei einer Nachricht oder einem Raum: Dort steht, was du tun kannst. Dein Name und alles Weitere ist in den Einstellungen. Auch diese Befehle kannst du schreiben, und jeder wird dabei erklärt: {1}
 note.missing Nachrichten, die hier fehlen: {1}
 note.password Von jetzt an gilt das neue Passwort.
 note.secret Das sieht aus wie {1} mit einem Passwort und wurde niemandem gesagt. Setze / davor.

@@ -15,6 +15,7 @@ askKey {0} has a key
 awaited {0} broke off sending this. It goes on if {0} comes back soon.
 away Away message, shown beside your name
 awayLike Back at one
+back The connection is back.
 ban Keep out…
 banned kept out
 bans Who is kept out…
@@ -25,7 +26,7 @@ cancel Cancel
 choose Choose a password
 close Close
 comeHere Whoever opens the address of this page comes to this room.
-commands /away TEXT – say that you are away;/back – you are here again;/ban NICK TIME REASON – keep somebody out;/help – all commands;/history 100 – what was said before;/ignore NICK – see nothing more of somebody;/invite NICK – ask somebody in;/join #ROOM – enter a room;/kick NICK REASON – put somebody out;/leave – leave this room;/me TEXT – say what you do;/msg NICK TEXT – write to one person;/mute NICK TIME REASON – stop somebody from speaking;/nick NAME – change your name;/op NICK – let somebody keep order;/room – the rules of this room;/rooms – all rooms;/topic TEXT – what this room is about;/unban ID – end a ban;/unignore NICK – see somebody again;/voice NICK – let somebody speak;/who – who is here
+commands /away TEXT – say that you are away;/back – you are here again;/ban NICK TIME REASON – keep somebody out;/help – what you can do here;/ignore NICK – see nothing more of somebody;/invite NICK – ask somebody in;/join #ROOM – enter a room;/kick NICK REASON – put somebody out;/leave – leave this room;/me TEXT – say what you do;/msg NICK TEXT – write to one person;/mute NICK TIME REASON – stop somebody from speaking;/nick NAME – change your name;/op NICK – let somebody keep order;/room – the rules of this room;/rooms – all rooms;/topic TEXT – what this room is about;/unban ID – end a ban;/unignore NICK – see somebody again;/voice NICK – let somebody speak;/who – who is here
 copy Copy text
 dark Dark
 days {0} day|{0} days
@@ -129,6 +130,7 @@ note.alone {1} is for itself, and others would read it here, so nobody was told.
 note.anew This room began anew: what was said before is gone.
 note.automatic The page does this by itself
 note.elsewhere {1} did not let you in, and others would read this. Send it once more to say it here.
+note.help Enter sends what you type below. The paper clip sends files, and so does dropping them here. Press a person, or ⋯ at a message or room, for what can be done there. Your name and all else is in the settings. You can type these commands too, and each is explained as you do: {1}
 note.missing Messages that are missing here: {1}
 note.password The new password holds from now on.
 note.secret This looks like {1} with a password, so nobody was told. Put / in front of it.
