@@ -468,14 +468,21 @@ fn the_status_row_is_drawn_ten_times_a_second_at_most() {
 fn over_mosh_and_in_screen_a_window_of_another_size_loses_no_message() {
     let folder = tempfile::tempdir().unwrap();
     // What leads to the terminal is known by its name.
-    for (name, sty, is_again) in [("mosh-server", "", true), ("other-server", "", false), ("screen", "1.x", true)] {
+    for (name, sty, tmux, is_again) in [
+        ("mosh-server", "", "", true),
+        ("other-server", "", "", false),
+        ("screen", "1.x", "", true),
+        // One in the other: the inner one decides.
+        ("screen", "1.x", "/tmp/tmux-0/default,1,0", true),
+        ("tmux: server", "1.x", "/tmp/tmux-0/default,1,0", false),
+    ] {
         let (server, mut bob) = lobby();
         let path = folder.path().join(name);
         fs::write(&path, "#!/bin/sh\n\"$@\"\nexit $?\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         let mut command = Command::new(&path);
         let client = connect(&server.address(), &[]);
-        command.arg(client.get_program()).args(client.get_args()).env("STY", sty);
+        command.arg(client.get_program()).args(client.get_args()).env("STY", sty).env("TMUX", tmux);
         let terminal = Terminal::start(&mut command, 60, 20, Emulator::Reflowing, Speaks::Nothing);
         come_in(&terminal, &server.address());
         (0..30).for_each(|n| bob.send(&format!("{name} says {n}")));
