@@ -291,6 +291,8 @@ impl Client {
                         self.was_in = true;
                         self.link.rest();
                     }
+                    // What stands before a server that is away takes each try and loses it, which tells nothing new.
+                    None if is_stranger && self.session.has_told_loss() => self.session.lost(""),
                     None if self.was_in || self.session.is_quitting() => self.session.lost(&why),
                     None if is_stranger => return Err(cannot_connect(&self.address, &format!("{why}; {STRANGER}"))),
                     None => return Err(cannot_connect(&self.address, &why)),

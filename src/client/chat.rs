@@ -486,6 +486,11 @@ impl Chat {
                 let more = if has_more { format!(" (/show {file} full shows more of it)") } else { String::new() };
                 self.print(&News::Note(format!("{name}{more}:")));
                 self.above.push_str(&bytes);
+                // Where lines are printed again, the picture is not.
+                let again = News::Note(format!("{name}: /show {file} shows it again"));
+                if let Some(heading) = self.recent.as_mut().and_then(|(recent, _)| recent.back_mut()) {
+                    *heading = self.look.news(&again, SystemTime::now());
+                }
             }
             Outcome::NotShown(why) => match transfers::save(&self.visit.downloads, name, base64) {
                 Ok(path) => self.print(&News::Note(format!("{name}: {why}; saved {}", path.display()))),

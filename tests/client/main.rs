@@ -10,6 +10,7 @@
 mod fetching;
 mod hostile;
 mod infrastructure;
+mod keys;
 mod login;
 mod oneshot;
 mod parts;
@@ -24,6 +25,7 @@ mod stay;
 mod terminal;
 #[cfg(feature = "tls")]
 mod tls;
+mod tokens;
 mod told;
 mod typed;
 mod walk;

@@ -379,3 +379,21 @@ fn a_picture_is_decoded_in_a_process_of_its_own() {
     let out = decode(&JPEG[..100]);
     assert!(!out.status.success() && out.stdout.is_empty());
 }
+
+#[test]
+fn a_picture_that_a_redraw_has_lost_can_be_shown_again() {
+    let (server, mut bob) = lobby();
+    let folder = tempfile::tempdir().unwrap();
+    let address = server.address();
+    let mut command = connect(&address, &["--downloads", folder.path().to_str().unwrap()]);
+    let terminal = Terminal::start(command.env("STY", "1.x"), 100, 30, Emulator::Reflowing, Speaks::Nothing);
+    come_in(&terminal, &address);
+    let id = share(&mut bob, "cat.png", PNG);
+    told(&terminal, "shares cat.png");
+    terminal.keys(format!("/show {id}\r"));
+    let heading = format!("cat.png (/show {id} full shows more of it):");
+    told(&terminal, &heading);
+    terminal.resize(100, 20);
+    told(&terminal, &format!("· cat.png: /show {id} shows it again"));
+    assert_eq!(String::from_utf8_lossy(&terminal.raw()).matches(&heading).count(), 1);
+}

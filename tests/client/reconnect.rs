@@ -698,3 +698,18 @@ fn two_hundred_cuts_lose_nothing_double_nothing_and_nobody_sees_them() {
     // Where the machine is slow, a cut may take its time.
     assert!(besides.iter().all(|line| line.contains("the connection ")), "{besides:#?}");
 }
+
+#[test]
+fn a_server_that_is_away_behind_a_relay_is_lost_once() {
+    let server = Server::start(&["--rate", "0"]);
+    let proxy = Proxy::start(server.port);
+    let alice = Person::enter("alice", proxy.port());
+    stop(server);
+    // The relay has taken a connection by then, and lost it.
+    alice.status("reconnecting in");
+    let server = Server::start(&["--rate", "0"]);
+    proxy.lead_to(server.port);
+    alice.sees("connected again");
+    let told = alice.besides().into_iter().filter(|line| line.contains("connection is lost")).collect::<Vec<_>>();
+    assert_eq!(told, ["· the connection is lost: the server is shutting down; trying to get another"]);
+}

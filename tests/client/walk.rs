@@ -1,5 +1,6 @@
 //! The line client in a terminal: random walks, and windows that change their size.
 
+use std::fs;
 use std::process::Command;
 use std::thread;
 
@@ -10,10 +11,10 @@ use chinwag::client::screen::Row;
 use chinwag::client::screen::width::is_certain;
 use fastrand::Rng;
 use testkit::pty::{Emulator, Screen, Speaks, Terminal};
-use testkit::{Client, Server, binary, eventually, seeds};
+use testkit::{Client, Server, binary, eventually, have, seeds};
 use unicode_width::UnicodeWidthStr;
 
-use super::terminal::{EMULATORS, alice, below, come_in, contains, input, lobby, told, typed};
+use super::terminal::{EMULATORS, alice, below, come_in, connect, contains, input, lobby, told, typed};
 
 /// Where emulators get the blanks wrong, they are left out.
 fn squeeze(text: &str) -> String {
@@ -482,4 +483,43 @@ fn a_tiny_window_does_no_harm() {
         terminal.keys("\r");
         bob.until("#lobby <alice> good again");
     }
+}
+
+#[test]
+fn a_window_that_is_dragged_in_tmux_keeps_one_input_row() {
+    if !have(&["tmux", "stty"]) {
+        return;
+    }
+    let (server, _bob) = lobby();
+    let folder = tempfile::tempdir().unwrap();
+    let conf = folder.path().join("conf");
+    // It goes with the terminal around it.
+    fs::write(&conf, "set -g destroy-unattached on\nset -g status off\n").unwrap();
+    let tmux = |arguments: &[&str]| {
+        let mut command = Command::new("tmux");
+        command.arg("-S").arg(folder.path().join("socket")).arg("-f").arg(&conf).args(arguments);
+        command
+    };
+    let told = |arguments: &[&str]| String::from_utf8(tmux(arguments).output().unwrap().stdout).unwrap();
+    let client = connect(&server.address(), &[]);
+    let mut command = tmux(&["new-session"]);
+    command.arg(client.get_program()).args(client.get_args());
+    let terminal = Terminal::start(&mut command, 90, 24, Emulator::Clipping, Speaks::Nothing);
+    come_in(&terminal, &server.address());
+    terminal.keys("kurz");
+    typed(&terminal, "#lobby> kurz");
+    let tty = told(&["display-message", "-p", "#{pane_tty}"]);
+    for width in (45..90).rev().step_by(3) {
+        terminal.resize(width, 24);
+        // tmux itself takes it at once, and tells of it later.
+        eventually("the client's window", || {
+            let size = Command::new("stty").args(["-F", tty.trim(), "size"]).output().unwrap();
+            String::from_utf8(size.stdout).unwrap() == format!("24 {width}\n")
+        });
+    }
+    terminal.keys("!");
+    typed(&terminal, "#lobby> kurz!");
+    // What has gone up out of the window could never be erased.
+    let rows = told(&["capture-pane", "-p", "-S", "-"]);
+    assert_eq!(rows.matches("#lobby> kurz").count(), 1, "{rows}");
 }

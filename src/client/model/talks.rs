@@ -31,6 +31,8 @@ const TYPING: Duration = Duration::from_secs(10);
 pub struct Talks {
     talks: Vec<Talk>,
     target: Option<Place>,
+    /// How often somebody was chosen to be talked to.
+    turns: usize,
     typists: Vec<(Place, Nick, Instant)>,
     /// Who is online, as far as we were told.
     present: BTreeSet<Nick>,
@@ -51,6 +53,8 @@ pub struct Talk {
     pub place: Place,
     /// Messages since it was last the target.
     pub unread: usize,
+    /// When it was last chosen as the target.
+    turn: usize,
     /// For a room: which of its messages have been seen.
     pub seen: Seen,
     /// For a room: who has a rank there.
@@ -131,8 +135,11 @@ impl Talks {
     /// Talks to `place` from now on.
     pub fn set_target(&mut self, place: Option<Place>) {
         self.target = place;
+        self.turns += 1;
         if let Some(place) = place {
-            self.open(place).unread = 0;
+            let turn = self.turns;
+            let talk = self.open(place);
+            (talk.unread, talk.turn) = (0, turn);
         }
     }
 
@@ -147,7 +154,7 @@ impl Talks {
             }
             let left = self.left.iter().position(|(room, _)| Place::Room(*room) == place);
             let seen = left.map(|at| self.left.remove(at).1).unwrap_or_default();
-            self.talks.push(Talk { place, unread: 0, seen, ranks: Ranks::default(), private: Vec::new() });
+            self.talks.push(Talk { place, unread: 0, turn: 0, seen, ranks: Ranks::default(), private: Vec::new() });
             self.talks.len() - 1
         });
         &mut self.talks[at]
@@ -206,6 +213,12 @@ impl Talks {
             Place::Room(room) => Some(room),
             Place::With(_) => None,
         })
+    }
+
+    /// The room that was talked to last.
+    pub fn last_room(&self) -> Option<Place> {
+        let rooms = self.talks.iter().filter(|talk| matches!(talk.place, Place::Room(_)));
+        rooms.max_by_key(|talk| talk.turn).map(|talk| talk.place)
     }
 
     /// There is this room, as was just told.

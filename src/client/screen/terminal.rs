@@ -40,26 +40,33 @@ const STOPS: usize = 100;
 /// between such a one and us keeps what it shows.
 pub fn loses_rows() -> bool {
     let is_in = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if is_in("TMUX") {
-        return false;
+    match (is_in("TMUX"), is_in("STY")) {
+        // One runs in the other, and the inner one has our rows.
+        (true, true) => ancestor(&["screen", "tmux: server"]) == Some("screen"),
+        (is_in_tmux, is_in_screen) => !is_in_tmux && (is_in_screen || is_over_mosh()),
     }
-    is_in("STY") || is_over_mosh()
 }
 
 /// Whether the terminal is reached over mosh. What is typed while that has no link comes at once afterwards.
 pub fn is_over_mosh() -> bool {
+    ancestor(&["mosh-server"]).is_some()
+}
+
+/// Which of the programs of these names runs us, the nearest of them.
+fn ancestor(names: &[&'static str]) -> Option<&'static str> {
     let mut process = Some(std::process::id());
     for _ in 0..ANCESTORS {
-        let Some(id) = process.filter(|&id| id > 1) else { return false };
+        let Some(id) = process.filter(|&id| id > 1) else { break };
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
         // It is `PID (NAME) STATE PARENT …`, and the name may hold anything.
-        let Some((name, rest)) = stat.rsplit_once(')') else { return false };
-        if name.ends_with("(mosh-server") {
-            return true;
+        let (name, rest) = stat.rsplit_once(')')?;
+        let name = name.split_once('(')?.1;
+        if let Some(found) = names.iter().find(|known| **known == name) {
+            return Some(found);
         }
         process = rest.split_whitespace().nth(1).and_then(|parent| parent.parse().ok());
     }
-    false
+    None
 }
 
 impl Terminal {

@@ -8,7 +8,7 @@ use super::told::{banned_text, span_text};
 use crate::client::model::news::News;
 use crate::commands;
 use crate::limits::{GUEST_BAN, GUEST_BAN_MOST};
-use crate::names::{Place, RoomName};
+use crate::names::Place;
 use crate::request::{Request, RulesPart};
 use crate::text::counted;
 use crate::wire::{Done, Standing, Whom, token_text};
@@ -116,8 +116,8 @@ impl Session {
 
     /// What the person can do who talks to nobody any more.
     pub(super) fn nowhere(&self) -> String {
-        let other: Option<RoomName> = self.talks.rooms().last();
-        let how = other.map_or("/join #ROOM or /query NAME".to_owned(), |room| format!("/query {}", Place::Room(room)));
+        let other = self.talks.last_room();
+        let how = other.map_or("/join #ROOM or /query NAME".to_owned(), |room| format!("/query {room}"));
         format!("you talk to nobody now; {how} changes that")
     }
 

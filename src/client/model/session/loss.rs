@@ -96,9 +96,15 @@ impl Session {
         self.answers.push_back(TransferAnswer::Offline);
     }
 
+    /// Whether it was told that the connection is lost, and none has led to a server since.
+    pub fn has_told_loss(&self) -> bool {
+        !self.losses.is_empty()
+    }
+
     pub(super) fn tell_loss(&mut self, why: &str) {
-        // What stands before a server that is away (ssh, a relay) may take each try and lose it again.
-        if self.losses.len() < LOSSES && self.losses.iter().all(|told| told != why) {
+        // A server that turns us away does so each time.
+        let is_new = !why.is_empty() && self.losses.iter().all(|told| told != why);
+        if self.losses.len() < LOSSES && is_new {
             self.losses.push(why.to_owned());
             self.note(lost(why));
         }

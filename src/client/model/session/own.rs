@@ -32,6 +32,9 @@ const OWN_HELP: &[(&str, &[&str])] = &[
     // What the client does by itself.
     ("/keep ", &[]),
     ("/resume ", &[]),
+    // What the client needs is no choice of the person's.
+    ("echo ", &[]),
+    ("stamp ", &[]),
 ];
 /// The keys of the screen, told besides the commands.
 pub(super) const KEYS: &str = "Tab completes; Ctrl-R looks for a line that you typed; Alt-Left and Alt-Right go through the conversations; Ctrl-D leaves. chinwag connect --plain is for screen readers";
@@ -45,7 +48,7 @@ pub(super) const OWN: &[(&str, &str)] = &[
 pub(super) const OWN_GROUP: &str = "this client:";
 pub(super) const SHOW: &str = "/show ID [full]  show a picture, small or as large as there is room";
 
-/// What stands in the place of a line of the server's help. A program is asked for no password.
+/// What stands in the place of a line of the server's help, or of the settings. A program is asked for no password.
 pub(super) fn own_help(text: &str, is_person: bool) -> Option<&'static [&'static str]> {
     let (_, help) = OWN_HELP.iter().find(|(usage, _)| text.starts_with(usage))?;
     let is_asked = help.iter().any(|line| line.ends_with(" asked for, and not shown"));
@@ -68,6 +71,12 @@ impl Session {
                 let word = rest.trim().trim_start_matches('/');
                 (word, format!("/help: {word} is no command"))
             }
+            // The server's own words offer what is otherwise here.
+            Code::Usage => {
+                let usage = commands::find(command)?.usage;
+                own_help(usage, self.has_person())?;
+                return Some(format!("it is {}", own_form(usage, self.has_person())));
+            }
             _ => return None,
         };
         let mut own = OWN.iter().map(|(name, _)| *name).filter(|name| commands::may_mean(typed, name)).peekable();
@@ -83,6 +92,32 @@ mod tests {
 
     use crate::client::model::news::News;
     use crate::client::model::session::tests::{hear, online, sent, shown};
+
+    #[test]
+    fn settings_that_the_client_needs_are_offered_to_nobody() {
+        let mut session = online(&["#a"]);
+        for (line, replies, told) in [
+            (
+                "/set",
+                &["- echo on", "- stamp on", "- presence on", "- typing off", "+ set"][..],
+                &["presence is on", "typing is off"][..],
+            ),
+            (
+                "/set foo",
+                &["! set usage it is /set [echo|stamp|presence|typing on|off]"],
+                &["/set: it is /set [presence|typing on|off]"],
+            ),
+        ] {
+            session.typed(line, Instant::now());
+            assert_eq!(sent(&mut session), [line]);
+            hear(&mut session, replies);
+            let news = shown(&mut session).into_iter().map(|news| match news {
+                News::Answer(text) | News::Refused(text) => text,
+                news => format!("{news:?}"),
+            });
+            assert_eq!(news.collect::<Vec<_>>(), told, "{line}");
+        }
+    }
 
     #[test]
     fn a_slip_in_a_command_of_the_clients_own_is_told_what_was_meant() {

@@ -132,7 +132,7 @@ impl Session {
                         let text = row(command, text).unwrap_or_else(|| text.to_owned());
                         self.answer(format!("{}{text}", rank.map_or("", mark_of)));
                     }
-                    _ => match own_help(text, self.logins.person).filter(|_| command == "help") {
+                    _ => match own_help(text, self.logins.person).filter(|_| ["help", "set"].contains(&command)) {
                         Some(lines) => {
                             let lines = lines.iter().filter(|line| !self.is_spoken || **line != SHOW);
                             lines

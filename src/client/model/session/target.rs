@@ -68,6 +68,22 @@ mod tests {
     use crate::client::model::session::tests::{answer, hear, online, sent, shown};
 
     #[test]
+    fn who_leaves_a_room_is_told_of_the_one_that_they_talked_to_before() {
+        let mut session = online(&["#a", "#b", "#c"]);
+        for (line, reply, told) in [
+            ("/query #a", "+ query #a", "you talk to #a"),
+            ("/query #b", "+ query #b", "you talk to #b"),
+            ("/leave", "+ leave #b", "you left #b; you talk to nobody now; /query #a changes that"),
+            ("/query #a", "+ query #a", "you talk to #a"),
+            ("/leave", "+ leave #a", "you left #a; you talk to nobody now; /query #c changes that"),
+        ] {
+            session.typed(line, Instant::now());
+            hear(&mut session, &[reply]);
+            assert_eq!(shown(&mut session), [News::Done(told.to_owned())], "{line}");
+        }
+    }
+
+    #[test]
     fn after_a_refused_move_nothing_goes_to_the_old_place_unseen() {
         let now = Instant::now();
         for (line, refused) in [
