@@ -408,6 +408,7 @@ impl Hub {
             (Entered::Failed, _) => Err(Fault::NotStored(Unstored::Failed)),
             (Entered::Written, Written::Register(nick)) => {
                 self.keep_invitations(nick, turn);
+                self.people.made_theirs();
                 Ok(Some(Done::Register(nick)))
             }
             (Entered::Written, Written::Login(nick)) => self.come_in(nick, LoginBy::Token, turn),

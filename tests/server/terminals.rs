@@ -6,6 +6,7 @@ use std::time::Duration;
 use chinwag::names::ConnId;
 use chinwag::settings::Settings;
 use socket2::SockRef;
+use testkit::data::Folder;
 use testkit::memory::Memory;
 use testkit::{Client, Server, eventually};
 
@@ -450,6 +451,30 @@ fn the_letter_that_is_a_byte_of_telnet_is_told_of_like_any_that_is_no_utf8() {
             client.send("/quit");
             client.rest();
         }
+    }
+}
+
+#[test]
+fn who_has_made_their_name_theirs_is_known_by_it_when_they_come_back() {
+    // Alice writes to bob once more when he owns his name, or he to her.
+    for alice_writes in [true, false] {
+        let folder = Folder::new();
+        let server = folder.serve(&[]);
+        let (mut alice, mut bob) = (server.person("alice"), server.person("bob"));
+        let told = |client: &mut Client, line: &str, reply: &str| {
+            client.send(line);
+            client.until(reply)
+        };
+        told(&mut alice, "/msg bob one", "+ msg bob");
+        told(&mut bob, "/register correct-horse", "+ register bob");
+        let (writer, to) = if alice_writes { (&mut alice, "bob") } else { (&mut bob, "alice") };
+        told(writer, &format!("/msg {to} two"), &format!("+ msg {to}"));
+        bob.send("/quit");
+        bob.rest();
+        let mut again = server.person("guest");
+        told(&mut again, "/login bob correct-horse", "+ login bob");
+        let told = told(&mut alice, "/msg bob three", "+ msg bob");
+        assert!(!told.iter().any(|line| line.starts_with("* notice ")), "{alice_writes}: {told:?}");
     }
 }
 
