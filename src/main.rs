@@ -279,7 +279,7 @@ fn serve(options: Serve, config: &Config, words: Vec<OsString>, log: &Stderr) ->
     reactor.tell_ready();
     let addresses = reactor.addresses().map_err(|e| reason(&e))?;
     let is_own = |(address, carrier): &(SocketAddr, &Carrier)| {
-        address.ip().is_loopback() && !matches!(carrier, Carrier::Proxied(_))
+        address.ip().to_canonical().is_loopback() && !matches!(carrier, Carrier::Proxied(_))
     };
     // A door for browsers is on this machine where a proxy of it lets others in.
     let own = addresses.iter().find(|(_, carrier)| !carrier.is_web()).filter(|_| addresses.iter().all(is_own));

@@ -192,9 +192,14 @@ impl People {
         self.by_nick.is_empty()
     }
 
-    /// How often somebody who was online has been renamed.
+    /// How often somebody who was online has been renamed, or has made their name theirs.
     pub fn renames(&self) -> u64 {
         self.renames
+    }
+
+    /// Somebody who is online has made their name theirs.
+    pub fn made_theirs(&mut self) {
+        self.renames += 1;
     }
 
     /// This person, if they are online.

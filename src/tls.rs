@@ -286,8 +286,10 @@ fn make() -> io::Result<String> {
     let mut params = CertificateParams::new(["localhost".to_owned()]).map_err(io::Error::other)?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "chinwag");
-    params.not_before = date_time_ymd(1970, 1, 1) + since;
-    params.not_after = params.not_before + GOOD;
+    // A certificate can tell the years up to 9999, and a clock may be beyond them.
+    let later = |years: Duration| years.try_into().unwrap_or_default();
+    params.not_before = date_time_ymd(1970, 1, 1).saturating_add(later(since));
+    params.not_after = params.not_before.saturating_add(later(GOOD));
     let cert = params.self_signed(&key).map_err(io::Error::other)?;
     Ok(pem("CERTIFICATE", cert.der()) + &pem("PRIVATE KEY", key.serialized_der()))
 }

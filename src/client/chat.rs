@@ -555,7 +555,14 @@ impl Chat {
         let row = self.editor.row(&self.prompt(), &place, width);
         let status = (window.rows > 1).then(|| self.look.status(&self.status(now), width));
         let most = usize::from(window.rows).saturating_sub(2).min(UNSURE_ROWS);
-        let unsure = self.visit.unsure(UNSURE).take(most).map(|line| self.look.unsure(&line, width)).collect();
+        let mut unsure: Vec<String> = self.visit.unsure(UNSURE).collect();
+        let hidden = unsure.len().saturating_sub(most);
+        // The last is what was just typed.
+        unsure.drain(..hidden);
+        if let Some(first) = unsure.first_mut().filter(|_| hidden > 0 && most > 1) {
+            *first = format!("{} more", hidden + 1);
+        }
+        let unsure = unsure.iter().map(|line| self.look.unsure(line, width)).collect();
         let drawn = screen::Drawn { row, status, unsure };
         let is_other = |(shown, before): &(screen::Drawn, Window)| shown.row != drawn.row || *before != window;
         let is_urgent = !self.above.is_empty() || self.shown.as_ref().is_none_or(is_other);

@@ -412,6 +412,7 @@ impl Hub {
                 self.keep_ranks(nick, turn);
                 // They may have been somebody else before, by a token of that name.
                 self.accounts.by_token.remove(&conn);
+                self.people.made_theirs();
                 Ok(Some(Done::Register(nick)))
             }
             (Entered::Written, Written::Login(nick)) => self.come_in(nick, (LoginBy::Token, None), turn),

@@ -45,8 +45,11 @@ impl Met {
             return;
         }
         let name = hashes(&nick);
-        if self.place_of(name).is_none() {
-            self.meet(Known { name, who, owner }, renames);
+        match self.place_of(name).and_then(|at| self.people.get_mut(at)) {
+            // They may own it since.
+            Some(known) if known.who == who => known.owner = owner,
+            Some(_) => {}
+            None => self.meet(Known { name, who, owner }, renames),
         }
     }
 

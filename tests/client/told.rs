@@ -129,6 +129,25 @@ fn what_is_on_its_way_and_has_no_answer_is_not_told_as_not_sent() {
 }
 
 #[test]
+fn of_many_messages_without_an_answer_the_last_are_shown_and_the_others_counted() {
+    let (server, mut bob) = lobby();
+    let proxy = Proxy::start(server.port);
+    let terminal = alice(&proxy.address(), &["--plain=off"]);
+    proxy.stall(true);
+    for n in 1..=5 {
+        terminal.keys(format!("message {n}\r"));
+        told(&terminal, &format!("… #lobby message {n}"));
+    }
+    let screen = told(&terminal, "… 3 more");
+    let rows = &screen.rows[screen.cursor.0 + 1..];
+    let want = ["… 3 more", "… #lobby message 4", "… #lobby message 5"];
+    assert!(rows.iter().zip(want).all(|(row, want)| row.trim_end() == want), "{screen}");
+    proxy.stall(false);
+    bob.until("#lobby <alice> message 5");
+    terminal.wait_until("them gone from below", |screen| !screen.lines.iter().any(|line| line.contains('…')));
+}
+
+#[test]
 fn nothing_that_needs_a_connection_is_told_of_while_there_is_none() {
     let (server, _bob) = lobby();
     let proxy = Proxy::start(server.port);

@@ -598,7 +598,9 @@ fn all_addresses_of_both_families_have_one_port_in_either_order() {
 
 #[test]
 fn it_says_who_can_come_in() {
-    for (listen, is_alone) in [("127.0.0.1:0", true), ("[::1]:0", true), ("0.0.0.0:0", false)] {
+    for (listen, is_alone) in
+        [("127.0.0.1:0", true), ("[::1]:0", true), ("[::ffff:127.0.0.1]:0", true), ("0.0.0.0:0", false)]
+    {
         let mut command = Command::new(binary());
         let mut server = Server::start_with(command.args(["serve", "--listen", listen]));
         server.signal("TERM");

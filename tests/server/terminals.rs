@@ -6,6 +6,7 @@ use std::time::Duration;
 use chinwag::names::ConnId;
 use chinwag::settings::Settings;
 use socket2::SockRef;
+use testkit::data::Folder;
 use testkit::memory::Memory;
 use testkit::{Client, Server, eventually};
 
@@ -434,6 +435,47 @@ fn who_writes_to_a_name_that_has_changed_hands_is_told_once() {
     alice.expect("#a * bob joined");
     told(&mut alice, "/op bob", &["* notice bob is somebody else now ", "+ op #a bob"]);
     told(&mut alice, "/voice bob", &["+ voice #a bob"]);
+}
+
+#[test]
+fn the_letter_that_is_a_byte_of_telnet_is_told_of_like_any_that_is_no_utf8() {
+    let server = Server::start(&["--rate", "0"]);
+    for line in [&b"L'Ha\xff-les-Roses\n"[..], b"Lou\xff\r\n", b"\xff\n"] {
+        let (mut alice, mut bob) = (server.in_room("alice", "#a"), server.in_room("bob", "#a"));
+        bob.send_bytes(line);
+        let told = bob.settle();
+        assert_eq!(told.iter().filter(|line| line.contains("is no UTF-8")).count(), 1, "{told:?}");
+        let heard = String::from_utf8_lossy(line);
+        alice.until(&format!("#a <bob> {}", heard.trim_end()));
+        for mut client in [alice, bob] {
+            client.send("/quit");
+            client.rest();
+        }
+    }
+}
+
+#[test]
+fn who_has_made_their_name_theirs_is_known_by_it_when_they_come_back() {
+    // Alice writes to bob once more when he owns his name, or he to her.
+    for alice_writes in [true, false] {
+        let folder = Folder::new();
+        let server = folder.serve(&[]);
+        let (mut alice, mut bob) = (server.person("alice"), server.person("bob"));
+        let told = |client: &mut Client, line: &str, reply: &str| {
+            client.send(line);
+            client.until(reply)
+        };
+        told(&mut alice, "/msg bob one", "+ msg bob");
+        told(&mut bob, "/register correct-horse", "+ register bob");
+        let (writer, to) = if alice_writes { (&mut alice, "bob") } else { (&mut bob, "alice") };
+        told(writer, &format!("/msg {to} two"), &format!("+ msg {to}"));
+        bob.send("/quit");
+        bob.rest();
+        let mut again = server.person("guest");
+        told(&mut again, "/login bob correct-horse", "+ login bob");
+        let told = told(&mut alice, "/msg bob three", "+ msg bob");
+        assert!(!told.iter().any(|line| line.starts_with("* notice ")), "{alice_writes}: {told:?}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::version::TLS13;
 use tempfile::TempDir;
 use testkit::data::{Folder, stop};
+use testkit::disk::faketime;
 use testkit::{PATIENCE, Server, binary, control, have, timed};
 
 use crate::secure::{Secure, Tls};
@@ -53,6 +54,27 @@ fn the_server_makes_a_certificate_once_and_keeps_it_to_itself() {
     let mut again = folder.serve(&["--tls", "127.0.0.1:0"]);
     again.signal("TERM");
     assert!(again.wait().1.contains(&said));
+}
+
+#[test]
+fn a_clock_at_the_end_of_its_years_ends_nothing() {
+    let Some(preload) = faketime() else { return };
+    let folder = Folder::new();
+    for mode in ["check", "serve"] {
+        let mut command = Command::new(binary());
+        let mut arguments = folder.arguments(&["--tls", "127.0.0.1:0"]);
+        arguments[0] = mode;
+        command.args(arguments).env("LD_PRELOAD", &preload).env("FAKETIME", "@9999-12-31 12:00:00");
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DISABLE_SHM", "1");
+        if mode == "check" {
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        } else {
+            let server = Server::start_with(&mut command);
+            server.person("alice").ask("/ping", "+ ping");
+            assert!(folder.path.join("tls/own.pem").exists());
+        }
+    }
 }
 
 #[test]
