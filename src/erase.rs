@@ -54,6 +54,18 @@ impl Key {
     }
 }
 
+/// What is left of `line` once the keys in it have erased what they erase.
+pub fn carried_out(line: &[u8]) -> Vec<u8> {
+    let mut left = Vec::with_capacity(line.len());
+    for &byte in line {
+        match Key::new(byte) {
+            Some(key) => left.truncate(key.leaves(&left)),
+            None => left.push(byte),
+        }
+    }
+    left
+}
+
 /// Whether any of `bytes` is a key.
 pub fn has_keys(bytes: &[u8]) -> bool {
     memchr3(0, BACKSPACE, DELETE, bytes).or_else(|| memchr2(WORD, KILL, bytes)).is_some()

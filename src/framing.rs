@@ -83,6 +83,11 @@ mod tests {
         }
         // One that has no end of its own ends with a line, if it is no number that looks like one: here a window of 10 rows.
         check(b"a\xff\xfa\x1f\0\x50\0\x0a\xff\xf0b\n", &["\"ab\" Lf"]);
+        // And windows of 13 columns, of 13 rows, of 255 columns, and of a size that is cut off.
+        check(b"a\xff\xfa\x1f\0\x0d\0\x18\xff\xf0b\n", &["\"ab\" Lf"]);
+        check(b"a\xff\xfa\x1f\0\x50\0\x0d\xff\xf0b\r\n", &["\"ab\" Crlf"]);
+        check(b"a\xff\xfa\x1f\0\xff\xff\0\x18\xff\xf0b\n", &["\"ab\" Lf"]);
+        check(b"a\xff\xfa\x1f\0\xff\xf0b\n", &["\"ab\" Lf"]);
         check(b"a\xff\xfa\x18\0xterm\r\nb\n", &["\"a\" Lf", "\"b\" Lf"]);
         check(b"a\xff\xfa\x18\0xterm\r\0b\n", &["\"a\" Lf", "\"b\" Lf"]);
         for end in ["\n", "\r\n", "\r\0"] {

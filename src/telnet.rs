@@ -38,6 +38,8 @@ enum State {
     Iac,
     /// After WILL, WONT, DO or DONT.
     Option(u8),
+    /// In one that tells how large a window is, behind so many of its four bytes, which are numbers.
+    Size(u8),
     /// In a sub-negotiation.
     Sub {
         /// How many of its bytes have been swallowed, up to [`SUBNEGOTIATION`].
@@ -65,6 +67,8 @@ const EOF: u8 = 236;
 const GA: u8 = 249;
 /// The option of RFC 856.
 const BINARY: u8 = 0;
+/// That of RFC 1073.
+const WINDOW_SIZE: u8 = 31;
 
 impl Telnet {
     /// Hands the data among `bytes` to `data`, in runs as long as they are. What must be said of options is appended to `answers`.
@@ -158,6 +162,9 @@ impl Telnet {
                 }
                 (State::Data, None)
             }
+            (State::Sub { swallowed: 0, .. }, WINDOW_SIZE) => (State::Size(0), None),
+            (State::Size(told @ ..3), _) if byte != IAC => (State::Size(told + 1), None),
+            (State::Size(_), _) => (State::Sub { swallowed: 4, last: byte }, None),
             (State::Sub { last: IAC, .. }, SE) => (State::Data, None),
             // One that was cut off has no end. A line has, and the next one is to be heard. In a short one a LF alone may be a
             // number: the height of a window, say.

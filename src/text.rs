@@ -190,8 +190,8 @@ pub(crate) fn is_invisible(c: char) -> bool {
         // Blanks without width, joiners, marks of direction, invisible operators.
         | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
-        // What joins hieroglyphs, and those that are blank.
-        | '\u{13430}'..='\u{1343f}' | '\u{13441}' | '\u{13442}'
+        // A filler of Khitan, what joins hieroglyphs, and those that are blank.
+        | '\u{16fe4}' | '\u{13430}'..='\u{1343f}' | '\u{13441}' | '\u{13442}'
         // A head of no note, and controls of shorthand and of musical notes.
         | '\u{1d159}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
         // Tags, and more selectors.
@@ -316,6 +316,7 @@ mod tests {
             "\u{ffa0}",
             "\u{fff9}",
             "\u{13430}",
+            "\u{16fe4}",
             "\u{1343f}",
             "\u{13441}",
             "\u{13442}",

@@ -100,6 +100,11 @@ pub fn is_joined(edge: char, next: char) -> bool {
         || next.is_alphabetic() && !has_no_blanks && (script == edge.script() || edge.is_numeric())
 }
 
+/// What a text ends in, without the marks on it, which say nothing of the script.
+pub fn last_letter(text: &str) -> Option<char> {
+    text.chars().rev().find(|&c| !is_combining_mark(c))
+}
+
 /// Text without case: two texts are equal without case (NFKC, full case folding) where this is equal.
 pub fn fold(text: &str) -> Cow<'_, str> {
     if !text.is_ascii() {

@@ -125,7 +125,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("client/tokens", "unicode names wire listener client/saved", "files"),
     (
         "client",
-        "text names wire limits linebuf commands signals listener client/patient client/model client/wire client/screen client/screen/terminal client/line client/saved client/tokens",
+        "text names wire limits erase linebuf commands signals listener client/patient client/model client/wire client/screen client/screen/terminal client/line client/saved client/tokens",
         "sockets files threads clock instants signals system",
     ),
 ];

@@ -13,6 +13,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::client::patient;
 use crate::client::screen::terminal::is_behind;
+use crate::erase::carried_out;
 use crate::limits::LINE;
 use crate::listener::reason;
 
@@ -81,7 +82,7 @@ pub fn lines(waker: Arc<Waker>) -> Result<Receiver<Result<Typed, String>>, Strin
                 // A terminal that is gone has no end of ends.
                 let is_end = read.is_err() || is_left && was_left && is_at_once;
                 was_left = is_left;
-                let typed = Typed { line, is_at_once, is_left };
+                let typed = Typed { line: carried_out(&line), is_at_once, is_left };
                 let typed = read.map(|_| typed).map_err(|e| format!("cannot read standard input: {}", reason(&e)));
                 if sender.send(typed).is_err() || is_end {
                     return;
@@ -95,8 +96,8 @@ pub fn lines(waker: Arc<Waker>) -> Result<Receiver<Result<Typed, String>>, Strin
             let is_cut = line.len() > LINE && !line.ends_with(b"\n");
             let read = if is_cut { input.skip_until(b'\n') } else { read };
             let is_end = matches!(read, Err(_) | Ok(0));
-            // It is nothing at all in the protocol, and the session would have others see something in its place.
-            line.retain(|&byte| byte != 0);
+            // The server takes these for keys, too, and the session would have others see something in their place.
+            let line = carried_out(&line);
             let line = match read {
                 Err(e) => Err(format!("cannot read standard input: {}", reason(&e))),
                 Ok(_) => Ok(Typed { line, is_at_once: since.elapsed() < AT_ONCE, is_left: false }),

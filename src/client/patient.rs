@@ -9,15 +9,19 @@ use rustix::io::Errno;
 /// How long is waited before it is looked whether to go on.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
+/// So many bytes a pipe takes at least, once it has room, and has nobody wait for more.
+const ROOM: usize = 4096;
+
 /// Writes all of `bytes`, though whoever else has this file may have it not wait for room. It is an error once
-/// `is_given_up` while there is no room.
+/// `is_given_up` while there is no room, which writing itself would wait for without looking.
 pub fn write(out: impl AsFd, mut bytes: &[u8], is_given_up: impl Fn() -> bool) -> io::Result<()> {
     while !bytes.is_empty() {
-        match rustix::io::write(&out, bytes) {
+        let has_room = poll(&mut [PollFd::new(&out, PollFlags::OUT)], Some(&LOOK)) == Ok(1);
+        let next = &bytes[..bytes.len().min(ROOM)];
+        match if has_room { rustix::io::write(&out, next) } else { Err(Errno::AGAIN) } {
             Ok(n) => bytes = &bytes[n..],
             Err(Errno::AGAIN) if is_given_up() => return Err(io::ErrorKind::TimedOut.into()),
-            Err(Errno::AGAIN) => wait(&out, PollFlags::OUT)?,
-            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN | Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }
     }

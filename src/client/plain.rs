@@ -209,7 +209,7 @@ impl Plain {
         loop {
             match self.show() {
                 // Nobody reads on, which is their affair.
-                Err(_) if self.ended.load(Ordering::Relaxed) => return Ok(()),
+                Err(_) if self.is_given_up() => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                 shown => shown.map_err(|e| transfers::unwritten(&e))?,
             }
@@ -583,7 +583,11 @@ impl Plain {
     /// Writes what there is.
     fn show(&mut self) -> io::Result<()> {
         let out = std::mem::take(&mut self.out);
-        let is_given_up = || self.ended.load(Ordering::Relaxed);
-        self.output.write(out.as_bytes(), is_given_up)
+        self.output.write(out.as_bytes(), || self.is_given_up())
+    }
+
+    /// Whether somebody asks to end, and so does not wait for whoever takes nothing.
+    fn is_given_up(&self) -> bool {
+        self.ended.load(Ordering::Relaxed) || self.interrupted.load(Ordering::Relaxed)
     }
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use rustix::io::ioctl_fionread;
+use rustix::process::{Pid, Signal, kill_process};
 use testkit::{Server, binary, noise, timed};
 
 /// The client, which is ended if it hangs: then its exit status is 124.
@@ -431,6 +433,30 @@ fn wrong_options_are_told() {
     let output = Command::new(binary()).args(["serve", "--port", "2500"]).output().unwrap();
     let errors = text(&output.stderr);
     assert!(output.status.code() == Some(2) && errors.contains("as in --listen :2428"), "{errors}");
+}
+
+#[test]
+fn plain_text_that_nobody_reads_is_ended_by_every_signal() {
+    let server = Server::start(&["--rate", "0"]);
+    let mut alice = server.in_room("alice", "#a");
+    for (signal, nick) in [(Signal::TERM, "bob"), (Signal::HUP, "carol"), (Signal::INT, "dave")] {
+        let mut command = connect(server.port, &["--plain", "--join", "#a", "--nick", nick]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        alice.until(&format!("#a * {nick} joined"));
+        alice.send(&vec!["tea".repeat(300); 500].join("\n"));
+        while ioctl_fionread(child.stdout.as_ref().unwrap()).unwrap() < 32_768 {
+            thread::yield_now();
+        }
+        let pid = Pid::from_child(&child);
+        let status = loop {
+            kill_process(pid, signal).unwrap();
+            match child.try_wait().unwrap() {
+                Some(status) => break status,
+                None => thread::yield_now(),
+            }
+        };
+        assert_eq!(status.code(), Some(0), "{nick}");
+    }
 }
 
 /// The bot of docs/bots.md, over this client.

@@ -649,6 +649,9 @@ fn backspace_takes_whole_characters_where_people_write_utf_8() {
         if is_unicode {
             terminal.keys("xä\x7f葛\x7fy\n");
             bob.until("#lobby <alice> xy");
+            // The terminal takes one key alone for Backspace.
+            terminal.keys("hx\x08i\n");
+            bob.until("#lobby <alice> hi");
         }
         terminal.keys("/quit\n");
         terminal.wait_exit();

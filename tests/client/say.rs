@@ -25,6 +25,13 @@ fn say_says_each_line_once() {
     for line in ["one", "  two", "/me waves", "//who", "=)"] {
         alice.until(&format!("#a <bob> {line}"));
     }
+    // What is struck over, as a manual has its bold letters, is what a terminal shows of it.
+    let mut command = chinwag(here.path(), server.port, &["say", "#a", "--nick", "bob"]);
+    fs::write(here.path().join("bold"), "N\x08NA\x08AM\x08ME\n_\x08x\x7fy\0\nold\x15new\n").unwrap();
+    fine(&command.stdin(fs::File::open(here.path().join("bold")).unwrap()).output().unwrap());
+    for line in ["NAME", "y", "new"] {
+        alice.until(&format!("#a <bob> {line}"));
+    }
     fine(&say(&["alice", "psst"]));
     alice.until("@bob <bob> psst");
     fine(&say(&["@alice", "--", "-5 degrees"]));

@@ -17,6 +17,9 @@ const SCRIPTS =
     .split(" ")
     .map((script) => new RegExp(`\\p{sc=${script}}`, "u"));
 
+/** The characters of a text without the marks on them, which say nothing of the script. @param {string} text */
+const bare = (text) => [...text.replace(/\p{M}+/gu, "")];
+
 /** Whether a word goes on from its end, or beginning, to what is beside that. @param {string} [edge] @param {string} [next] */
 const joins = (edge = "", next = "") =>
   /[\p{M}\p{N}]/u.test(next) ||
@@ -25,10 +28,10 @@ const joins = (edge = "", next = "") =>
 /** Whether a text has a name in it, as a word that `_` and `-` may surround: as in the client. @param {string} text @param {string} nick */
 export function mentions(text, nick) {
   const [all, name] = [fold(text), fold(nick)];
-  const own = [...name];
+  const own = bare(name);
   for (let at = all.indexOf(name); name && at >= 0; at = all.indexOf(name, at + 1)) {
     const end = at + name.length;
-    const before = [...all.slice(Math.max(0, at - 40), at).replace(/[-_]+$/, "")];
+    const before = bare(all.slice(Math.max(0, at - 40), at).replace(/[-_]+$/, ""));
     const after = [...all.slice(end, end + 40).replace(/^[-_]+/, "")];
     if (!joins(own[0], before.pop()) && !joins(own.at(-1), after[0])) return true;
   }

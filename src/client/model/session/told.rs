@@ -8,7 +8,7 @@ use crate::client::model::seen::{Line, Next, ON_JOIN};
 use crate::client::model::talks::Ranks;
 use crate::names::{FileId, Nick, Place, RoomName};
 use crate::text::counted;
-use crate::unicode::{fold, is_joined};
+use crate::unicode::{fold, is_joined, last_letter};
 use crate::wire::{Change, Code, Command, Rank, ServerLine, Stamp, What, Whom};
 
 /// How many messages are proposed to whoever may want to see more of what was said before they came.
@@ -485,9 +485,9 @@ fn mentions(text: &str, nick: Nick) -> bool {
     let ends =
         |edge: Option<char>, next: Option<char>| !edge.zip(next).is_some_and(|(edge, next)| is_joined(edge, next));
     text.match_indices(&*name).any(|(start, _)| {
-        let before = text[..start].trim_end_matches(['_', '-']).chars().next_back();
+        let before = last_letter(text[..start].trim_end_matches(['_', '-']));
         let after = text[start + name.len()..].trim_start_matches(['_', '-']).chars().next();
-        ends(name.chars().next(), before) && ends(name.chars().next_back(), after)
+        ends(name.chars().next(), before) && ends(last_letter(&name), after)
     })
 }
 
