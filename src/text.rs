@@ -111,7 +111,7 @@ fn is_printable(bytes: &[u8]) -> bool {
     }
 }
 
-/// A text without long rows of blanks: where there are more than 32 columns of them, one is left. A TAB counts as four.
+/// A text without long rows of blanks: where there are more than 32 columns of them, one is left. A TAB counts as eight, as wide as it may be.
 pub fn narrow(text: &str) -> Cow<'_, str> {
     // Few texts have two blanks side by side.
     let may_be_blank = |b: u8| matches!(b, b' ' | b'\t') | !b.is_ascii();
@@ -150,7 +150,7 @@ pub fn is_blank(c: char) -> bool {
 /// How wide a blank is; `None` for what is none. What is invisible ends no row of blanks.
 fn columns_of_blank(c: char) -> Option<usize> {
     match c {
-        '\t' => Some(4),
+        '\t' => Some(8),
         '\u{3000}' => Some(2),
         '\u{2800}' => Some(1),
         _ if c.is_whitespace() => Some(1),
@@ -396,8 +396,8 @@ mod tests {
             check(&row(33), "ok * notice");
             check(&row(3000), "ok * notice");
         }
-        check(&format!("{}code", "\t".repeat(8)), &format!("{}code", "\t".repeat(8)));
-        check(&format!("{}code", "\t".repeat(9)), " code");
+        check(&format!("{}code", "\t".repeat(4)), &format!("{}code", "\t".repeat(4)));
+        check(&format!("{}code", "\t".repeat(5)), " code");
         check(&format!("ok{}* notice", "\u{3000}".repeat(17)), "ok * notice");
         // Kinds that are mixed, and what is invisible between them.
         check(&format!("ok{}*", " \u{a0}\t".repeat(8)), "ok *");
