@@ -84,11 +84,6 @@ impl Telnet {
                 }
             }
             let Some((&byte, behind)) = rest.split_first() else { return };
-            if self.state == State::Iac && byte < EOF {
-                // No telnet sends that: it is the ÿ of Latin-1 or the я of CP1251, whose writer is to be told.
-                self.pass(&[IAC]);
-                data(&[IAC]);
-            }
             if let Some(byte) = self.step(byte, answers) {
                 self.pass(&[byte]);
                 data(&[byte]);

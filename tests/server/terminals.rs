@@ -438,23 +438,6 @@ fn who_writes_to_a_name_that_has_changed_hands_is_told_once() {
 }
 
 #[test]
-fn the_letter_that_is_a_byte_of_telnet_is_told_of_like_any_that_is_no_utf8() {
-    let server = Server::start(&["--rate", "0"]);
-    for line in [&b"L'Ha\xff-les-Roses\n"[..], b"Lou\xff\r\n", b"\xff\n"] {
-        let (mut alice, mut bob) = (server.in_room("alice", "#a"), server.in_room("bob", "#a"));
-        bob.send_bytes(line);
-        let told = bob.settle();
-        assert_eq!(told.iter().filter(|line| line.contains("is no UTF-8")).count(), 1, "{told:?}");
-        let heard = String::from_utf8_lossy(line);
-        alice.until(&format!("#a <bob> {}", heard.trim_end()));
-        for mut client in [alice, bob] {
-            client.send("/quit");
-            client.rest();
-        }
-    }
-}
-
-#[test]
 fn who_has_made_their_name_theirs_is_known_by_it_when_they_come_back() {
     // Alice writes to bob once more when he owns his name, or he to her.
     for alice_writes in [true, false] {
