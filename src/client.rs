@@ -400,7 +400,7 @@ mod tests {
         let server = Server { address: address.parse::<Named>().unwrap().clear(), wire: Wire::Clear };
         let wish = Wish { person: true, ..Wish::default() };
         let mut client = Client::new(server, wish, PathBuf::new()).unwrap();
-        let (hear, heard) = std::sync::mpsc::channel();
+        let (hear, heard) = crate::channel::channel();
         let server = std::thread::spawn(move || {
             let (mut first, _) = listener.accept().unwrap();
             first.write_all(b"* locked x send /pass PASSWORD\n* bye idle no password came in time\n").unwrap();

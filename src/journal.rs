@@ -12,11 +12,11 @@ mod reader;
 mod search;
 mod writer;
 
+use crate::channel::{Receiver, Sender, channel};
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 

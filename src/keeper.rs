@@ -1,10 +1,11 @@
 //! Whether what a thread writes down is there before people hear of it: how long the loop waits for the thread, why something is not
 //! being kept, and when it is kept again.
 
+use crate::channel::Receiver;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};

@@ -9,9 +9,9 @@ mod file;
 mod format;
 mod writer;
 
+use crate::channel::{Receiver, Sender, channel};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};

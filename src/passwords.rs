@@ -1,9 +1,9 @@
 //! The thread that looks at passwords, which takes some time by design: what is quick for us is quick for whoever guesses.
 
+use crate::channel::{Receiver, Sender, channel};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -35,7 +35,7 @@ impl Passwords {
         let thread = thread::Builder::new().name("passwords".into()).spawn(move || {
             give_way();
             let mut hasher = Hasher::default();
-            for task in todo {
+            for task in todo.iter() {
                 if stopped.load(Ordering::Relaxed) || done.send(hasher.carry_out(task)).is_err() {
                     break;
                 }

@@ -1,9 +1,9 @@
 //! The thread that reads the configuration and its files anew, and looks for the operator's door, as a disk may take its time.
 
+use crate::channel::{Receiver, Sender, channel};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Instant;
 
@@ -59,7 +59,7 @@ impl Reloads {
         let (done, results) = channel();
         let (looked, doors) = channel();
         thread::Builder::new().name("reload".into()).spawn(move || {
-            for asked in todo {
+            for asked in todo.iter() {
                 let (is_heard, is_news) = match asked {
                     Asked::Configuration => (done.send(reader()).is_ok(), true),
                     Asked::Look(path, certificate) => {

@@ -1,9 +1,9 @@
 //! The door by which a monitor fetches the page of metrics over HTTP. Threads of its own speak to monitors, so that none of them can
 //! hold up the chat: the loop is asked for nothing but the page.
 
+use crate::channel::{Receiver, Sender, channel};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};

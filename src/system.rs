@@ -3,12 +3,12 @@
 //! The server runs over [`Os`]. Nothing in the loop knows that: whatever else keeps these promises can drive it, with
 //! connections that are no sockets and a clock that is not the world's.
 
+use crate::channel::Sender;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::{Duration, SystemTime};
 
 use mio::{Events, Interest, Poll, Waker};

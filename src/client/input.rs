@@ -1,8 +1,8 @@
 //! Standard input, read in a thread of its own while the client goes on.
 
+use crate::channel::{Receiver, Sender, bounded};
 use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal, Read};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -130,9 +130,9 @@ fn read_typed(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
 /// Runs `work` in a thread of its own, and wakes the client when it is done.
 pub fn beside<T: Send + 'static>(
     waker: Arc<Waker>,
-    work: impl FnOnce(&SyncSender<T>) + Send + 'static,
+    work: impl FnOnce(&Sender<T>) + Send + 'static,
 ) -> Result<Receiver<T>, String> {
-    let (sender, receiver) = mpsc::sync_channel(WAITING);
+    let (sender, receiver) = bounded(WAITING);
     let thread = thread::Builder::new().name("input".to_owned()).spawn(move || {
         work(&sender);
         drop(sender);

@@ -1,12 +1,13 @@
 //! `chinwag send`, `chinwag get` and `chinwag say`: for scripts, and for people in a hurry.
 
+use crate::channel::{Receiver, channel};
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, IsTerminal, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -119,7 +120,7 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
     let mut client = Client::new(server, wish, PathBuf::new()).map_err(|e| reason(&e))?;
     let lines = match text {
         Some(text) => {
-            let (sender, lines) = mpsc::channel();
+            let (sender, lines) = channel();
             for line in text.split(|&byte| byte == b'\n') {
                 let _ = sender.send(Ok(Typed { line: line.to_owned(), is_at_once: true, is_left: false }));
             }

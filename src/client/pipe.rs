@@ -1,8 +1,8 @@
 //! `chinwag connect` where there is no terminal: lines go through as they are, as with `nc`.
 
+use crate::channel::{Receiver, Sender, channel};
 use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -32,12 +32,12 @@ pub fn run(server: &Server, wish: &Wish) -> Result<(), String> {
     let stream = Arc::new(Shared::new(stream).map_err(failed)?);
     let input = stream.clone();
     let token = wish.nick.zip(token_of(wish));
-    let (known, is_known) = mpsc::channel();
+    let (known, is_known) = channel();
     if token.is_none() {
         let _ = known.send(());
     }
     let (first, rest) = (proofs(wish), wishes(wish));
-    let (sender, ended) = mpsc::channel();
+    let (sender, ended) = channel();
     thread::Builder::new()
         .name("input".to_owned())
         .spawn(move || {
@@ -192,7 +192,7 @@ mod tests {
         let why = copy(
             &Shared::new(Stream::Clear(stream)).unwrap(),
             "HOST:1",
-            Own { password: false, token: None, known: mpsc::channel().0 },
+            Own { password: false, token: None, known: channel().0 },
             Duration::from_millis(20),
         )
         .err();

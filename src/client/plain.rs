@@ -1,12 +1,13 @@
 //! `chinwag connect --plain`: a conversation as plain text, one line after the other, for screen readers, braille lines and
 //! whatever else shows text as it comes. The terminal stays in its own modes, and nothing is ever drawn twice.
 
+use crate::channel::Receiver;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::civil::Date;

@@ -1,12 +1,12 @@
 //! The thread that reads the logs again, for what rooms no longer remember in memory.
 
+use crate::channel::{Receiver, Sender, bounded, channel};
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use log::{error, warn};
@@ -33,11 +33,11 @@ impl Reader {
         // There is one query a connection at most, and it is small.
         let (queries, inbox) = channel();
         // Answers are large, so the thread waits until they are taken.
-        let (outbox, found) = sync_channel(limits::LOG_ANSWERS);
+        let (outbox, found) = bounded(limits::LOG_ANSWERS);
         let thread = thread::Builder::new().name("log-read".into()).spawn(move || {
             give_way();
             let mut archive = Archive { folder, complaint: None };
-            for query in inbox {
+            for query in inbox.iter() {
                 if outbox.send(archive.answer(&query)).is_err() {
                     break;
                 }

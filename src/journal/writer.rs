@@ -1,12 +1,13 @@
 //! The threads that write the logs, and sync them.
 
+use crate::channel::{Receiver, Sender, channel};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -145,7 +146,7 @@ impl Writer {
         let (syncing, to_sync) = channel::<Unsynced>();
         let folder = logs.folder().to_owned();
         let syncer = thread::Builder::new().name("log-sync".into()).spawn(move || {
-            for unsynced in to_sync {
+            for unsynced in to_sync.iter() {
                 let begun = Instant::now();
                 let result = unsynced.sync(&folder);
                 let again = if result.is_ok() { Unsynced::default() } else { unsynced };

@@ -1,11 +1,12 @@
 //! The threads `ledger`, which writes, and `ledger-sync`, which syncs and writes the ledger anew.
 
+use crate::channel::{Receiver, Sender};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -398,8 +399,8 @@ fn wake(waker: &Waker) {
 
 #[cfg(test)]
 mod tests {
+    use crate::channel::channel;
     use std::fs;
-    use std::sync::mpsc::channel;
 
     use super::*;
     use crate::ledger::encoded;

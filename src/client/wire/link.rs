@@ -1,11 +1,12 @@
 //! The connection to the server, made again whenever it is lost: bytes in, lines out, and the waiting for both.
 
+use crate::channel::{Receiver, channel};
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::sync::mpsc::TryRecvError;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -335,7 +336,7 @@ impl Link {
 
     /// Looks the server up and connects, in a thread of its own, as looking up cannot be waited for in any other way.
     fn connect(&self) -> io::Result<Receiver<io::Result<Stream>>> {
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = channel();
         let (server, waker) = (self.server.clone(), self.waker.clone());
         thread::Builder::new().name("connect".to_owned()).spawn(move || {
             let _ = sender.send(connect(&server));
@@ -430,7 +431,7 @@ pub fn is_untrusted(e: &io::Error) -> bool {
 /// Connects to the first of these addresses that answers. Each is tried soon after the one before, so that one that is dead
 /// holds up no other (RFC 8305).
 fn first_of(addresses: Vec<SocketAddr>, patience: Duration) -> io::Result<std::net::TcpStream> {
-    let (sender, answers) = mpsc::channel();
+    let (sender, answers) = channel();
     let mut failed = io::Error::new(ErrorKind::NotFound, "it has no address");
     let (mut left, mut tried) = (addresses.into_iter(), 0);
     loop {
