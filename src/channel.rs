@@ -1,5 +1,5 @@
 //! Channels from thread to thread, in a lock and two condition variables. They stand for those of the standard library, whose errors and
-//! names they have: without a lock these are 130 KB of the program, as each kind of thing that goes through them has its own. A thread
+//! names they have: without a lock these are 200 KB of the program, as each kind of thing that goes through them has its own. A thread
 //! here sends some thousand things a second, each of which costs a system call or a write besides.
 
 use std::collections::VecDeque;
