@@ -182,6 +182,25 @@ test("the original of a photo goes as it is, if one ticks that", async (t) => {
   assert.deepEqual(await fetched(bob, id), bytes);
 });
 
+test("a file that one has sent is taken away by its menu, like what one has said", async (t) => {
+  const { port, web } = await serve(t);
+  const bob = await Caller.come(t, port, "bob");
+  const anna = await (await Visitor.come(t, web)).enter("anna");
+  await anna.loaded();
+  await hand(anna, "drop", "notes.txt", Buffer.from("for me alone"));
+  await anna.press("Send", "dialog");
+  await bob.hears("* anna file ");
+  await anna.sees("notes.txt", "#log li.file");
+  await anna.page.hover("#log li.file");
+  await anna.press("More", "#log");
+  await anna.page.locator('.menu ::-p-aria([name="Take away…"][role="menuitem"])').click();
+  await anna.sees("Take this file away, for everybody?", "dialog");
+  await anna.sees("notes.txt", "dialog");
+  await anna.press("Take away", "dialog");
+  await bob.hears("* anna unfile ");
+  await anna.sees("Gone", "#log li.file");
+});
+
 /** What a browser saves, in a folder. @param {Test} t @param {Visitor} visitor */
 async function saving(t, visitor) {
   const downloadPath = folder(t);

@@ -248,6 +248,8 @@ test("an op puts people in order by menus", async (t) => {
     session.talks.get("@anna").rows.find((row) => row.kind === "invite"),
   );
   assert.deepEqual(card.args, ["#den"]);
+  // Had bob not been there, nobody would have told him.
+  await anna.until("it is told", (session) => session.talks.get("#den").rows.some(({ code }) => code === "invited"));
   await anna.session.menu("ignore", "@bob", "bob");
   await anna.until("bob is ignored", (session) => session.ignored.has("bob"));
 });

@@ -65,8 +65,8 @@ export function unlock(s, password, isKnown) {
 }
 
 /** Makes the name that we have ours; or gives it another password. @param {Session} s @param {string} password @param {string} [old] */
-export function register(s, password, old) {
-  const line = s.me.owned ? `/passwd ${old ? `${old} ` : ""}${password}` : `/register ${password}`;
+export function register(s, password, old = "") {
+  const line = s.me.owned ? `/passwd ${old.trim()} ${password.trim()}` : `/register ${password.trim()}`;
   s.tell(null);
   stay(s).wary = cut(line)[0];
   const isNew = s.me.owned;
@@ -193,7 +193,8 @@ export function menu(s, verb, talkId, nick, reason) {
 /** @param {Session} s @param {Row} row */
 export function erase(s, row) {
   const talk = of(s, row);
-  if (talk && row.seq) run(s, talk, `/erase ${talk.id} ${row.seq}`, false);
+  if (talk && row.file) run(s, talk, `/cancel ${row.file.id}`, false);
+  else if (talk && row.seq) run(s, talk, `/erase ${talk.id} ${row.seq}`, false);
 }
 
 /** @param {Session} s @param {string} talkId @param {import("./transfer.js").Source} source @returns {Transfer} */
@@ -292,7 +293,7 @@ function run(s, talk, line, isTyped) {
     if (!isTyped) return;
     for (const text of rows) s.note(talk, text, "detail", null, [f.command]);
     const told = SECRET.test(f.command) ? f.command : `${f.command} ${f.text}`.trim();
-    if (!rows.length) s.note(talk, told, "done", null, [f.command]);
+    if (!rows.length && f.command !== "invite") s.note(talk, told, "done", null, [f.command]);
   };
   safely(s, line, then, (line, then) => s.do(line, then));
 }
@@ -368,6 +369,8 @@ function did(s, f, rows, line, name) {
       const why = words.slice(time ? 2 : 1).join(" ");
       return own(f.command === "ban" ? "banned" : "muted", who, `${seconds ?? ""}`, why);
     }
+    case "invite":
+      return s.note(s.find(first) ?? null, "", "invited", null, [rest]);
     case "room":
       return words.length > 1 && own("set", ...rest.split(" "));
     case "erase":

@@ -95,6 +95,8 @@ export function menu(by, label, choices) {
     });
     box.append(item);
   }
+  // Of a file of one's own that is gone, say, there is nothing to do.
+  if (!box.firstChild) return;
   rove(box, "button");
   box.addEventListener("keydown", (e) => {
     if (e.key === "Tab") box.hidePopover();
@@ -257,7 +259,7 @@ function shortcuts() {
 export async function login(page, nick = "") {
   page.shut();
   const own = field("ownName", { autocomplete: "username", required: true, value: nick, autofocus: !nick });
-  const secret = { type: "password", autocomplete: "current-password", pattern: "\\S+", title: T.t("oneWord") };
+  const secret = { type: "password", autocomplete: "current-password", pattern: "\\s*\\S+\\s*", title: T.t("oneWord") };
   const word = field("word", { ...secret, required: true, autofocus: !!nick });
   if (await ask(T.t("login"), [own.label, word.label, seen(word)], [[T.t("login"), "login"]]))
     page.session.login(own.input.value, word.input.value);
@@ -283,7 +285,7 @@ async function settings(page, at) {
   const { me } = session;
   const name = field("myName", { value: me.nick, autocomplete: "nickname", maxlength: 60 });
   const away = field("away", { value: me.away ?? "", placeholder: T.t("awayLike"), maxlength: 200 });
-  const secret = { pattern: "\\S{8,}", title: T.t("oneWord"), required: true };
+  const secret = { pattern: "\\s*\\S{8,}\\s*", title: T.t("oneWord"), required: true };
   const hasOld = me.owned && !page.lacksPassword;
   // Elsewhere the server takes no password, as others can read along.
   const mayOwn = me.owned || isSecureContext;
@@ -482,17 +484,34 @@ export function person(page, nick, by) {
   ]);
 }
 
+/** In clear a page may not use the clipboard but by what is selected. @param {string} text */
+function copy(text) {
+  if (isSecureContext) return navigator.clipboard.writeText(text);
+  const box = h("textarea", { class: "vh" }, text);
+  document.body.append(box);
+  box.select();
+  document.execCommand("copy");
+  box.remove();
+}
+
 /** @param {Page} page @param {Row} row @param {HTMLElement} by */
 export function message(page, row, by) {
   const { session, composer } = page;
+  const { file, text, mine } = row;
   const erase = async () => {
-    const what = h("p", { class: "quiet", dir: "auto" }, row.text);
-    if (await ask(T.t("ask.erase"), [what], [[T.t("erase").replace(/ ?…/, ""), "erase", "danger"]])) session.erase(row);
+    const what = h("p", { class: "quiet", dir: "auto" }, file?.name ?? text);
+    const isSure = await ask(
+      T.t(file ? "ask.unfile" : "ask.erase"),
+      [what],
+      [[T.t("erase").replace(/ ?…/, ""), "erase", "danger"]],
+    );
+    if (isSure) session.erase(row);
   };
+  const isThere = file ? !file.gone : row.seq !== null;
   menu(by, T.t("more"), [
-    !row.mine && [T.t("reply"), () => composer.insert(row.nick)],
-    row.text !== "" && isSecureContext && [T.t("copy"), () => navigator.clipboard.writeText(row.text)],
-    row.seq !== null && (row.mine || RULES.test(page.here()?.rank ?? "")) && [T.t("erase"), erase, "danger"],
+    !mine && [T.t("reply"), () => composer.insert(row.nick)],
+    text !== "" && [T.t("copy"), () => copy(text)],
+    isThere && (mine || RULES.test(page.here()?.rank ?? "")) && [T.t("erase"), erase, "danger"],
     ...about(page, row.nick),
   ]);
 }

@@ -36,7 +36,7 @@ export function gate(session, room, before) {
     type: "password",
     autocomplete: "current-password",
     required: true,
-    pattern: "\\S+",
+    pattern: "\\s*\\S+\\s*",
     title: T.t("oneWord"),
   };
   const name = field("askName", {

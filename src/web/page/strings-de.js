@@ -7,6 +7,7 @@ asFile Als Datei senden
 asText Als Nachrichten senden
 ask.ban {0} aus {1} fernhalten?
 ask.erase Diese Nachricht für alle entfernen?
+ask.unfile Diese Datei für alle entfernen?
 ask.ignore Nichts mehr von {0} sehen?
 ask.kick {0} aus {1} weisen?
 ask.logout Trotzdem abmelden?
@@ -59,7 +60,7 @@ event.kicked {0} hat {1} hinausgewiesen
 event.left {0} ging hinaus
 event.lost {0} hat die Verbindung verloren
 event.lost.blocked {0} wurde gesperrt
-event.lost.killed {0} wurde vom Server gewiesen
+event.lost.killed Die Verbindung von {0} hat der Betreiber beendet
 event.lost.too-slow {0} war zu langsam und hat die Verbindung verloren
 event.made.founder {0} übergibt {1} diesen Raum
 event.made.nobody {0} nimmt {1} den Rang
@@ -152,7 +153,8 @@ note.alone {1} ist ein Befehl, und andere läsen hier mit, also wurde nichts ges
 note.anew Dieser Raum hat neu begonnen: Was zuvor gesagt wurde, ist fort.
 note.automatic Das macht die Seite von selbst
 note.elsewhere {1} hat dich nicht eingelassen, und das läsen andere. Sende es noch einmal, um es hier zu sagen.
-note.help Enter sendet, was du unten schreibst. Die Büroklammer sendet Dateien, und so geht es auch, wenn du sie hier ablegst. Drücke auf jemanden, oder auf ⋯ bei einer Nachricht oder einem Raum: Dort steht, was du tun kannst. Dein Name und alles Weitere ist in den Einstellungen. Auch diese Befehle kannst du schreiben, und jeder wird dabei erklärt: {1}
+note.help Enter sendet, was du unten schreibst. „Dateien senden“, die Büroklammer, sendet Dateien, und so geht es auch, wenn du sie hier ablegst. Drücke auf jemanden, auf „Mehr“, das ⋯ bei einer Nachricht, oder auf das Menü eines Raums: Dort steht, was du tun kannst. Strg+/ zeigt die Tasten. Dein Name und alles Weitere ist in den Einstellungen. Auch diese Befehle kannst du schreiben, und jeder wird dabei erklärt: {1}
+note.invited {1} ist eingeladen. Ist {1} gerade nicht da, sagt das niemand weiter: Schicke die Adresse dieses Raums.
 note.missing Nachrichten, die hier fehlen: {1}
 note.password Von jetzt an gilt das neue Passwort.
 note.secret Das sieht aus wie {1} mit einem Passwort und wurde niemandem gesagt. Setze / davor.

@@ -7,6 +7,7 @@ asFile Send as a file
 asText Send as messages
 ask.ban Keep {0} out of {1}?
 ask.erase Take this message away, for everybody?
+ask.unfile Take this file away, for everybody?
 ask.ignore See nothing more of what {0} says?
 ask.kick Put {0} out of {1}?
 ask.logout Log out all the same?
@@ -46,7 +47,7 @@ event.kicked {0} put {1} out
 event.left {0} left
 event.lost {0} lost the connection
 event.lost.blocked {0} was blocked
-event.lost.killed {0} was put off the server
+event.lost.killed An operator ended the connection of {0}
 event.lost.too-slow {0} was too slow, and lost the connection
 event.made.founder {0} hands this room to {1}
 event.made.nobody {0} takes the rank of {1} back
@@ -130,7 +131,8 @@ note.alone {1} is for itself, and others would read it here, so nobody was told.
 note.anew This room began anew: what was said before is gone.
 note.automatic The page does this by itself
 note.elsewhere {1} did not let you in, and others would read this. Send it once more to say it here.
-note.help Enter sends what you type below. The paper clip sends files, and so does dropping them here. Press a person, or ⋯ at a message or room, for what can be done there. Your name and all else is in the settings. You can type these commands too, and each is explained as you do: {1}
+note.help Enter sends what you type below. “Send files”, the paper clip, sends files, and so does dropping them here. Press a person, or “More”, the ⋯ at a message, or the menu of a room, for what can be done there. Your name and all else is in the settings. Ctrl+/ lists the keys. You can type these commands too, and each is explained as you do: {1}
+note.invited {1} is invited. If {1} is not here now, nobody tells them: send them the address of this room.
 note.missing Messages that are missing here: {1}
 note.password The new password holds from now on.
 note.secret This looks like {1} with a password, so nobody was told. Put / in front of it.

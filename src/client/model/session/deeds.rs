@@ -48,7 +48,7 @@ pub(super) fn deed(line: &str, done: &Done<'_>) -> Option<String> {
             "deop" | "devoice" => format!("you took the rank of {nick} in {room}"),
             "founder" => format!("you made {nick} the founder of {room}"),
             "kick" => format!("you put {nick} out of {room}"),
-            "invite" => format!("you invited {nick} to {room}"),
+            "invite" => format!("you invited {nick} to {room}; who is not here now is told nothing of it"),
             "uninvite" => format!("you took back that {nick} is invited to {room}"),
             _ => return None,
         },

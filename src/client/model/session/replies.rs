@@ -580,7 +580,7 @@ mod tests {
             ("/devoice bob", "+ devoice #a bob", "you took the rank of bob in #a"),
             ("/founder bob", "+ founder #a bob", "you made bob the founder of #a"),
             ("/kick bob", "+ kick #a bob", "you put bob out of #a"),
-            ("/invite bob", "+ invite #a bob", "you invited bob to #a"),
+            ("/invite bob", "+ invite #a bob", "you invited bob to #a; who is not here now is told nothing of it"),
             ("/uninvite bob", "+ uninvite #a bob", "you took back that bob is invited to #a"),
             ("/typing bob on", "+ typing bob on", "@bob is told that you are typing"),
             (
