@@ -659,6 +659,20 @@ mod tests {
     }
 
     #[test]
+    fn who_talks_to_nobody_is_told_of_one_room_alone() {
+        let mut session = online(&["#tea", "#mine"]);
+        session.typed("/query #tea", Instant::now());
+        hear(&mut session, &["#club * alice joined"]);
+        session.typed("/query #club", Instant::now());
+        shown(&mut session);
+        hear(&mut session, &["#club * alice left"]);
+        let nowhere = News::Note("you talk to nobody now; /query #tea changes that".to_owned());
+        assert!(shown(&mut session).contains(&nowhere));
+        let why = format!("{:?}", session.typed("hello", Instant::now()));
+        assert!(why.contains("nobody hears you here; /query #tea first"), "{why}");
+    }
+
+    #[test]
     fn files_that_were_shared_before_one_came_stand_among_what_was_said() {
         let line = |seq: u64| format!("- [{seq}@2026-11-22T14:3{seq}:00.000Z] <bob> line {seq}");
         let files = [

@@ -240,7 +240,7 @@ impl Session {
             None => {
                 let meant = self.looks_like(text).map(|command| format!("did you mean {command}? else "));
                 let meant = meant.unwrap_or_default();
-                let room = self.talks.rooms().last().map(|room| format!("/query {room}"));
+                let room = self.talks.last_room().map(|room| format!("/query {room}"));
                 let how = room.unwrap_or_else(|| "/join #lobby or /query NAME".to_owned());
                 Taken::No(format!("nobody hears you here; {meant}{how} first"))
             }
