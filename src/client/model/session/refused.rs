@@ -24,6 +24,9 @@ impl Session {
 
     pub(super) fn turned_down(&mut self, pending: Pending, code: Code<'_>, text: &str) {
         self.grow_wary(&pending, code);
+        if matches!(&pending, Pending::Typed(line) if name(line) == "nick") {
+            self.drop_words();
+        }
         match pending {
             Pending::Missed(..) | Pending::Shared(_) => {}
             Pending::Quiet | Pending::Who | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),
