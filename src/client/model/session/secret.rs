@@ -244,7 +244,8 @@ impl Session {
     /// Whether what is typed next may be a password, though none is asked for any more.
     pub fn is_wary(&self) -> bool {
         let is_nick = |waiting: &Waiting| matches!(waiting, Waiting::Command(line) if name(line) == "nick");
-        let is_asking = self.is_pending(&["nick"]) || self.waiting.iter().any(is_nick);
+        let is_coming = self.logins.person && self.first && self.nick != self.wanted;
+        let is_asking = is_coming || self.is_pending(&["nick"]) || self.waiting.iter().any(is_nick);
         self.logins.wary.is_some() || self.unanswered_secret().is_some() || is_asking
     }
 
