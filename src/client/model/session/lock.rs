@@ -14,6 +14,7 @@ impl Session {
             _ if token.is_some() => self.ask_name(),
             Some(_) => self.ask_pass(),
             None if self.asks_pass() => {
+                self.drop_words();
                 self.note("the server is locked: type its password, which is not shown".to_owned());
             }
             None => {

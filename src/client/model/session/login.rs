@@ -276,6 +276,11 @@ impl Session {
     /// We are called `nick` now, as we wished to be.
     pub(super) fn called(&mut self, nick: Nick) {
         let before = self.nick.replace(nick);
+        if before == Some(nick) && self.logins.person {
+            // It changes nothing to be called so, and the password may be typed all the same.
+            self.logins.wary = Some(Wary::Needless);
+            self.drop_words();
+        }
         // Who spells their own name in another way is its owner still, and finds it again as it is registered.
         self.logins.owner = self.logins.owner.filter(|owner| owner.is_like(&nick));
         (self.wanted, self.regaining) = (self.logins.owner.or(Some(nick)), false);

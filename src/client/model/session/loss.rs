@@ -80,6 +80,9 @@ impl Session {
                 Pending::Typed(line) => {
                     let name = cut(&line).0;
                     self.refuse(format!("the connection broke before {name} was answered; see what came of it"));
+                    if typed::name(&line) == "nick" {
+                        self.drop_words();
+                    }
                     if typed::moves(&line) {
                         self.stay();
                         self.astray = Some(line);

@@ -24,6 +24,15 @@ impl Session {
 
     pub(super) fn turned_down(&mut self, pending: Pending, code: Code<'_>, text: &str) {
         self.grow_wary(&pending, code);
+        let awaits_name = match &pending {
+            Pending::Typed(line) => name(line) == "nick",
+            // Another one of ours may have it, which asks for nothing.
+            Pending::Nick => code == Code::Owned,
+            _ => false,
+        };
+        if awaits_name {
+            self.drop_words();
+        }
         match pending {
             Pending::Missed(..) | Pending::Shared(_) => {}
             Pending::Quiet | Pending::Who | Pending::Restored => self.restored |= matches!(pending, Pending::Restored),

@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use super::typed::{is_quit, name};
-use super::{Asked, Pending, Session, Waiting, cut};
+use super::{Asked, Message, Pending, Session, Waiting, cut};
 use crate::client::model::news::Taken;
 use crate::commands;
 use crate::limits::PASSWORD;
 use crate::names::{Nick, Place, RoomName, clean};
+use crate::text::counted;
 use crate::wire::{ClientLine, Code, Command, Proof};
 
 /// A secret that a command needs, and that the person is asked for.
@@ -242,7 +243,28 @@ impl Session {
 
     /// Whether what is typed next may be a password, though none is asked for any more.
     pub fn is_wary(&self) -> bool {
-        self.logins.wary.is_some() || self.unanswered_secret().is_some()
+        let is_nick = |waiting: &Waiting| matches!(waiting, Waiting::Command(line) if name(line) == "nick");
+        let is_coming = self.logins.person && self.first && self.nick != self.wanted;
+        let is_asking = is_coming || self.is_pending(&["nick"]) || self.waiting.iter().any(is_nick);
+        self.logins.wary.is_some() || self.unanswered_secret().is_some() || is_asking
+    }
+
+    /// What waits and is one word is not said: who expects that a name asks them for its password types on, and may have typed that.
+    pub(super) fn drop_words(&mut self) {
+        let before = self.waiting.len();
+        let is_person = self.logins.person;
+        self.waiting.retain(|waiting| match waiting {
+            // What was sent before is none.
+            Waiting::Message(Message { text, from: None, .. }) | Waiting::Text(text) => {
+                !is_person || text.trim().contains(char::is_whitespace)
+            }
+            _ => true,
+        });
+        let count = before - self.waiting.len();
+        if count > 0 {
+            let what = counted(count as u64, "line");
+            self.refuse(format!("not said, as it may be the password: {what} of one word"));
+        }
     }
 
     /// What was asked for with this was refused, and a password may come after it.
@@ -477,6 +499,50 @@ mod tests {
         for line in ["/register secret", "what is that", "hello"] {
             assert_eq!(session.typed(line, Instant::now()), Taken::Yes, "{line}");
         }
+    }
+
+    #[test]
+    fn one_word_behind_a_name_is_said_only_if_the_name_was_free() {
+        let now = Instant::now();
+        let own = "+ nick alice";
+        for (line, reply, is_said) in [
+            ("/nick bob", "+ nick bob", true),
+            ("/nick bob", "! nick owned bob belongs to somebody", false),
+            ("/nick bob", "! nick taken bob is somebody else", false),
+            ("/nick alice", own, false),
+            ("/nick bob", "", false),
+        ] {
+            let mut session = online(&["#a"]);
+            session.logins.person = true;
+            for line in [line, "correct-horse", "what is that", "/msg #a correct-horse"] {
+                assert_eq!(session.typed(line, now), Taken::Yes, "{line}");
+            }
+            assert!(session.is_wary(), "it is not to be written down");
+            assert_eq!(asked(&mut session), [line]);
+            shown(&mut session);
+            match reply {
+                "" => session.lost("gone"),
+                reply => hear(&mut session, &[reply]),
+            }
+            let news = shown(&mut session);
+            let why = News::Refused("not said, as it may be the password: 2 lines of one word".to_owned());
+            assert_eq!(news.contains(&why), !is_said, "{reply}: {news:?}");
+            let mut lines = asked(&mut session);
+            lines.extend(session.unsent().map(|line| format!("/msg {line}")));
+            assert_eq!(lines.iter().any(|line| line.contains("horse")), is_said, "{reply}: {lines:?}");
+            assert!(lines.contains(&"/msg #a what is that".to_owned()), "{reply}: {lines:?}");
+            // Whose name it is need not prove it.
+            let why = "no password is needed, and this would be said to #a; type it once more if you mean that";
+            let is_needless = session.typed("correct-horse", now) == Taken::No(why.to_owned());
+            assert_eq!(is_needless, reply == own, "{reply}");
+        }
+        // A script is asked for nothing.
+        let mut session = online(&["#a"]);
+        for line in ["/nick bob", "hello"] {
+            session.typed(line, now);
+        }
+        hear(&mut session, &["! nick owned bob belongs to somebody"]);
+        assert!(sent(&mut session).contains(&"/msg #a hello".to_owned()));
     }
 
     #[test]

@@ -220,7 +220,7 @@ impl Session {
     }
 
     /// Whether one of these commands was typed and is not answered yet.
-    fn is_pending(&self, names: &[&str]) -> bool {
+    pub(super) fn is_pending(&self, names: &[&str]) -> bool {
         self.asked.iter().any(|asked| match &asked.pending {
             Pending::Nick | Pending::Login(..) => names.contains(&"nick"),
             Pending::Typed(line) => names.contains(&name(line)),
