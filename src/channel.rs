@@ -108,7 +108,7 @@ impl<T> Debug for Sender<T> {
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         self.0.lock().senders += 1;
-        Sender(Arc::clone(&self.0))
+        Self(Arc::clone(&self.0))
     }
 }
 
