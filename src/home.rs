@@ -91,6 +91,7 @@ impl Hold {
         if let Some(gone) = gone {
             warn!("{} was gone, and all in it; it is made anew, for nobody else (mode 700)", gone.display());
         }
+        let was = if path.exists() { "another one" } else { "gone; it is made anew" };
         let anew = open_lock(&self.dir)?;
         let ours = anew.try_lock().and_then(|()| match hold(&self.dir) {
             // It is the one that we have locked already.
@@ -107,7 +108,7 @@ impl Hold {
         anew.write_all_at(had.as_bytes(), 0)?;
         *held = folder.or(held.take());
         *old = anew;
-        warn!("{} was gone; it is made anew", path.display());
+        warn!("{} was {was}", path.display());
         make_again(&self.dir.join(ROOMS), LOGS)?;
         make_again(&self.dir.join(SPOOL), FILES)
     }

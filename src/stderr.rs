@@ -113,6 +113,7 @@ impl Shared {
     }
 
     fn write(&self, form: Form) {
+        let mut sink = Sink { to: io::stderr(), form, unwritten: 0, is_torn: false };
         let mut queue = self.queue();
         loop {
             queue.is_writing = false;
@@ -122,14 +123,90 @@ impl Shared {
             queue.is_writing = true;
             let (lines, left_out) = (std::mem::take(&mut queue.lines), std::mem::take(&mut queue.left_out));
             drop(queue);
-            // Where nobody listens there is nobody to tell.
-            let _ = io::stderr().write_all(&lines);
-            if left_out > 0 {
-                let left_out = counted(left_out as u64, "line");
-                let lead = form.lead(Level::Warn);
-                let _ = writeln!(io::stderr(), "{lead}left out here, as nobody read what came before: {left_out}");
-            }
+            sink.put(&lines, left_out);
             queue = self.queue();
+        }
+    }
+}
+
+/// Where the lines go, and what of them it did not take, as a full disk does not.
+struct Sink<W> {
+    to: W,
+    form: Form,
+    /// Lines that are to be told of with the next that are written.
+    unwritten: usize,
+    /// Whether the last one that was begun has no end.
+    is_torn: bool,
+}
+
+impl<W: Write> Sink<W> {
+    /// Writes lines, and how many were left out behind them.
+    fn put(&mut self, lines: &[u8], left_out: usize) {
+        let told = |why: &str, count: usize| match count {
+            0 => String::new(),
+            _ => format!("{}left out here, as {why}: {}\n", self.form.lead(Level::Warn), counted(count as u64, "line")),
+        };
+        let begin = if self.is_torn { "\n" } else { "" };
+        let begin = format!("{begin}{}", told("it could not be written", self.unwritten));
+        let all = [begin.as_bytes(), lines, told("nobody read what came before", left_out).as_bytes()].concat();
+        let mut done = 0;
+        while done < all.len() {
+            match self.to.write(&all[done..]) {
+                Ok(written) if written > 0 => done += written,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                _ => break,
+            }
+        }
+        if done >= begin.len() {
+            self.unwritten = 0;
+        }
+        if done < all.len() {
+            let rest = &all[done.max(begin.len())..];
+            self.unwritten += rest.iter().filter(|&&byte| byte == b'\n').count() + left_out.saturating_sub(1);
+        }
+        self.is_torn = all[..done].last().map_or(self.is_torn, |&last| last != b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk that has room for so many bytes.
+    struct Disk {
+        has: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for &mut Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.room - self.has.len());
+            self.has.extend_from_slice(&bytes[..taken]);
+            if taken > 0 { Ok(taken) } else { Err(io::ErrorKind::StorageFull.into()) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_counted_and_the_next_line_begins_anew() {
+        let told = |count| format!("left out here, as it could not be written: {count}\n");
+        for (room, want) in [
+            (0, format!("{}six\n", told("5 lines"))),
+            (4, format!("one\n{}six\n", told("4 lines"))),
+            (6, format!("one\ntw\n{}six\n", told("4 lines"))),
+            (7, format!("one\ntwo\n{}six\n", told("4 lines"))),
+            (8, format!("one\ntwo\n{}six\n", told("3 lines"))),
+        ] {
+            let mut disk = Disk { has: Vec::new(), room };
+            let mut sink = Sink { to: &mut disk, form: Form::Plain, unwritten: 0, is_torn: false };
+            sink.put(b"one\ntwo\n", 0);
+            sink.put(b"three\n", 2);
+            sink.to.room = usize::MAX;
+            sink.put(b"six\n", 0);
+            assert_eq!(String::from_utf8(disk.has).unwrap(), want, "{room}");
         }
     }
 }

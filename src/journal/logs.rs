@@ -69,7 +69,7 @@ impl Logs {
     pub fn append(&mut self, room: RoomName, lines: &str) -> io::Result<Arc<File>> {
         let cached = self.open.iter().position(|open| open.room.as_str() == room.as_str());
         let cached = cached.map(|at| self.open.remove(at)).filter(|log| log.is_at(&self.path(room, "log")));
-        let mut log = cached.map_or_else(|| self.open(room), Ok)?;
+        let mut log = cached.map_or_else(|| self.open(room, lines), Ok)?;
         let begun = log.len;
         if let Err(e) = log.file.write_all_at(lines.as_bytes(), begun) {
             // Half a line must not stand before what is written next.
@@ -153,7 +153,8 @@ impl Logs {
         no_link(&self.folder).map_err(|e| io::Error::other(format!("{}: {e}", self.folder.display())))
     }
 
-    fn open(&self, room: RoomName) -> io::Result<Open> {
+    /// Opens the log to which these lines are to be added.
+    fn open(&self, room: RoomName, lines: &str) -> io::Result<Open> {
         self.still_hold()?;
         let path = self.path(room, "log");
         let open = || open_regular(private().read(true).write(true).create(true).truncate(false), &path);
@@ -170,6 +171,11 @@ impl Logs {
             file => file,
         }?;
         let mut len = file.metadata()?.len();
+        let older = || open_regular(File::options().read(true), &self.path(room, "log.1"));
+        if is_another(&file, lines) || (len == 0 && older().is_ok_and(|older| is_another(&older, lines))) {
+            self.set_other_aside(room)?;
+            return self.open(room, lines);
+        }
         let mut last = [b'\n'];
         if len > 0 {
             file.read_exact_at(&mut last, len - 1)?;
@@ -182,9 +188,40 @@ impl Logs {
         Ok(Open { room, file: Arc::new(file), len })
     }
 
+    /// Makes way in the place of a room's files for those of this server, as others stand there that may be what shall count.
+    fn set_other_aside(&self, room: RoomName) -> io::Result<()> {
+        let mut moves = String::new();
+        for kind in ["log.1", "topic", "log"] {
+            let from = self.path(room, kind);
+            if fs::symlink_metadata(&from).is_ok_and(|data| data.is_file() && data.len() > 0) {
+                let (to, _) = aside(&self.folder, room, "other")?;
+                fs::rename(&from, &to)?;
+                moves += &format!(", mv {} {}", to.display(), from.display());
+            }
+        }
+        warn!(
+            "the log of {room} was another, as it has other messages of the numbers that are said now; it is set aside, and begun anew; if \
+             the other shall count, stop the server, move away what it has of {room} by then{moves}, and start it again"
+        );
+        Ok(())
+    }
+
     fn path(&self, room: RoomName, kind: &str) -> PathBuf {
         path(&self.folder, room, kind)
     }
+}
+
+/// Whether a log is none to which these lines belong: its numbers have come as far, as where a volume is mounted late. The next start would
+/// leave them out. Where a write has failed, some of them may be there already.
+fn is_another(log: &File, lines: &str) -> bool {
+    let first: Option<u64> = lines.split(' ').next().and_then(|seq| seq.parse().ok());
+    let last = log.metadata().and_then(|data| read_last(log, data.len(), Wanted { lines: 1, bytes: 0 }));
+    let last = last.ok().and_then(|(.., mut reading)| reading.lines.pop());
+    first.zip(last).is_some_and(|(first, last)| {
+        let mut line = String::new();
+        format::encode(&mut line, &last);
+        last.seq >= first && lines.split_inclusive('\n').all(|ours| ours != line)
+    })
 }
 
 /// Where a file of a room is: its `log`, `log.1` or `topic`.
@@ -548,7 +585,7 @@ fn set_all_aside(folder: &Path, room: RoomName, log: &Path, why: &io::Error) {
     if log.is_dir() {
         return warn_of_folder(room, log);
     }
-    let moved = aside(folder, room).and_then(|(path, _)| fs::rename(log, &path).map(|()| path));
+    let moved = aside(folder, room, "damaged").and_then(|(path, _)| fs::rename(log, &path).map(|()| path));
     match moved {
         Ok(path) => warn!("the log of {room} cannot be read: {why}; it is now in {}", path.display()),
         Err(e) => warn!("the log of {room} cannot be read: {why}; nor can it be set aside: {e}"),
@@ -560,8 +597,8 @@ fn warn_of_folder(room: RoomName, log: &Path) {
 }
 
 /// A new file for what is set aside.
-fn aside(folder: &Path, room: RoomName) -> io::Result<(PathBuf, File)> {
-    let mut paths = (1..).map(|n: u32| path(folder, room, &format!("damaged-{n}")));
+fn aside(folder: &Path, room: RoomName, why: &str) -> io::Result<(PathBuf, File)> {
+    let mut paths = (1..).map(|n: u32| path(folder, room, &format!("{why}-{n}")));
     let opened = paths.find_map(|path| match private().write(true).create_new(true).open(&path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => None,
         opened => Some(opened.map(|file| (path, file))),
@@ -572,7 +609,7 @@ fn aside(folder: &Path, room: RoomName) -> io::Result<(PathBuf, File)> {
 /// Moves what is damaged at the end of a log to a file of its own. If that fails, it stays where it is, and what is said
 /// next begins on a new line behind it.
 fn set_aside(folder: &Path, room: RoomName, log: &File, good: u64, damaged: &[u8]) {
-    let moved = aside(folder, room).and_then(|(path, file)| {
+    let moved = aside(folder, room, "damaged").and_then(|(path, file)| {
         let copied = file.write_all_at(damaged, 0).and_then(|()| file.sync_all());
         if let Err(e) = copied {
             let _ = fs::remove_file(&path);

@@ -213,9 +213,15 @@ fn gather(path: &Path) -> io::Result<(Register, Vec<u8>, usize)> {
     };
     let reading = read(&bytes).map_err(io::Error::other)?;
     if reading.entries.is_empty() && path.parent().is_some_and(|folder| has_had(folder, ENTRIES)) {
+        let rest = match others(path).take_while(|other| other.exists()).last() {
+            Some(other) => {
+                format!("put back the other, which was set aside: mv {} {},", other.display(), path.display())
+            }
+            None => "put it back from a backup".to_owned(),
+        };
         warn!(
             "{} says nothing any more, and so no name and no room belongs to anybody; if that is not meant, stop the server, and \
-             put it back from a backup before people register names",
+             {rest} before people register names",
             path.display()
         );
     }
@@ -464,14 +470,19 @@ fn link_aside(path: &Path) -> io::Result<Option<PathBuf>> {
     if !fs::symlink_metadata(path).is_ok_and(|there| there.is_file() && there.len() > 0) {
         return Ok(None);
     }
-    let mut names = (1..).map(|n: u32| path.with_file_name(format!("ledger.other-{n}")));
-    let linked = names.find_map(|name| match fs::hard_link(path, &name) {
+    let linked = others(path).find_map(|name| match fs::hard_link(path, &name) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => None,
         // Some file systems have no links.
         Err(_) => Some(fs::rename(path, &name).map(|()| name)),
         Ok(()) => Some(Ok(name)),
     });
     linked.transpose()
+}
+
+/// What ledgers are called that stood in the place of this one.
+fn others(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let path = path.to_owned();
+    (1..).map(move |n: u32| path.with_file_name(format!("ledger.other-{n}")))
 }
 
 fn stretch(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {

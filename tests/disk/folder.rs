@@ -605,6 +605,60 @@ fn a_log_that_is_taken_away_is_begun_anew() {
     assert!(lines.len() == 2 && lines[0].ends_with("> number 6"), "{lines:?}");
 }
 
+/// As where a volume is mounted late.
+#[test]
+fn another_log_that_comes_into_its_place_is_set_aside() {
+    for has_log in [true, false] {
+        let volume = Folder::new();
+        let server = volume.serve(&[]);
+        let mut alice = server.in_room("alice", "#a");
+        (1..=9).for_each(|n| alice.ask(&format!("/msg #a old talk {n}"), "+ msg #a"));
+        alice.ask("/topic old times", "+ topic #a old times");
+        drop(alice);
+        end(server, "TERM");
+        if !has_log {
+            // It was just cut.
+            fs::rename(volume.log("a"), volume.log("a").with_extension("log.1")).unwrap();
+        }
+        let old: Vec<_> = volume.logged("a");
+        let folder = Folder::new();
+        let mut server = folder.serve(&[]);
+        let mut bob = server.in_room("bob", "#a");
+        bob.ask("/msg #a too early", "+ msg #a");
+        fs::rename(&folder.path, folder.path.with_extension("empty")).unwrap();
+        fs::rename(&volume.path, &folder.path).unwrap();
+        (1..=5).for_each(|n| bob.ask(&format!("/msg #a after the mount {n}"), "+ msg #a"));
+        bob.ask("/topic new times", "+ topic #a new times");
+        drop(bob);
+        server.signal("TERM");
+        let (_, log) = server.wait();
+        let new = folder.logged("a");
+        assert!(new.len() == 5 && new[4].ends_with("> after the mount 5"), "{new:?}");
+        assert_eq!(log.matches("the log of #a was another").count(), 1, "{log}");
+        let mut server = folder.serve(&[]);
+        let mut bob = server.in_room("bob", "#a");
+        assert!(history(&mut bob, "#a", 0).last().unwrap().ends_with("> after the mount 5"));
+        bob.ask("/topic", "+ topic #a new times");
+        drop(bob);
+        server.signal("TERM");
+        let (_, told) = server.wait();
+        assert!(!told.contains("was damaged"), "{told}");
+        // What is told to be done puts back all that was there.
+        let moves = log.lines().find(|line| line.contains("was another, as")).unwrap();
+        let (moves, _) = moves.split_once(", mv ").unwrap().1.split_once(", and start").unwrap();
+        let script = format!("mv {}", moves.replace(", mv ", " && mv "));
+        assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success(), "{script}");
+        if !has_log {
+            fs::remove_file(folder.log("a")).unwrap();
+        }
+        let server = folder.serve(&[]);
+        let mut bob = server.in_room("bob", "#a");
+        assert_eq!(history(&mut bob, "#a", 0).len(), 9);
+        bob.ask("/topic", "+ topic #a old times");
+        assert!(!has_log || folder.logged("a") == old);
+    }
+}
+
 #[test]
 fn a_smaller_spool_keeps_what_fits() {
     let folder = Folder::new();

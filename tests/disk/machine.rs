@@ -793,6 +793,7 @@ fn another_ledger_that_comes_into_its_place_is_set_aside() {
         if how == "folder" {
             fs::rename(&folder.path, folder.path.with_extension("empty")).unwrap();
             fs::create_dir(&folder.path).unwrap();
+            fs::write(folder.path.join("lock"), "").unwrap();
         }
         fs::write(folder.path.join("backup"), &ledger).unwrap();
         fs::rename(folder.path.join("backup"), folder.path.join("ledger")).unwrap();
@@ -811,7 +812,13 @@ fn another_ledger_that_comes_into_its_place_is_set_aside() {
         let server = folder.serve(&[]);
         drop(again(&server, "bob"));
         stop(server);
-        fs::rename(&aside, folder.path.join("ledger")).unwrap();
+        assert_eq!(log.contains("lock was another one"), how == "folder", "{how}: {log}");
+        // It is named again where it is missed.
+        let path = folder.path.join("ledger");
+        fs::write(&path, "").unwrap();
+        let told = stop(folder.serve(&[])).1;
+        assert!(told.contains(&format!("aside: mv {} {}, before ", aside.display(), path.display())), "{how}: {told}");
+        fs::rename(&aside, &path).unwrap();
         drop(again(&folder.serve(&[]), "alice"));
     }
 }
