@@ -342,7 +342,7 @@ mod tests {
     use crate::client::model::news::News;
     use crate::client::model::session::Wish;
     use crate::client::model::session::login::tests::{asked, greeted};
-    use crate::client::model::session::tests::{hear, online, sent, shown};
+    use crate::client::model::session::tests::{hear, online, sent, shown, shown_in_all};
 
     #[test]
     fn who_has_no_password_is_warned_before_the_tokens_end() {
@@ -543,6 +543,49 @@ mod tests {
         }
         hear(&mut session, &["! nick owned bob belongs to somebody"]);
         assert!(sent(&mut session).contains(&"/msg #a hello".to_owned()));
+    }
+
+    #[test]
+    fn one_word_that_was_typed_before_a_password_is_asked_for_is_not_said() {
+        let now = Instant::now();
+        let owned = ["* hello guest1 x 1 online", "! nick owned alice belongs to somebody", "! token no-account x"];
+        // The first time, and after a loss in which the name has become somebody's; the server's own password, too.
+        for (is_first, lines) in
+            [(true, &owned[..]), (false, &owned[..]), (true, &["* locked chinwag/0.2.0 send /pass PASSWORD"])]
+        {
+            let nick = Nick::new("alice").ok();
+            let rooms = vec![RoomName::new("#a").unwrap()];
+            let mut session = Session::new(Wish { nick, rooms, person: true, ..Wish::default() });
+            if !is_first {
+                session = online(&["#a"]);
+                session.logins.person = true;
+                session.lost("gone");
+            }
+            for line in ["correct-horse", "what is that"] {
+                assert_eq!(session.typed(line, now), Taken::Yes, "{line}");
+            }
+            assert_eq!(session.is_wary(), is_first, "it is not to be written down");
+            session.connected();
+            hear(&mut session, &lines[..1]);
+            asked(&mut session);
+            let settings = ["+ who 1 1", "+ set whole on", "+ set echo on", "+ set stamp on"];
+            hear(&mut session, if lines.len() > 1 { &settings } else { &[] });
+            for line in &lines[1..] {
+                hear(&mut session, &[line]);
+                if !is_first && line.starts_with("! nick") {
+                    hear(&mut session, &["+ join #a 1", "+ query #a", "+ files 0", "+ ping restored"]);
+                }
+            }
+            assert!(session.asks_secret().is_some(), "{lines:?}");
+            let news = shown_in_all(&mut session);
+            let why = News::Refused("not said, as it may be the password: 1 line of one word".to_owned());
+            assert!(news.contains(&why), "{news:?}");
+            let mut said: Vec<_> = session.unsent().collect();
+            said.extend(
+                asked(&mut session).into_iter().filter_map(|line| line.strip_prefix("/msg ").map(str::to_owned)),
+            );
+            assert_eq!(said, ["#a what is that"], "{lines:?}");
+        }
     }
 
     #[test]
