@@ -588,9 +588,13 @@ impl Hub {
             Request::Who(whom) => return self.who(whom, turn).map(|answer| self.tell(answer, turn)),
             Request::Say { kind, text } => self.say_here(kind, text, turn).map(|()| Done::Me),
             Request::Msg { target, kind, text } => {
-                let place = self.resolve(target, Doing::Speak, turn)?;
-                self.say(place, kind, Text::new(text), turn)?;
-                self.place(place).map(Done::Msg)
+                let opened = self.open_to_outside(target, turn);
+                let said = self.resolve(target, Doing::Speak, turn).and_then(|place| {
+                    self.say(place, kind, Text::new(text), turn)?;
+                    self.place(place).map(Done::Msg)
+                });
+                opened.into_iter().for_each(|room| self.rooms.settle(room));
+                said
             }
             Request::Typing { target, on } => self.set_typing(target, on, turn),
             Request::Topic { room, topic } => self.topic(room, topic, turn),
