@@ -463,13 +463,19 @@ impl Hub {
             person.active = now.at;
         }
         let verb = request.verb();
+        let is_wary = self.people.way_mut(conn).is_some_and(|way| std::mem::take(&mut way.is_wary));
         if verb == Verb::Send {
             self.before_send(turn);
         }
         match request {
             // What is said in passing is answered by nothing but a refusal.
             Request::Say { kind: SaidKind::Text, text } => {
-                if let Err(why) = self.say_here(SaidKind::Text, text, turn) {
+                let is_word = limits::PASSWORD.contains(&text.len()) && !text.contains(char::is_whitespace);
+                let said = match is_wary && is_word && self.has_target(conn) {
+                    true => Err(Fault::MaybePassword),
+                    false => self.say_here(SaidKind::Text, text, turn),
+                };
+                if let Err(why) = said {
                     let why = if why == Fault::NoTarget { Fault::Unheard(Text::new(text)) } else { why };
                     let why = self.with_whom_to_ask(why, turn);
                     refuse(conn, verb, why, turn.out);
@@ -479,6 +485,9 @@ impl Hub {
             request => match self.carry_out(request, turn) {
                 Ok(done) => done.into_iter().for_each(|done| turn.out.reply(conn, &Reply::Done(done))),
                 Err(why) => {
+                    if let Some(way) = self.people.way_mut(conn) {
+                        way.is_wary = matches!(why, Fault::Owned(_) | Fault::Usage(Verb::Login));
+                    }
                     let why = self.with_whom_to_ask(why, turn);
                     refuse(conn, verb, why, turn.out);
                 }
@@ -588,9 +597,13 @@ impl Hub {
             Request::Who(whom) => return self.who(whom, turn).map(|answer| self.tell(answer, turn)),
             Request::Say { kind, text } => self.say_here(kind, text, turn).map(|()| Done::Me),
             Request::Msg { target, kind, text } => {
-                let place = self.resolve(target, Doing::Speak, turn)?;
-                self.say(place, kind, Text::new(text), turn)?;
-                self.place(place).map(Done::Msg)
+                let opened = self.open_to_outside(target, turn);
+                let said = self.resolve(target, Doing::Speak, turn).and_then(|place| {
+                    self.say(place, kind, Text::new(text), turn)?;
+                    self.place(place).map(Done::Msg)
+                });
+                opened.into_iter().for_each(|room| self.rooms.settle(room));
+                said
             }
             Request::Typing { target, on } => self.set_typing(target, on, turn),
             Request::Topic { room, topic } => self.topic(room, topic, turn),

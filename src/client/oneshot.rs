@@ -37,6 +37,11 @@ const MOVING: Duration = Duration::from_millis(250);
 const PACE: Duration = Duration::from_millis(100);
 /// How long the server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// So many lines are under way at most that are to be said: they are still said when one ends the program. A server takes as many a second if
+/// nothing else is set, so that this slows nobody down whose way there and back takes less.
+const UNDER_WAY: usize = 20;
+/// So many columns of a line tell which it is.
+const QUOTED: usize = 60;
 /// How long a server may be away that has let us in before, or answer nothing. A restart takes less, and programs that are started by the clock must not
 /// pile up behind one that never comes back.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -150,10 +155,10 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
     }
     enter(&mut client)?;
     let mut failed = Failed::default();
-    // The numbers of the lines that are not sure to have been said.
-    let mut unsure = VecDeque::new();
-    while is_more || client.session.unsent().chain(client.session.unanswered()).next().is_some() {
-        while is_more && client.session.unsent().count() < input::WAITING {
+    // The lines that are not sure to have been said, and the last before them, by their numbers.
+    let (mut unsure, mut sure) = (VecDeque::new(), None);
+    while is_more || left(&client) > 0 {
+        while is_more && left(&client) < UNDER_WAY {
             let line = match first.take().map_or_else(|| lines.try_recv(), Ok) {
                 Ok(Ok(Typed { line, is_left: true, .. })) => {
                     is_more = false;
@@ -185,14 +190,17 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
             }
             match client.session.meant(&format!("/msg {place} {line}"), Instant::now()) {
                 Taken::No(why) => failed.note(format!("line {number}: {why}")),
-                _ => unsure.push_back(number),
+                _ => unsure.push_back((number, line)),
             }
         }
-        // They are answered in their order.
-        let left = client.session.unsent().chain(client.session.unanswered()).count();
-        unsure.drain(..unsure.len().saturating_sub(left));
-        let until = Instant::now() + MOVING;
-        let turned = turn(&mut client, Some(until));
+        sure = answered(&mut unsure, left(&client)).or(sure);
+        let turned = client.turn(Some(Instant::now() + MOVING)).map(drop);
+        let is_ended = ENDED.load(Ordering::Relaxed) > 0;
+        if is_ended {
+            let unsent = client.session.forget_unsent();
+            leave(&mut client);
+            sure = answered(&mut unsure, left(&client) + unsent).or(sure);
+        }
         while let Some(news) = client.session.poll_news() {
             match news {
                 News::Refused(why) => failed.note(quoted(why, Some(place))),
@@ -200,11 +208,22 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
                 _ => {}
             }
         }
+        if is_ended {
+            let last = sure.map_or("nothing has been said for sure".to_owned(), |(number, line)| {
+                let line = width::head(&line, QUOTED);
+                format!("what came up to line {number} has been said, and that is “{line}”")
+            });
+            let rest = if unsure.is_empty() { "" } else { "; what follows may have been" };
+            failed.note(format!("{last}{rest}"));
+            let _ = failed.end().map_err(|why| tell(&why));
+            end();
+            return Ok(());
+        }
         if let Err(why) = turned {
             leave(&mut client);
             match unsure.front() {
-                Some(1) => {}
-                Some(line) => failed.note(format!(
+                Some((1, _)) => {}
+                Some((line, _)) => failed.note(format!(
                     "what stood before line {line} has been said; that line and what follows may not be"
                 )),
                 None => failed.note(format!("what came up to line {number} has been said")),
@@ -215,6 +234,16 @@ pub fn say(server: Server, wish: Wish, place: Place, text: Option<&[u8]>) -> Res
     }
     leave(&mut client);
     failed.end()
+}
+
+/// How many lines are not sure to have been said.
+fn left(client: &Client) -> usize {
+    client.session.unsent().chain(client.session.unanswered()).count()
+}
+
+/// Takes out of `unsure` all but the last `left`, as they are answered in their order. Gives the last of them.
+fn answered(unsure: &mut VecDeque<(u64, String)>, left: usize) -> Option<(u64, String)> {
+    unsure.drain(..unsure.len().saturating_sub(left)).next_back()
 }
 
 /// Why something did not get to `place`. A program cannot give the key of a room. Where the server asks whether a room is meant, it is told how a shell leaves that its
@@ -247,7 +276,8 @@ fn enter(client: &mut Client) -> Result<(), String> {
     let mut ended = signals::note_ends(&ENDED).map_err(|e| reason(&e))?;
     thread::spawn(move || {
         if ended.read(&mut [0]).is_ok_and(|count| count > 0) {
-            thread::sleep(GOODBYE);
+            // What came of all is told behind it.
+            thread::sleep(GOODBYE + MOVING);
             end();
         }
     });

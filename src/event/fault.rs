@@ -107,6 +107,8 @@ pub enum Fault {
     Slashless(Verb),
     /// A text that is a token and no more.
     BareToken,
+    /// One word that may be the password for which a command before it was refused.
+    MaybePassword,
     /// No space is left in the spool.
     NoSpace,
     /// The disk failed to take bytes.

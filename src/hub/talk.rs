@@ -6,7 +6,7 @@ use crate::limits;
 use crate::names::{ConnId, Nick, Origin, PersonId, Place, RoomName, Text};
 use crate::people::{Person, Way};
 use crate::policy::{Action, Doing};
-use crate::register::{Entry, Founder, Owned, Rules};
+use crate::register::{Entry, Founder, Owned, Rule, Rules};
 use crate::request::{Named, Target, Topic};
 use crate::rooms::RoomId;
 use crate::settings::Accounts;
@@ -291,6 +291,19 @@ impl Hub {
             self.rooms.set_topic(room, Some((PersonId::NOBODY, topic)));
         }
         Ok(room)
+    }
+
+    /// Has a room in memory that takes words from outside, if it was not: in one that has or had a founder nothing need have been said. It is to
+    /// be settled.
+    pub(super) fn open_to_outside(&mut self, target: Target<'_>, turn: &Turn<'_, impl Output>) -> Option<RoomId> {
+        let Target::Room(Named { name: Ok(name), .. }) = target else { return None };
+        let rules = self.register().room(&name).filter(|rules| rules.rules().contains(&Rule::Outside(true)))?;
+        let is_remembered = self.rooms.exists(&name) || !matches!(rules.founder(), None | Some(Founder::Guest));
+        if self.rooms.find(&name).is_some() || !is_remembered {
+            return None;
+        }
+        // Where there is no place for it, it is as if it were not there.
+        self.open_room(name, turn).ok()
     }
 
     pub(super) fn leave(

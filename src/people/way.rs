@@ -111,6 +111,8 @@ pub struct Way {
     pub stamp: bool,
     /// Whether it is told of presence.
     pub presence: bool,
+    /// Whether its next line may be a password alone, as the one before it was refused for want of one.
+    pub is_wary: bool,
     pub(super) lag: Lag,
     /// What most do without, so that they need no memory for it.
     pub(super) rare: Option<Box<RareWay>>,
@@ -153,6 +155,7 @@ impl Way {
             echo: false,
             stamp: false,
             presence: true,
+            is_wary: false,
             lag: Lag::None,
             rare: None,
         }

@@ -31,6 +31,7 @@ pub(super) fn code(why: &Fault) -> Code<'static> {
         | Fault::Copied
         | Fault::Slashless(_)
         | Fault::BareToken
+        | Fault::MaybePassword
         | Fault::NoSuchRule(_)
         | Fault::BadValue(_)
         | Fault::BadPattern
@@ -226,6 +227,9 @@ fn explain_alone(why: &Fault) -> String {
         Fault::Copied => "a > stands before that, so it would be said to others; begin with the slash".to_owned(),
         Fault::BareToken => {
             "others would read that, and whoever has it may be who it is for; it is /login NICK token:TOKEN".to_owned()
+        }
+        Fault::MaybePassword => {
+            "others would read that, and it may be your password; /login NICK PASSWORD, or say it once more".to_owned()
         }
         Fault::Slashless(verb) => {
             let usage = commands::spec_of(*verb).map_or("", |spec| spec.usage);

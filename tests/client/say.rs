@@ -278,3 +278,34 @@ fn who_ends_a_script_ends_what_is_seen_of_it() {
         assert!(child.wait().unwrap().signal().is_some());
     }
 }
+
+/// What is under way is said still, and no more.
+#[test]
+fn who_ends_a_long_say_is_told_how_far_it_came() {
+    let server = Server::start(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let mut alice = server.in_room("alice", "#a");
+    let lines: Vec<String> = (1..=500).map(|n| format!("line {n}")).collect();
+    fs::write(here.path().join("lines"), lines.join("\n")).unwrap();
+    for signal in ["INT", "TERM"] {
+        let mut command = chinwag(here.path(), server.port, &["say", "#a", "--nick", "bob"]);
+        command.stdin(fs::File::open(here.path().join("lines")).unwrap()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let mut heard = alice.until("#a <bob> line 80");
+        heard.push("#a <bob> line 80".to_owned());
+        assert!(
+            Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success()
+        );
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.signal().is_some());
+        heard.extend(alice.until_starting("#a * bob "));
+        let heard: Vec<_> = heard.iter().filter_map(|line| line.strip_prefix("#a <bob> ")).collect();
+        assert!(lines.starts_with(&heard.iter().map(|line| line.to_string()).collect::<Vec<_>>()), "{heard:?}");
+        let told = text(&output.stderr);
+        let sure = told.strip_prefix("chinwag: what came up to line ").and_then(|rest| rest.split_once(' ')).unwrap();
+        let count: usize = sure.0.parse().unwrap();
+        assert!(sure.1.starts_with(&format!("has been said, and that is “line {count}”")), "{told}");
+        // A busy machine may end it before the last are answered.
+        assert!((count..=count + 20).contains(&heard.len()) && heard.len() < 400, "{told}: {}", heard.len());
+    }
+}

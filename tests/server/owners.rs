@@ -13,6 +13,8 @@ use chinwag::settings::{Logging, Settings};
 use chinwag::time::Day;
 use testkit::memory::{Memory, look_at};
 
+use crate::company::Company;
+
 const PASSWORD: &str = "correct-horse";
 
 /// A server in memory that keeps names, whose disk writes when it is told to.
@@ -695,4 +697,31 @@ fn one_name_more_than_there_may_be_has_no_room() {
     }
     // Were it taken all the same, the next start would refuse the ledger.
     assert!(!register.has_room());
+}
+
+#[test]
+fn one_word_behind_a_refusal_for_want_of_a_password_is_said_when_it_comes_once_more() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["bob", "eve"]);
+    ["bob", "eve"].into_iter().for_each(|name| company.done(name, "/join #r"));
+    for (line, code) in [("/login ann", "usage"), ("/nick ann", "owned")] {
+        company.refused("eve", line, code);
+        company.heard("bob");
+        let told = company.told("eve", "correct-horse");
+        assert!(
+            told.len() == 1 && told[0].starts_with("! say usage others would read that, and it may be "),
+            "{told:?}"
+        );
+        assert_eq!(company.heard("bob"), [""; 0]);
+        company.done("eve", "correct-horse");
+        assert_eq!(company.heard("bob"), ["#r <eve> correct-horse"]);
+        // No password has a blank, or so few letters; and what comes later answers something else.
+        for (between, said) in [("", "sorry, wrong name"), ("", "sorry"), ("/ping", "correct-horse")] {
+            company.refused("eve", line, code);
+            company.done("eve", between);
+            company.heard("bob");
+            company.done("eve", said);
+            assert_eq!(company.heard("bob"), [format!("#r <eve> {said}")]);
+        }
+    }
 }

@@ -624,6 +624,31 @@ fn an_empty_room_remembers_what_is_said_from_outside() {
 }
 
 #[test]
+fn a_room_in_which_nothing_was_said_takes_words_from_outside_too() {
+    let mut company = Company::new(Settings::default(), &["ann"]);
+    company.enter(&["ann", "eve"]);
+    for line in ["/join #r", "/room invite-only on", "/room outside on", "/leave"] {
+        company.done("ann", line);
+    }
+    for (on, off, code) in [("hidden on", "hidden off", "no-such-room"), ("guests out", "guests speak", "no-account")] {
+        ["/join #r", &format!("/room {on}"), "/leave"].into_iter().for_each(|line| company.done("ann", line));
+        company.refused("eve", "/msg #r hi", code);
+        company.0.hub.check();
+        ["/join #r", &format!("/room {off}"), "/leave"].into_iter().for_each(|line| company.done("ann", line));
+    }
+    company.done("eve", "/msg #r from outside");
+    company.0.hub.check();
+    company.done("ann", "/join #r");
+    let history = company.told("ann", "/history");
+    assert!(history.len() == 2 && history[0].ends_with(" <eve> from outside"), "{history:?}");
+    // What a guest made and left so is none.
+    for line in ["/join #g", "/room outside on", "/leave"] {
+        company.done("eve", line);
+    }
+    company.refused("ann", "/msg #g hi", "no-such-room");
+}
+
+#[test]
 fn who_is_slow_hears_that_another_connection_of_theirs_has_left() {
     let mut company = Company::new(Settings::default(), &["ann"]);
     company.enter(&["ann", "slow", "eve"]);
