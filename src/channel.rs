@@ -36,12 +36,12 @@ pub struct Sender<T>(Arc<Shared<T>>);
 pub struct Receiver<T>(Arc<Shared<T>>);
 
 /// A channel that holds whatever is sent.
-pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {
+pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     bounded(usize::MAX)
 }
 
 /// A channel that holds up whoever sends while it holds `limit` things, at least 1.
-pub(crate) fn bounded<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
+pub fn bounded<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
     let state = State { queue: VecDeque::new(), senders: 1, has_receiver: true, waiting: 0 };
     let shared = Shared { state: Mutex::new(state), came: Condvar::new(), went: Condvar::new(), limit: limit.max(1) };
     let shared = Arc::new(shared);

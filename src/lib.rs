@@ -1,6 +1,6 @@
 //! chinwag: a chat server for plain lines over TCP.
 
-mod channel;
+pub mod channel;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod commands;
