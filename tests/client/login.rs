@@ -591,35 +591,6 @@ fn no_password_is_said_by_whoever_expects_to_be_asked_for_it() {
 }
 
 #[test]
-fn no_password_is_said_that_was_typed_before_it_was_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let server = server(folder);
-    let mut bob = log_in(&server, "bob");
-    bob.send("/join #lobby");
-    bob.until("+ join #lobby 1");
-    for (nick, options, end) in [("dora", &["--plain"][..], "\n"), ("emil", &[], "\r")] {
-        let mut command = Command::new(binary());
-        command.args(["connect", "--nick", nick, "--join", "#lobby", &server.address()]).args(options);
-        command.env("XDG_STATE_HOME", folder.join(nick));
-        let terminal = Terminal::start(&mut command, 100, 24, Emulator::Reflowing, Speaks::Nothing);
-        told(&terminal, "in #lobby: ");
-        server.signal("STOP");
-        for line in ["/nick alice", PASSWORD] {
-            terminal.keys(format!("{line}{end}"));
-            eventually("it is taken", || terminal.is_at_rest());
-        }
-        server.signal("CONT");
-        told(&terminal, "not said, as it may be the password: 1 line of one word");
-        told(&terminal, "alice belongs to somebody: if that is you, type the password, which is not shown");
-        terminal.keys(format!("{end}/me waves{end}/me waves{end}"));
-        let heard = bob.until(&format!("#lobby <{nick}> /me waves"));
-        assert!(!heard.iter().any(|line| line.contains("horse")), "{heard:?}");
-        assert!(!written(&folder.join(nick)).contains("horse"));
-    }
-}
-
-#[test]
 fn whoever_leaves_a_question_for_a_password_sees_that() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -662,12 +662,14 @@ mod tests {
     fn who_talks_to_nobody_is_told_of_one_room_alone() {
         let mut session = online(&["#tea", "#mine"]);
         session.typed("/query #tea", Instant::now());
-        hear(&mut session, &["#club * alice joined"]);
-        session.typed("/query #club", Instant::now());
+        hear(&mut session, &["+ query #tea"]);
+        session.typed("/join #club", Instant::now());
+        hear(&mut session, &["- here alice", "+ join #club 1"]);
         shown(&mut session);
-        hear(&mut session, &["#club * alice left"]);
+        hear(&mut session, &["#club * bob kicked alice"]);
         let nowhere = News::Note("you talk to nobody now; /query #tea changes that".to_owned());
-        assert!(shown(&mut session).contains(&nowhere));
+        let news = shown(&mut session);
+        assert!(news.contains(&nowhere), "{news:?}");
         let why = format!("{:?}", session.typed("hello", Instant::now()));
         assert!(why.contains("nobody hears you here; /query #tea first"), "{why}");
     }
